@@ -1,1 +1,19 @@
-"""."""
+"""Contracts: what a task is, and what conforms to it. Clients and workers both stand on this wing."""
+
+from pico_celery.contract.catalog import Catalog, default_catalog
+from pico_celery.contract.declaration import contract, task_options
+from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
+from pico_celery.contract.options import Duration, PublishRetryPolicy, TaskOptions
+
+__all__ = [
+    "Catalog",
+    "ContractDefinition",
+    "Duration",
+    "ParameterDefinition",
+    "PublishRetryPolicy",
+    "TaskDefinition",
+    "TaskOptions",
+    "contract",
+    "default_catalog",
+    "task_options",
+]

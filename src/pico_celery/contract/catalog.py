@@ -1,0 +1,150 @@
+"""The catalog: which contracts exist, by task name and by domain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from pico_celery.contract.definition import ContractDefinition, TaskDefinition
+from pico_celery.contract.naming import did_you_mean, prefix_of
+from pico_celery.errors import ContractError, Fault, UnknownTaskError
+
+
+class Catalog:
+    """The contracts of a process, or of a test.
+
+    `default_catalog` is used wherever none is given.
+    """
+
+    def __init__(self) -> None:
+        self._contracts: dict[tuple[str, str, str], ContractDefinition] = {}
+        self._tasks: dict[str, TaskDefinition] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def contracts(self) -> tuple[ContractDefinition, ...]:
+        """All contracts, in the order of their declaration."""
+        return tuple(self._contracts.values())
+
+    @property
+    def tasks(self) -> Mapping[str, TaskDefinition]:
+        """All declared tasks by name."""
+        return MappingProxyType(self._tasks)
+
+    def __iter__(self) -> Iterator[TaskDefinition]:
+        """Iterate over all declared tasks, by name."""
+        return iter([self._tasks[name] for name in sorted(self._tasks)])
+
+    def get(self, name: str) -> TaskDefinition | None:
+        """Return the task of that name, or ``None``."""
+        return self._tasks.get(name)
+
+    def owner_of(self, name: str) -> ContractDefinition | None:
+        """Return the contract that owns the domain of a task name, or ``None``.
+
+        Args:
+            name: Name of a task, declared or not.
+
+        Returns:
+            The contract with the longest matching domain.
+        """
+        owners = [contract for contract in self._contracts.values() if name.startswith(f"{contract.name}.")]
+        return max(owners, key=lambda owner: (len(owner.name), -owner.version), default=None)
+
+    def declare(self, contract: ContractDefinition) -> None:
+        """Add a contract.
+
+        A contract that is declared again from the same place (a reloaded module) replaces the first one.
+
+        Args:
+            contract: The complete definition.
+
+        Raises:
+            ContractError: If the contract, or a task name of it, is declared in another place already.
+        """
+        with self._lock:
+            earlier = self._contracts.get(_place(contract))
+            own = _own_tasks(contract)
+            replaced = set() if earlier is None else set(_own_tasks(earlier))
+            faults = [
+                _declared_twice(task, self._tasks[name])
+                for name, task in own.items()
+                if name in self._tasks and name not in replaced
+            ]
+            if faults:
+                raise ContractError.of(contract.cls.__qualname__, faults)
+            for name in replaced:
+                del self._tasks[name]
+            self._contracts[_place(contract)] = contract
+            self._tasks.update(own)
+
+    def unknown(self, name: str, where: tuple[str, ...] = ()) -> Fault:
+        """Return the fault that a name is declared by no contract.
+
+        Args:
+            name: The name that was used.
+            where: ``file:line`` of its use.
+
+        Returns:
+            A fault with the nearest names as its remedy.
+        """
+        owner = self.owner_of(name)
+        expected = f"a task of the contract {contract_key(owner)!r}" if owner else "a declared task"
+        known = [task for task in self._tasks if owner is None or task.startswith(f"{owner.name}.")]
+        places = (*where, owner.where) if owner else where
+        return Fault(
+            task=name,
+            expected=expected,
+            got="a name that no contract declares",
+            remedy=did_you_mean(name, known or self._tasks),
+            where=places,
+            code="unknown_task",
+        )
+
+
+def contract_key(contract: ContractDefinition) -> str:
+    """Return the name under which a contract is known: its domain, with the version from 2 on."""
+    return prefix_of(contract.name, contract.version)
+
+
+default_catalog: Final = Catalog()
+
+
+def definition_named(name: str) -> TaskDefinition:
+    """Return the declared task of that name, as pickled definitions need it.
+
+    Args:
+        name: Name of the task.
+
+    Returns:
+        The definition in this process's default catalog.
+
+    Raises:
+        UnknownTaskError: If this process declares no such task.
+    """
+    definition = default_catalog.get(name)
+    if definition is None:
+        raise UnknownTaskError.of(name, [default_catalog.unknown(name)])
+    return definition
+
+
+def _place(contract: ContractDefinition) -> tuple[str, str, str]:
+    return contract.cls.__module__, contract.cls.__qualname__, contract.where
+
+
+def _own_tasks(contract: ContractDefinition) -> dict[str, TaskDefinition]:
+    own = vars(contract.cls)
+    return {task.name: task for method, task in contract.tasks.items() if method in own}
+
+
+def _declared_twice(task: TaskDefinition, earlier: TaskDefinition) -> Fault:
+    return Fault(
+        task=task.name,
+        expected="one declaration",
+        got="two",
+        remedy="rename one of them, or give its contract another domain or version",
+        where=(earlier.where, task.where),
+        code="declared_twice",
+    )

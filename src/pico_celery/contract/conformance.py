@@ -1,0 +1,172 @@
+"""Conformance: an implementation, or a client's declaration, against the contract.
+
+Parameters of an implementation may take more than the contract says, its result may be narrower; for a client it is the
+other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pico_celery.contract.assignability import is_assignable
+from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
+from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.signature import KINDS, MISSING, VARIADIC, MethodParameter, MethodSignature
+from pico_celery.contract.typenames import type_name
+from pico_celery.errors import ConformanceError, Fault, UnknownTaskError
+
+Side = Literal["implementation", "client"]
+
+
+def conformance_error(subject: str, faults: Iterable[Fault]) -> ConformanceError:
+    """Return the error that tells faults of conformance.
+
+    Args:
+        subject: What was compared.
+        faults: At least one.
+
+    Returns:
+        An `UnknownTaskError` where nothing but names is wrong, else a `ConformanceError`.
+    """
+    found = list(faults)
+    only_names = all(fault.code == "unknown_task" for fault in found)
+    return (UnknownTaskError if only_names else ConformanceError).of(subject, found)
+
+
+def compare_signature(definition: TaskDefinition, signature: MethodSignature, side: Side) -> list[Fault]:
+    """Compare a method with the contract.
+
+    Args:
+        definition: What the contract says.
+        signature: What the method says, ``self`` left out.
+        side: Which side the method stands on. A client's missing annotations are not compared, and its result is not
+            compared here.
+
+    Returns:
+        All differences, in the order of the contract.
+    """
+    comparison = _Comparison(definition, signature, side)
+    return [*signature.faults, *comparison.faults()]
+
+
+class _Comparison:
+    def __init__(self, definition: TaskDefinition, signature: MethodSignature, side: Side) -> None:
+        self.definition = definition
+        self.signature = signature
+        self.side = side
+        self.unresolved = {fault.path for fault in signature.faults}
+
+    def faults(self) -> list[Fault]:
+        found: list[Fault] = []
+        if self.side == "implementation" and not self.signature.is_async:
+            found.append(self._fault("", "async def", "def", "write async def", "not_async"))
+        given = {parameter.name: parameter for parameter in self.signature.parameters}
+        for wanted in self.definition.parameters:
+            parameter = given.pop(wanted.name, None)
+            if parameter is None:
+                found.append(self._missing(wanted))
+            else:
+                found.extend(self._differences(wanted, parameter))
+        found.extend(self._extra(parameter) for parameter in given.values())
+        found.extend(self._order())
+        if self.side == "implementation":
+            found.extend(self._result())
+        return found
+
+    def _fault(self, path: str, expected: str, got: str, remedy: str, code: str) -> Fault:
+        return Fault(
+            task=self.definition.name,
+            path=path,
+            expected=expected,
+            got=got,
+            remedy=remedy,
+            where=(self.definition.where, self.signature.where),
+            code=code,
+        )
+
+    def _missing(self, wanted: ParameterDefinition) -> Fault:
+        known = {parameter.name for parameter in self.definition.parameters}
+        strangers = [parameter.name for parameter in self.signature.parameters if parameter.name not in known]
+        remedy = f"add it, or rename {strangers[0]!r} to it" if len(strangers) == 1 else "add it"
+        return self._fault(wanted.name, f"the parameter {wanted}", "no such parameter", remedy, "missing_parameter")
+
+    def _extra(self, parameter: MethodParameter) -> Fault:
+        if parameter.kind in VARIADIC:
+            got, remedy = KINDS[parameter.kind], "name the contract's parameters"
+        else:
+            got = f"an additional parameter ({KINDS[parameter.kind]})"
+            names = [wanted.name for wanted in self.definition.parameters]
+            remedy = f"remove it, or add it to the contract ({did_you_mean(parameter.name, names)})"
+        return self._fault(parameter.name, "no such parameter", got, remedy, "extra_parameter")
+
+    def _differences(self, wanted: ParameterDefinition, given: MethodParameter) -> list[Fault]:
+        found = []
+        if given.kind != wanted.kind:
+            found.append(
+                self._fault(wanted.name, KINDS[wanted.kind], KINDS[given.kind], "use the contract's kind", "kind")
+            )
+        if not self._type_fits(wanted, given):
+            expected = f"{type_name(wanted.annotation)} or {'wider' if self.side == 'implementation' else 'narrower'}"
+            found.append(
+                self._fault(wanted.name, expected, type_name(given.annotation), "use the contract's type", "type")
+            )
+        if not _same_default(wanted.default, given.default):
+            found.append(
+                self._fault(
+                    wanted.name,
+                    _default_text(wanted.default),
+                    _default_text(given.default),
+                    "use the contract's default",
+                    "default",
+                )
+            )
+        return found
+
+    def _type_fits(self, wanted: ParameterDefinition, given: MethodParameter) -> bool:
+        if wanted.name in self.unresolved:
+            return True
+        if given.annotation is MISSING:
+            return self.side == "client" or not self.definition.declared
+        if self.side == "implementation":
+            return is_assignable(wanted.annotation, given.annotation)
+        return is_assignable(given.annotation, wanted.annotation)
+
+    def _order(self) -> list[Fault]:
+        positional = [parameter.name for parameter in self.signature.parameters if parameter.kind.value <= 1]
+        wanted = [name for name in self.definition.positional if name in positional]
+        given = [name for name in positional if name in wanted]
+        if wanted == given:
+            return []
+        return [
+            self._fault(
+                "", f"the order ({', '.join(wanted)})", f"({', '.join(given)})", "use the contract's order", "order"
+            )
+        ]
+
+    def _result(self) -> list[Fault]:
+        wanted, given = self.definition.result.annotation, self.signature.result
+        if "return" in self.unresolved:
+            return []
+        if given is not MISSING and is_assignable(given, wanted):
+            return []
+        if given is MISSING and not self.definition.declared:
+            return []
+        return [
+            self._fault(
+                "return", f"{type_name(wanted)} or narrower", type_name(given), "use the contract's result", "result"
+            )
+        ]
+
+
+def _same_default(wanted: Any, given: Any) -> bool:
+    if (wanted is MISSING) != (given is MISSING):
+        return False
+    try:
+        return bool(type(wanted) is type(given) and wanted == given) or wanted is given
+    except Exception:  # noqa: BLE001 - a default may compare as it likes
+        return repr(wanted) == repr(given)
+
+
+def _default_text(default: Any) -> str:
+    return "no default" if default is MISSING else f"the default {default!r}"

@@ -1,0 +1,233 @@
+"""``@contract`` and ``@task_options``: how a contract is declared."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from types import FunctionType, MappingProxyType
+from typing import Any, Protocol, TypeVar, Unpack, overload
+
+from pico_celery.contract.catalog import Catalog, default_catalog
+from pico_celery.contract.compiler import compile_task
+from pico_celery.contract.definition import ContractDefinition, TaskDefinition
+from pico_celery.contract.digest import digest
+from pico_celery.contract.marks import mark, marks_of
+from pico_celery.contract.naming import is_domain, prefix_of, snake_case
+from pico_celery.contract.options import TaskOptions, check_options
+from pico_celery.contract.signature import location_of
+from pico_celery.errors import ContractError, Fault
+
+_Class = TypeVar("_Class", bound=type[Any])
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class _Decorator(Protocol):
+    def __call__(self, cls: _Class, /) -> _Class: ...
+
+
+@overload
+def contract(cls: _Class, /) -> _Class: ...
+@overload
+def contract(domain: str | None = None, /, *, version: int = 1, catalog: Catalog | None = None) -> _Decorator: ...
+def contract(
+    target: type[Any] | str | None = None, /, *, version: int = 1, catalog: Catalog | None = None
+) -> type[Any] | _Decorator:
+    """Declare a contract: a `typing.Protocol` whose ``async def`` methods are tasks.
+
+    Args:
+        target: The domain, with which every task name begins (``@contract("orders")``); without it, or with the class
+            itself (``@contract``), the class name in snake_case.
+        version: From 1; from 2 on it is part of the task names (``orders.v2.place``).
+        catalog: Where the contract is registered; the default catalog of the process without it.
+
+    Returns:
+        The class itself, marked as a contract, or a decorator that returns it.
+
+    Raises:
+        ContractError: If the class cannot be a contract, with all its faults.
+    """
+    if isinstance(target, type):
+        return _declare(target, snake_case(target.__name__), 1, default_catalog, _caller_locals(), _caller_line())
+
+    def decorate(cls: _Class, /) -> _Class:
+        domain = snake_case(cls.__name__) if target is None else target
+        _declare(cls, domain, version, catalog or default_catalog, _caller_locals(), _caller_line())
+        return cls
+
+    return decorate
+
+
+def task_options(**options: Unpack[TaskOptions]) -> Callable[[_Method], _Method]:
+    """Give a contract's method its policy: queue, priority, time limits, retries and so on.
+
+    Args:
+        **options: See `TaskOptions`; durations are seconds or `timedelta`.
+
+    Returns:
+        A decorator that returns the method itself.
+
+    Raises:
+        OptionError: If an option is unknown or has a wrong type.
+    """
+    checked = check_options(TaskOptions, options, "task_options", where=_caller_line(), advice=_ADVICE)
+
+    def decorate(method: _Method) -> _Method:
+        mark(method, options=MappingProxyType(checked))
+        return method
+
+    return decorate
+
+
+_ADVICE = {
+    "serializer": "leave it out: the wire is JSON",
+    "bind": "leave it out: the method's self is the component",
+    "base": "leave it out: give options to @task of the implementation",
+    "acks_late": "say idempotent=True, or give it to @task of the implementation",
+    "autoretry_for": "give it to @task of the implementation",
+    "countdown": "give it to with_options of the call",
+    "eta": "give it to with_options of the call",
+}
+
+
+def _caller_locals() -> Mapping[str, Any]:
+    return sys._getframe(2).f_locals  # noqa: SLF001 - as pydantic does it, for classes that are local to a function
+
+
+def _caller_line() -> str:
+    frame = sys._getframe(2)  # noqa: SLF001 - see above
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator knows
+    cls: type[Any], domain: str, version: int, catalog: Catalog, namespace: Mapping[str, Any], where: str
+) -> type[Any]:
+    faults = _class_faults(cls, domain, version, where)
+    if faults:
+        raise ContractError.of(cls.__qualname__, faults)
+    inherited = _inherited_tasks(cls, where, faults)
+    own = _own_tasks(cls, domain, version, {**namespace, **vars(cls)}, faults)
+    if not own and not inherited and not faults:
+        faults.append(Fault(task=cls.__name__, expected="async def methods", got="none", where=(where,), code="empty"))
+    if faults:
+        raise ContractError.of(cls.__qualname__, faults)
+    tasks = {**inherited, **own}
+    definition = ContractDefinition(
+        name=domain,
+        version=version,
+        cls=cls,
+        tasks=MappingProxyType(tasks),
+        doc=inspect.getdoc(cls) or "",
+        where=where,
+        digest=digest(sorted((task.name, task.digest) for task in tasks.values())),
+    )
+    catalog.declare(definition)
+    for name, task in own.items():
+        mark(vars(cls)[name], definition=task)
+    mark(cls, contract=definition)
+    return cls
+
+
+def _class_faults(cls: type[Any], domain: str, version: int, where: str) -> list[Fault]:
+    def fault(expected: str, got: str, remedy: str, code: str) -> Fault:
+        return Fault(task=cls.__name__, expected=expected, got=got, remedy=remedy, where=(where,), code=code)
+
+    faults = []
+    if not getattr(cls, "_is_protocol", False):
+        faults.append(
+            fault("a typing.Protocol", "a plain class", f"write class {cls.__name__}(Protocol)", "not_a_protocol")
+        )
+    if not is_domain(domain):
+        faults.append(fault("a domain of identifiers joined by dots", repr(domain), "such as 'orders'", "domain"))
+    if type(version) is not int or version < 1:
+        faults.append(fault("a version from 1", repr(version), "count from 1", "version"))
+    return faults
+
+
+def _inherited_tasks(cls: type[Any], where: str, faults: list[Fault]) -> dict[str, TaskDefinition]:
+    tasks: dict[str, TaskDefinition] = {}
+    for base in reversed(cls.__mro__[1:]):
+        declared = marks_of(base).contract
+        if declared is not None:
+            tasks.update(declared.tasks)
+        elif base.__module__ not in {"builtins", "typing", "typing_extensions", "abc"}:
+            faults.extend(
+                Fault(
+                    task=f"{cls.__name__}.{name}",
+                    expected="tasks of the class itself or of another contract",
+                    got=f"a method of {base.__name__}, which is no contract",
+                    remedy=f"decorate {base.__name__} with @contract",
+                    where=(where,),
+                    code="base_is_no_contract",
+                )
+                for name in _functions(base)
+            )
+    return tasks
+
+
+def _own_tasks(
+    cls: type[Any], domain: str, version: int, namespace: Mapping[str, Any], faults: list[Fault]
+) -> dict[str, TaskDefinition]:
+    prefix = prefix_of(domain, version)
+    faults.extend(_member_faults(cls))
+    tasks: dict[str, TaskDefinition] = {}
+    for name, function in _functions(cls).items():
+        options = dict(marks_of(function).options or {})
+        task_name = options.pop("name", f"{prefix}.{name}")
+        subject = f"{cls.__name__}.{name}"
+        definition, found = compile_task(function, task_name, prefix, options, subject, namespace)
+        faults.extend(found)
+        if definition is None:
+            continue
+        twin = next((other for other in tasks.values() if other.name == task_name), None)
+        if twin is not None:
+            faults.append(
+                Fault(
+                    task=subject,
+                    expected="a task name of its own",
+                    got=f"{task_name!r}, the name of {cls.__name__}.{twin.method}",
+                    remedy="change name= of one of them",
+                    where=(twin.where, definition.where),
+                    code="declared_twice",
+                )
+            )
+        tasks[name] = definition
+    return tasks
+
+
+def _functions(cls: type[Any]) -> dict[str, FunctionType]:
+    skipped = {"__init__", "__subclasshook__", "_proto_hook"}
+    return {
+        name: member
+        for name, member in vars(cls).items()
+        if isinstance(member, FunctionType) and name not in skipped and not name.startswith("__")
+    }
+
+
+def _member_faults(cls: type[Any]) -> list[Fault]:
+    faults = []
+    for name, member in vars(cls).items():
+        if isinstance(member, (staticmethod, classmethod, property)) and not name.startswith("__"):
+            function = member.fget if isinstance(member, property) else member.__func__
+            faults.append(
+                Fault(
+                    task=f"{cls.__name__}.{name}",
+                    expected="async def methods only",
+                    got=f"a {type(member).__name__}",
+                    remedy="move it out of the contract",
+                    where=(location_of(function),) if function else (),
+                    code="not_a_method",
+                )
+            )
+    own = inspect.get_annotations(cls)
+    faults.extend(
+        Fault(
+            task=f"{cls.__name__}.{name}",
+            expected="async def methods only",
+            got="an attribute",
+            remedy="move it out of the contract",
+            code="not_a_method",
+        )
+        for name in own
+    )
+    return faults

@@ -1,0 +1,64 @@
+"""Names of tasks, and the nearest ones to a name that is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_DOMAIN = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
+
+
+def snake_case(name: str) -> str:
+    """Return a class name in snake_case: ``OrderBook`` becomes ``order_book``."""
+    return _WORD_START.sub("_", name).lower()
+
+
+def is_domain(name: object) -> bool:
+    """Tell whether a value can be a contract's domain: identifiers joined by dots."""
+    return isinstance(name, str) and _DOMAIN.fullmatch(name) is not None
+
+
+def prefix_of(domain: str, version: int) -> str:
+    """Return what a contract's task names begin with, up to the last dot: ``orders`` or ``orders.v2``."""
+    return domain if version == 1 else f"{domain}.v{version}"
+
+
+def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
+    """Return the known names that look most like a wrong one.
+
+    Args:
+        name: The name that was used.
+        known: The names that exist.
+        count: At most so many are returned.
+
+    Returns:
+        The nearest names, best first.
+    """
+    names = sorted(set(known))
+    found = get_close_matches(name, names, n=count, cutoff=0.6)
+    if not found:
+        action = name.rsplit(".", 1)[-1]
+        found = [other for other in names if other.rsplit(".", 1)[-1] == action][:count]
+    return tuple(found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for a wrong name.
+
+    Args:
+        name: The name that was used.
+        known: The names that exist.
+
+    Returns:
+        A question with the nearest names, or the list of all names where nothing is near.
+    """
+    names = sorted(set(known))
+    close = nearest(name, names)
+    if close:
+        return f"did you mean {' or '.join(repr(other) for other in close)}?"
+    if not names:
+        return "there is none"
+    shown = ", ".join(repr(other) for other in names[:8])
+    return f"there are {shown}{', ...' if len(names) > 8 else ''}"  # noqa: PLR2004

@@ -1,0 +1,154 @@
+"""Signatures of methods, with annotations resolved: what contracts, implementations and clients are made from."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pico_celery.errors import Fault
+
+MISSING: Final = inspect.Parameter.empty
+KINDS: Final = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional-only",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional or keyword",
+    inspect.Parameter.KEYWORD_ONLY: "keyword-only",
+    inspect.Parameter.VAR_POSITIONAL: "*args",
+    inspect.Parameter.VAR_KEYWORD: "**kwargs",
+}
+VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodParameter:
+    """A parameter as it stands in code.
+
+    Attributes:
+        name: Its name.
+        kind: One of `inspect.Parameter`'s kinds.
+        annotation: Its resolved type, or `MISSING`.
+        default: Its default, or `MISSING`.
+    """
+
+    name: str
+    kind: inspect._ParameterKind
+    annotation: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller must give it."""
+        return self.default is MISSING and self.kind not in VARIADIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSignature:
+    """A method's signature without ``self``.
+
+    Attributes:
+        parameters: In the order of the code.
+        result: The resolved type of the result, or `MISSING`.
+        is_async: Whether it is an ``async def`` (and no generator).
+        where: ``file:line``.
+        doc: Its docstring.
+        faults: What could not be resolved.
+    """
+
+    parameters: tuple[MethodParameter, ...]
+    result: Any
+    is_async: bool
+    where: str
+    doc: str
+    faults: tuple[Fault, ...]
+
+
+def location_of(function: Callable[..., Any]) -> str:
+    """Return ``file:line`` of a function, or its name where it has no code."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else getattr(function, "__qualname__", repr(function))
+
+
+def read_signature(
+    function: Callable[..., Any],
+    subject: str,
+    *,
+    namespace: Mapping[str, Any] | None = None,
+) -> MethodSignature:
+    """Read a method's signature and resolve its annotations.
+
+    Args:
+        function: A plain function with ``self`` as its first parameter.
+        subject: How to call it in faults.
+        namespace: Names that are visible besides the function's globals, such as a caller's local classes.
+
+    Returns:
+        The signature; what does not resolve is `MISSING` there and told in its faults.
+    """
+    faults: list[Fault] = []
+    raw = inspect.signature(function)
+
+    def resolve(path: str, annotation: Any) -> Any:
+        if annotation is MISSING:
+            return MISSING
+        try:
+            return _resolve(annotation, function, namespace or {})
+        except Exception as error:  # noqa: BLE001 - whatever a broken annotation raises is a fault of the contract
+            faults.append(_unresolved(subject, path, annotation, error, location_of(function)))
+            return MISSING
+
+    parameters = tuple(
+        MethodParameter(
+            name=parameter.name,
+            kind=parameter.kind,
+            annotation=resolve(parameter.name, parameter.annotation),
+            default=parameter.default,
+        )
+        for parameter in list(raw.parameters.values())[1:]
+    )
+    return MethodSignature(
+        parameters=parameters,
+        result=resolve("return", raw.return_annotation),
+        is_async=inspect.iscoroutinefunction(inspect.unwrap(function)),
+        where=location_of(function),
+        doc=inspect.getdoc(function) or "",
+        faults=tuple(faults),
+    )
+
+
+def _resolve(annotation: Any, function: Callable[..., Any], namespace: Mapping[str, Any]) -> Any:
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    namespaces = getattr(inspect.unwrap(function), "__globals__", {})
+    resolved = typing.get_type_hints(holder, namespaces, dict(namespace), include_extras=True)["it"]
+    return type(None) if resolved is None else resolved
+
+
+def _unresolved(subject: str, path: str, annotation: Any, error: Exception, where: str) -> Fault:
+    if isinstance(error, NameError):
+        name = error.name or str(error)
+        remedy = (
+            f"import {name!r} where the module is loaded, not only under TYPE_CHECKING"
+            if not hasattr(builtins, name)
+            else "correct the annotation"
+        )
+        return Fault(
+            task=subject,
+            path=path,
+            expected="an annotation that resolves at run time",
+            got=f"{annotation!r}, in which {name!r} is not defined",
+            remedy=remedy,
+            where=(where,),
+            code="unresolved_annotation",
+        )
+    return Fault(
+        task=subject,
+        path=path,
+        expected="an annotation that resolves at run time",
+        got=f"{annotation!r}, which raises {type(error).__name__}: {error}",
+        remedy="correct the annotation",
+        where=(where,),
+        code="unresolved_annotation",
+    )
