@@ -1,1 +1,102 @@
-"""."""
+"""pico_celery: type-safe, contract-first RPC over Celery.
+
+A contract is a `typing.Protocol` (`contract`, `task_options`); a worker implements it (`task`), a client calls it
+(`celery`, `send_task`, `CeleryClient`), a result is an `AsyncResult` of the contract's type.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from pico_celery.client.client import CeleryClient, celery, send_task
+from pico_celery.client.options import SendOptions
+from pico_celery.client.result import AsyncResult
+from pico_celery.client.sender import BoundSender, TaskSender
+from pico_celery.contract.catalog import Catalog, default_catalog
+from pico_celery.contract.declaration import contract, task_options
+from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
+from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
+from pico_celery.errors import (
+    ConformanceError,
+    ContractError,
+    DecoratorError,
+    EmbeddedBrokerError,
+    ExecutionError,
+    Fault,
+    IncompatibleContainerError,
+    OptionError,
+    PayloadError,
+    PicoCeleryError,
+    ResultError,
+    SettingsError,
+    UnboundClientError,
+    UndeclaredTaskWarning,
+    UnknownTaskError,
+)
+from pico_celery.worker.decorator import task
+from pico_celery.worker.options import ImplementationOptions
+
+if TYPE_CHECKING:
+    from pico_celery.app.embedded import EmbeddedBroker
+    from pico_celery.app.factory import CeleryFactory, create_app
+    from pico_celery.app.settings import CelerySettings
+    from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
+
+__all__ = [
+    "AsyncResult",
+    "BoundSender",
+    "Catalog",
+    "CeleryClient",
+    "CeleryFactory",
+    "CelerySettings",
+    "ConformanceError",
+    "ContractDefinition",
+    "ContractError",
+    "DecoratorError",
+    "EmbeddedBroker",
+    "EmbeddedBrokerError",
+    "ExecutionError",
+    "Fault",
+    "ImplementationOptions",
+    "IncompatibleContainerError",
+    "OptionError",
+    "ParameterDefinition",
+    "PayloadError",
+    "PicoCeleryError",
+    "PicoTaskRegistrar",
+    "PublishRetryPolicy",
+    "RegistrationPolicy",
+    "ResultError",
+    "SendOptions",
+    "SettingsError",
+    "TaskDefinition",
+    "TaskOptions",
+    "TaskSender",
+    "UnboundClientError",
+    "UndeclaredTaskWarning",
+    "UnknownTaskError",
+    "celery",
+    "contract",
+    "create_app",
+    "default_catalog",
+    "send_task",
+    "task",
+    "task_options",
+]
+
+# What only a worker or an application's start needs is imported when it is first asked for.
+_LATE = {
+    "CeleryFactory": "pico_celery.app.factory",
+    "CelerySettings": "pico_celery.app.settings",
+    "EmbeddedBroker": "pico_celery.app.embedded",
+    "PicoTaskRegistrar": "pico_celery.worker.registrar",
+    "RegistrationPolicy": "pico_celery.worker.registrar",
+    "create_app": "pico_celery.app.factory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a late name."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only where a late name is used
+
+    return getattr(import_module(_LATE[name]), name)

@@ -6,6 +6,7 @@
      └── PicoCeleryError
           ├── DeclarationError               found before anything runs
           │    ├── ContractError             a class cannot be a contract              (the @contract line)
+          │    ├── DecoratorError            a decorator is on what it cannot decorate (that line; TypeError, ValueError)
           │    ├── OptionError               an option is unknown or ill-typed         (the line that gives it; TypeError)
           │    └── ConformanceError          an implementation or client differs       (container start, client import)
           │         └── UnknownTaskError     no contract declares the name             (container start, client import)
@@ -13,6 +14,8 @@
           ├── EmbeddedBrokerError            the private Redis server cannot be had    (start of the process)
           ├── PayloadError                   arguments do not fit the contract         (the call, or the worker; TypeError)
           ├── ResultError                    a result does not fit the contract        (the worker, or .get())
+          ├── ExecutionError                 a task cannot be run here, or cancelled itself (the worker)
+          ├── IncompatibleContainerError     pico-ioc lacks what this library needs    (container start)
           └── UnboundClientError             a client has no Celery application        (the call)
 
     UserWarning
@@ -128,6 +131,12 @@ class ContractError(DeclarationError):
     headline = "{subject} cannot be a contract, {count}"
 
 
+class DecoratorError(DeclarationError, TypeError, ValueError):
+    """A decorator of this library is used on what it cannot decorate; raised at that line."""
+
+    headline = "{subject}: wrong use, {count}"
+
+
 class OptionError(DeclarationError, TypeError):
     """An option is unknown or has a wrong type; raised at the line that gives it."""
 
@@ -188,6 +197,14 @@ class ResultError(CallError):
 
 class UnboundClientError(PicoCeleryError):
     """A client is called that has no Celery application: neither a container nor its constructor gave it one."""
+
+
+class ExecutionError(PicoCeleryError):
+    """A task cannot be run where it is called, or its coroutine cancelled itself."""
+
+
+class IncompatibleContainerError(PicoCeleryError):
+    """The installed pico-ioc lacks something this library needs; found by the self-check at container start."""
 
 
 class UndeclaredTaskWarning(UserWarning):

@@ -1,1 +1,1 @@
-"""."""
+"""The application: settings, the Celery factory, the embedded broker."""

@@ -1,1 +1,1 @@
-"""."""
+"""Clients: typed calls of a contract's tasks, and their results."""

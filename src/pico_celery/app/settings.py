@@ -1,0 +1,282 @@
+"""`CelerySettings`: what the container's configuration says about Celery, checked against what Celery knows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, Final
+
+from celery.app.defaults import NAMESPACES, flatten
+from pico_ioc import PicoContainer
+
+from pico_celery.containers import check_container, configured_tree, configured_value
+from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.typenames import value_text
+from pico_celery.errors import Fault, SettingsError
+
+PREFIX: Final = "celery"
+DEFAULT_BROKER_URL: Final = "redis://localhost:6379/0"
+DEFAULT_BACKEND_URL: Final = "redis://localhost:6379/1"
+_JSON: Final = frozenset({"json", "application/json"})
+_SERIALIZERS: Final = ("task_serializer", "result_serializer", "event_serializer")
+_CONTENT: Final = ("accept_content", "result_accept_content")
+_SAFE_DEFAULTS: Final[Mapping[str, Any]] = {
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "broker_connection_retry_on_startup": True,
+}
+
+
+@dataclass
+class CelerySettings:
+    """Settings of the application.
+
+    They come from any configuration source of the container: a tree under the key ``celery``, flat sources under names
+    that begin with ``CELERY_`` (``CELERY_BROKER_URL`` in the environment).
+
+    Attributes:
+        broker_url: URL of the broker, or ``embedded`` / ``embedded:///path`` for a private Redis server.
+        backend_url: URL of the result backend; with an embedded broker, that broker unless another is given.
+        task_track_started: Whether a running task has the state STARTED.
+        strict_contracts: Whether a task name that no contract declares is an error, not a warning.
+        options: Any other Celery setting, by its lower-case name.
+    """
+
+    broker_url: str = DEFAULT_BROKER_URL
+    backend_url: str = DEFAULT_BACKEND_URL
+    task_track_started: bool = True
+    strict_contracts: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> CelerySettings:
+        """Build settings from a flat mapping of names to values, as a configuration source has them.
+
+        Args:
+            values: Settings by lower-case name; texts are converted.
+
+        Returns:
+            Checked settings.
+
+        Raises:
+            SettingsError: If a setting is unknown, of a wrong type, or unsafe; all faults in one error.
+        """
+        named = {str(name).lower(): value for name, value in values.items()}
+        if "result_backend" in named:
+            named.setdefault("backend_url", named.pop("result_backend"))
+        named.update(named.pop("options", None) or {})
+        faults: list[Fault] = []
+        checked = {name: _checked(name, value, faults) for name, value in named.items()}
+        if faults:
+            raise SettingsError.of(PREFIX, faults)
+        own = {name: checked.pop(name) for name in _OWN if name in checked}
+        settings = cls(**own, options=checked)
+        settings.celery_settings()
+        return settings
+
+    def celery_settings(self) -> dict[str, Any]:
+        """Return the settings as Celery takes them, broker and backend left out.
+
+        Returns:
+            Setting names and values, safe defaults included.
+
+        Raises:
+            SettingsError: If a setting is unknown, of a wrong type, or unsafe.
+        """
+        faults: list[Fault] = []
+        options = {name: _checked(name, value, faults) for name, value in self.options.items()}
+        settings = {**_SAFE_DEFAULTS, **options, "task_track_started": self.task_track_started}
+        faults.extend(_unsafe(settings))
+        if faults:
+            raise SettingsError.of(PREFIX, faults)
+        return settings
+
+
+_OWN: Final = ("broker_url", "backend_url", "task_track_started", "strict_contracts")
+_OWN_TYPES: Final = {"backend_url": "string", "strict_contracts": "bool"}
+
+
+def load_settings(container: PicoContainer) -> CelerySettings:
+    """Read the settings of a container.
+
+    From the strongest: a value that a user's own ``@configured(prefix="celery")`` class holds and that is not its
+    field's default; flat sources (the environment); tree sources; the defaults of that class; those of this library.
+
+    Args:
+        container: The container.
+
+    Returns:
+        Checked settings.
+
+    Raises:
+        SettingsError: If a setting is unknown, of a wrong type, or unsafe.
+    """
+    check_container(container)
+    defaults, chosen = _user_values(container)
+    tree = configured_tree(container, PREFIX)
+    flat = {name: value for name in _known() if (value := configured_value(container, _variable(name))) is not None}
+    return CelerySettings.of({**defaults, **tree, **flat, **chosen})
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX.upper()}_{name.upper()}"
+
+
+@cache
+def _known() -> Mapping[str, str]:
+    """Names and types of all settings."""
+    options: Any = flatten(NAMESPACES)  # celery-types takes it for a flat mapping
+    return {**{name: option.type for name, option in options}, **_OWN_TYPES}
+
+
+def _user_values(container: PicoContainer) -> tuple[dict[str, Any], dict[str, Any]]:
+    defaults: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    for settings in _user_settings(container):
+        for name, value, default in _fields(settings):
+            if name in _known():
+                (defaults if value == default else chosen)[name] = value
+            elif close := get_close_matches(name, _known(), n=1, cutoff=0.85):
+                fault = Fault(
+                    task=PREFIX,
+                    path=name,
+                    expected="a setting",
+                    got=f"an unknown one in {type(settings).__qualname__}",
+                    remedy=f"did you mean {close[0]!r}?",
+                    code="unknown_setting",
+                )
+                raise SettingsError.of(PREFIX, [fault])
+    return defaults, chosen
+
+
+def _user_settings(container: PicoContainer) -> Iterator[Any]:
+    for key in container.keys():  # noqa: SIM118 - a container is no mapping
+        metadata = container.metadata_for(key)
+        if metadata and metadata.infra == "configured" and metadata.pico_name == PREFIX and key is not CelerySettings:
+            yield container.get(key)
+
+
+def _fields(settings: Any) -> Iterator[tuple[str, Any, Any]]:
+    if not dataclasses.is_dataclass(settings):
+        for name, value in vars(settings).items():
+            yield name, value, dataclasses.MISSING
+        return
+    for info in dataclasses.fields(settings):
+        yield info.name, getattr(settings, info.name), info.default
+
+
+def _checked(name: str, value: Any, faults: list[Fault]) -> Any:
+    kind = _known().get(name)
+    if kind is None:
+        faults.append(
+            Fault(
+                task=PREFIX,
+                path=name,
+                expected="a setting of Celery or of this library",
+                got="an unknown one",
+                remedy=_remedy(name),
+                code="unknown_setting",
+            )
+        )
+        return value
+    if value is None:
+        return None
+    try:
+        return _CONVERTERS.get(kind, _any)(value)
+    except (ValueError, TypeError):
+        faults.append(
+            Fault(
+                task=PREFIX, path=name, expected=_KIND_NAMES.get(kind, kind), got=value_text(value), code="setting_type"
+            )
+        )
+        return value
+
+
+def _remedy(name: str) -> str:
+    close = get_close_matches(name, _known(), n=3, cutoff=0.6)
+    return did_you_mean(name, close) if close else "see https://docs.celeryq.dev/en/stable/userguide/configuration.html"
+
+
+def _any(value: Any) -> Any:
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in {"1", "true", "yes", "on", "y", "t"}:
+        return True
+    if text in {"0", "false", "no", "off", "n", "f"}:
+        return False
+    raise ValueError(value)
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    return float(value)
+
+
+def _string(value: Any) -> Any:
+    if isinstance(value, (int, float, Mapping)):
+        raise TypeError(value)
+    return value  # Celery takes lists of URLs, and callables, where it says string
+
+
+def _structure(*types: type) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        found = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(found, types):
+            raise TypeError(value)
+        return found
+
+    return convert
+
+
+def _list(value: Any) -> Any:
+    if isinstance(value, str):
+        return json.loads(value) if value.lstrip().startswith("[") else [item.strip() for item in value.split(",")]
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise TypeError(value)
+    return value
+
+
+_CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "bool": _bool,
+    "int": _int,
+    "float": _float,
+    "string": _string,
+    "dict": _structure(Mapping, list, tuple),
+    "list": _list,
+    "tuple": _list,
+}
+_KIND_NAMES: Final = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a text"}
+
+
+def _unsafe(settings: Mapping[str, Any]) -> Iterator[Fault]:
+    for name in (*_SERIALIZERS, *_CONTENT):
+        value = settings.get(name)
+        formats = {value} if isinstance(value, str) else set(value or ())
+        if not formats <= _JSON:
+            yield Fault(
+                task=PREFIX,
+                path=name,
+                expected="json",
+                got=", ".join(sorted(formats - _JSON)),
+                remedy="leave it out: contracts travel as JSON, and pickle runs whatever a message says",
+                code="unsafe_serializer",
+            )

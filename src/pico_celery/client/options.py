@@ -1,0 +1,111 @@
+"""Options of sending: Celery's own, typed, with `timedelta` wherever seconds are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SkipValidation
+from typing_extensions import TypedDict
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.options import SENDING, Duration, PublishRetryPolicy, check_options
+
+_Callback = Mapping[str, Any]  # a celery.canvas.Signature is a dict; naming it here would import the canvas
+
+
+class SendOptions(TypedDict, total=False):
+    """Options of one call, or of all calls of a sender.
+
+    Source: https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task.apply_async
+    """
+
+    countdown: Duration
+    eta: datetime
+    expires: Duration | datetime
+    queue: str
+    exchange: str
+    routing_key: str
+    priority: Annotated[int, Field(ge=0, le=255)]
+    task_id: str
+    headers: Mapping[str, Any]
+    retry: bool
+    retry_policy: PublishRetryPolicy
+    time_limit: Duration
+    soft_time_limit: Duration
+    ignore_result: bool
+    link: SkipValidation[_Callback | Sequence[_Callback]]
+    link_error: SkipValidation[_Callback | Sequence[_Callback]]
+    add_to_parent: bool
+    shadow: str
+    compression: str
+    delivery_mode: Literal[1, 2, "transient", "persistent"]
+    reply_to: str
+    root_id: str
+    parent_id: str
+    group_id: str
+    mandatory: bool
+
+
+ADVICE: Final = {
+    "serializer": "leave it out: the wire is JSON",
+    "args": "pass arguments in the call itself",
+    "kwargs": "pass arguments in the call itself",
+    "delay": "use countdown=",
+    "timeout": "give it to .get(timeout=...)",
+    "max_retries": "give it to @task or @task_options: it is a matter of executing",
+    "producer": "leave it out: the application's pool is used",
+    "connection": "leave it out: the application's pool is used",
+}
+
+
+def check_send_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """Check options of sending.
+
+    Args:
+        options: What was given.
+        subject: Whose options they are, for the message.
+
+    Returns:
+        The options, with every duration in seconds.
+
+    Raises:
+        OptionError: If an option is unknown or has a wrong type.
+    """
+    return check_options(SendOptions, options, subject, advice=ADVICE)
+
+
+def contract_send_options(definition: TaskDefinition) -> dict[str, Any]:
+    """Return what the contract says about sending a task."""
+    return {name: value for name, value in definition.options.items() if name in SENDING}
+
+
+def merge_options(base: Mapping[str, Any], nearer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which the nearer ones win.
+
+    Args:
+        base: Options that hold in general.
+        nearer: Options that stand nearer to the call. Headers are merged; an ``eta`` and a ``countdown``, or two ways of
+            routing, replace each other.
+
+    Returns:
+        New options.
+    """
+    merged = {**base, **nearer}
+    if "headers" in base and "headers" in nearer:
+        merged["headers"] = {**base["headers"], **nearer["headers"]}
+    for one, others in _EXCLUSIVE.items():
+        if one in nearer:
+            for other in others:
+                if other not in nearer:
+                    merged.pop(other, None)
+    return merged
+
+
+_EXCLUSIVE: Final = {
+    "eta": ("countdown",),
+    "countdown": ("eta",),
+    "queue": ("exchange", "routing_key"),
+    "exchange": ("queue",),
+}

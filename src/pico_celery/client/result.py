@@ -1,0 +1,226 @@
+"""`AsyncResult`: Celery's, with the type that the contract says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from datetime import timedelta
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from celery import Celery, states
+from celery.result import AsyncResult as CeleryAsyncResult
+from celery.result import EagerResult
+
+from pico_celery.client.waiting import wait_until_ready
+from pico_celery.contract.assignability import is_assignable
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.marks import marks_of
+from pico_celery.errors import DecoratorError, Fault, ResultError
+from pico_celery.messaging.results import decode_result
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+P = ParamSpec("P")
+_UNSET: Any = object()
+
+
+class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
+    """The result of a call: a `celery.result.AsyncResult` whose value is validated and typed.
+
+    Args:
+        id: Id of the task.
+        backend: Result backend; that of the application without it.
+        task_name: Ignored, as by Celery.
+        app: The application.
+        parent: Result of the task before it in a chain.
+        definition: The task.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - Celery's own name
+        backend: Any = None,
+        task_name: str | None = None,
+        app: Celery | None = None,
+        parent: Any = None,
+        *,
+        definition: TaskDefinition,
+    ) -> None:
+        super().__init__(id, backend, task_name, app, parent)
+        self.definition = definition
+        self._value: Any = _UNSET
+
+    @classmethod
+    def of(
+        cls, task: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]], task_id: str, app: Celery
+    ) -> AsyncResult[T]:
+        """Re-open the result of a task that was sent before.
+
+        Args:
+            task: The contract's method, such as ``Orders.place``.
+            task_id: Id of the task.
+            app: The application.
+
+        Returns:
+            Its typed result.
+
+        Raises:
+            DecoratorError: If no contract declares the method.
+        """
+        return AsyncResult(task_id, app=app, definition=declared(task, "AsyncResult.of"))
+
+    @overload  # type: ignore[override]  # a failure that is returned is no R, which Celery's own type leaves out
+    def get(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> R_co: ...
+    @overload
+    def get(
+        self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
+    ) -> R_co | BaseException: ...
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+        """Wait for the task and return its validated result.
+
+        Args:
+            timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
+            propagate: Whether a failure is raised; it is returned otherwise.
+            **options: Those of `celery.result.AsyncResult.get`.
+
+        Returns:
+            The value as the contract types it.
+
+        Raises:
+            celery.exceptions.TimeoutError: If there is no result in time.
+            ResultError: If the result does not fit the contract, or none is kept.
+            Exception: What the task raised.
+        """
+        self._check_kept()
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return super().get(timeout=seconds, propagate=propagate, **options)
+
+    wait = get  # type: ignore[assignment]  # as get
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        """Wait for the task without blocking the event loop, and return its validated result.
+
+        Returns:
+            The value as the contract types it.
+
+        Raises:
+            ResultError: If the result does not fit the contract, or none is kept.
+            Exception: What the task raised.
+        """
+        return self._wait().__await__()
+
+    async def _wait(self) -> R_co:
+        self._check_kept()
+        if self.ignored:
+            return None  # type: ignore[return-value]  # _check_kept saw that the contract allows None
+        if not self.on_ready.ready:
+            await wait_until_ready(self)
+        value: R_co = self.maybe_throw()
+        return value
+
+    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
+        """Raise what the task raised, or return its validated result.
+
+        Args:
+            propagate: Whether a failure is raised; it is returned otherwise.
+            callback: Called with the task's id and the value.
+
+        Returns:
+            The value, the failure, or ``None`` where there is neither yet.
+        """
+        value = self._typed(super().maybe_throw(propagate=propagate))
+        if callback is not None:
+            callback(self.id, value)
+        return value
+
+    maybe_reraise = maybe_throw
+
+    @property
+    def result(self) -> Any:
+        """The validated result of a task that succeeded, the exception of one that failed, or ``None``."""
+        return self._typed(super().result)
+
+    info = result
+
+    def forget(self) -> None:
+        """Forget the stored result."""
+        self._value = _UNSET
+        super().forget()
+
+    def __copy__(self) -> AsyncResult[R_co]:
+        """Return another handle of the same task."""
+        return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, definition=self.definition)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the names of task and id; the application is the current one where it is read."""
+        return _reopen, (self.definition, self.id, self.parent)
+
+    def _typed(self, value: Any) -> Any:
+        if self.state != states.SUCCESS:
+            return value
+        if self._value is _UNSET:
+            self._value = decode_result(self.definition, value)
+        return self._value
+
+    def _check_kept(self) -> None:
+        if self.ignored and not is_assignable(type(None), self.definition.result.annotation):
+            fault = Fault(
+                task=self.definition.name,
+                path="return",
+                expected="a stored result",
+                got="a call that was sent with ignore_result",
+                remedy="send it without ignore_result, or do not wait for it",
+                code="ignored",
+            )
+            raise ResultError.of(self.definition.name, [fault])
+
+
+class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[misc]  # the two get() differ as above
+    """The result of a call in eager mode (``task_always_eager``), already there."""
+
+    def __init__(self, eager: EagerResult[Any], definition: TaskDefinition) -> None:
+        done = eager.state == states.SUCCESS
+        value = decode_result(definition, eager.result) if done else eager.result
+        EagerResult.__init__(
+            self, eager.id, value, eager.state, cast("str | None", eager.traceback), name=definition.name
+        )
+        self.definition = definition
+        self._value = value
+
+    async def _wait(self) -> R_co:
+        value: R_co = EagerResult.get(self)
+        return value
+
+    def _typed(self, value: Any) -> Any:
+        return value
+
+
+def _reopen(definition: TaskDefinition, task_id: str, parent: Any) -> AsyncResult[Any]:
+    return AsyncResult(task_id, parent=parent, definition=definition)
+
+
+def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
+    """Return the definition of a contract's method.
+
+    Args:
+        task: The method, taken from the contract's class.
+        user: Who asks, for the message.
+
+    Returns:
+        The definition.
+
+    Raises:
+        DecoratorError: If no contract declares it.
+    """
+    definition = marks_of(task).definition
+    if definition is None:
+        name = getattr(task, "__qualname__", repr(task))
+        owner = name.rsplit(".", 1)[0]
+        fault = Fault(
+            task=user,
+            expected="a method of a contract, such as Orders.place",
+            got=name,
+            remedy=f"decorate {owner} with @contract" if "." in name else "take the method from the contract's class",
+            code="not_a_contract_method",
+        )
+        raise DecoratorError.of(user, [fault])
+    return definition

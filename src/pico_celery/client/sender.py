@@ -1,0 +1,226 @@
+"""Senders: a contract's task as a typed call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
+
+from celery import Celery
+
+from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
+from pico_celery.client.result import AsyncResult, EagerAsyncResult
+from pico_celery.contract.catalog import Catalog
+from pico_celery.contract.compiler import imply_task
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.signature import location_of
+from pico_celery.errors import UnboundClientError
+from pico_celery.messaging.calls import encode_call
+from pico_celery.messaging.headers import contract_headers
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+APP_ATTRIBUTE: Final = "__pico_celery_app__"
+
+
+class BoundSender(Generic[P, R_co]):
+    """A task that can be called: a sender of a client that has its application.
+
+    Args:
+        app: The application that publishes.
+        definition: The task.
+        options: Checked options.
+    """
+
+    __slots__ = ("_app", "_options", "definition")
+
+    def __init__(self, app: Celery, definition: TaskDefinition, options: Mapping[str, Any]) -> None:
+        self._app = app
+        self._options = options
+        self.definition = definition
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
+        """Validate the arguments, publish the call, and return its result to be.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            The typed result; ``.get()`` or ``await`` it.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract; nothing is published then.
+            kombu.exceptions.OperationalError: If the broker cannot be reached.
+        """
+        return publish(self._app, self.definition, args, kwargs, self._options)
+
+    def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
+        """Return the same call with other options.
+
+        Args:
+            **options: See `SendOptions`; they win over those of the sender and of the contract.
+
+        Returns:
+            A sender with the same signature.
+
+        Raises:
+            OptionError: If an option is unknown or has a wrong type.
+        """
+        checked = check_send_options(options, self.definition.name)
+        return BoundSender(self._app, self.definition, merge_options(self._options, checked))
+
+    def __repr__(self) -> str:
+        """Return the name of the task."""
+        return f"<sender of {self.definition.name}>"
+
+
+class TaskSender(Generic[P, R_co]):
+    """A task as an attribute of a client class; on an instance it is a `BoundSender`.
+
+    Args:
+        task: The definition, or the name where the task is given as a string.
+        options: Checked options of all its calls.
+        method: The method that declares name and signature, where the task is given as a string.
+    """
+
+    def __init__(
+        self, task: TaskDefinition | str, options: Mapping[str, Any], method: Callable[..., Any] | None = None
+    ) -> None:
+        self.name: Final = task if isinstance(task, str) else task.name
+        self.method: Final = method
+        self.attribute = method.__name__ if method else ""
+        self.__doc__ = method.__doc__ if method else getattr(task, "doc", "")
+        self._given = options
+        self._definition = None if isinstance(task, str) else task
+        self._options: Mapping[str, Any] | None = None
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        """Learn the attribute's name."""
+        self.attribute = name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> BoundSender[P, R_co]: ...
+    def __get__(self, instance: object | None, owner: type[Any]) -> Self | BoundSender[P, R_co]:
+        """Return the sender itself on the class, the call on an instance."""
+        if instance is None:
+            return self
+        app = getattr(instance, APP_ATTRIBUTE, None)
+        if app is None:
+            raise UnboundClientError(
+                f"{owner.__name__}.{self.attribute} cannot send {self.name!r}: this {owner.__name__} has no Celery "
+                "application; take it from the container, or build it with one (celery_app=...)",
+                {"client": owner.__qualname__, "task": self.name},
+            )
+        return BoundSender(app, self.definition, self._merged_options())
+
+    @property
+    def where(self) -> str:
+        """``file:line`` of the declaration."""
+        return location_of(self.method) if self.method else self.definition.where
+
+    @property
+    def definition(self) -> TaskDefinition:
+        """The task; where no contract declares the name, what the method's own signature says."""
+        if self._definition is None:
+            if self.method is None:
+                raise UnboundClientError(f"the sender of {self.name!r} decorates no method", {"task": self.name})
+            return imply_and_keep(self)
+        return self._definition
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a contract declares the task, as far as it is known yet."""
+        return self._definition is not None and self._definition.declared
+
+    def resolve(self, catalog: Catalog) -> TaskDefinition | None:
+        """Look the name up, once a contract declares it.
+
+        Args:
+            catalog: Where contracts are registered.
+
+        Returns:
+            The definition, or ``None`` where no contract declares the name yet.
+        """
+        if not self.resolved:
+            found = catalog.get(self.name)
+            if found is not None:
+                self._definition, self._options = found, None
+        return self._definition if self.resolved else None
+
+    def keep(self, definition: TaskDefinition) -> None:
+        """Send by this definition from now on."""
+        self._definition, self._options = definition, None
+
+    def _merged_options(self) -> Mapping[str, Any]:
+        if self._options is None:
+            self._options = merge_options(contract_send_options(self.definition), self._given)
+        return self._options
+
+
+def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
+    """Take the signature of a sender's method for the contract.
+
+    Args:
+        sender: A sender whose name no contract declares.
+
+    Returns:
+        The implied definition; its result is not checked, for a client's method says nothing about it.
+    """
+    assert sender.method is not None  # noqa: S101 - for the type checker: by-name senders have one
+    definition = imply_task(_without_result(sender.method), sender.name)
+    sender.keep(definition)
+    return definition
+
+
+def _without_result(method: Callable[..., Any]) -> Callable[..., Any]:
+    from functools import update_wrapper  # noqa: PLC0415 - used once for each undeclared name
+
+    def declaration(self: Any, *args: Any, **kwargs: Any) -> None: ...
+
+    update_wrapper(declaration, method)
+    declaration.__annotations__ = {
+        name: annotation for name, annotation in method.__annotations__.items() if name != "return"
+    }
+    return declaration
+
+
+def publish(
+    app: Celery, definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]
+) -> AsyncResult[Any]:
+    """Validate and publish one call.
+
+    Args:
+        app: The application.
+        definition: The task.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+        options: Checked options.
+
+    Returns:
+        The typed result.
+
+    Raises:
+        PayloadError: If the arguments do not fit the contract.
+    """
+    call = encode_call(definition, args, kwargs)
+    headers = contract_headers(definition)
+    own = options.get("headers")
+    rest = {**options, "headers": {**own, **headers} if own else dict(headers)}
+    if app.conf.task_always_eager and definition.name in app.tasks:
+        eager = app.tasks[definition.name].apply(call.args, call.kwargs, **rest)
+        return EagerAsyncResult(eager, definition)
+    # Celery calls result_cls with the id alone, and takes any callable.
+    result_cls: Any = partial(AsyncResult, app=app, definition=definition)
+    result: Any = app.send_task(
+        definition.name,
+        call.args,
+        call.kwargs,
+        result_cls=result_cls,
+        argsrepr=call.argsrepr,
+        kwargsrepr=call.kwargsrepr,
+        **rest,
+    )
+    return cast("AsyncResult[Any]", result)

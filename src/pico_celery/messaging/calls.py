@@ -1,0 +1,185 @@
+"""A call as a message's arguments, and back: bind, validate, encode; bind, decode. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.errors import Fault, PayloadError
+from pico_celery.messaging.faults import argument_faults, failing_argument, unencodable
+from pico_celery.messaging.headers import mismatch_note
+
+REPR_LIMIT: Final = 1024  # as Celery's own argsrepr_maxsize and kwargsrepr_maxsize
+_UNSHOWN: Final = "(not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedCall:
+    """The arguments of a call, ready for a message.
+
+    Attributes:
+        args: Positional arguments; empty but for implied contracts with ``*args``.
+        kwargs: JSON data by argument name, only of what the caller passed.
+        argsrepr: What logs and events show of ``args``.
+        kwargsrepr: What logs and events show of ``kwargs``: pydantic's repr, without secrets.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    argsrepr: str
+    kwargsrepr: str
+
+
+def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EncodedCall:
+    """Bind, validate and encode the arguments of a call.
+
+    Args:
+        definition: The task.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+
+    Returns:
+        What the message carries.
+
+    Raises:
+        PayloadError: If the arguments do not fit the contract.
+    """
+    extra, bound = _bind(definition, args, kwargs)
+    if extra:
+        return EncodedCall(extra, dict(bound), shorten(repr(extra)), shorten(repr(dict(bound))))
+    payload = definition.arguments
+    try:
+        values = payload.validate(bound)
+    except ValidationError as error:
+        raise PayloadError.of(definition.name, argument_faults(definition, error)) from None
+    try:
+        encoded = payload.encode(values)
+    except (ValueError, TypeError, RecursionError):
+        path, part, reason = failing_argument(definition, values)
+        raise PayloadError.of(definition.name, [unencodable(definition.name, path, part, reason)]) from None
+    return EncodedCall((), encoded, "()", shorten(repr(values)))
+
+
+def decode_call(
+    definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Bind and decode the arguments of a message, whoever sent it.
+
+    Args:
+        definition: The task.
+        args: Positional arguments of the message.
+        kwargs: Keyword arguments of the message.
+        headers: Headers of the message, to tell a differing contract in the error.
+
+    Returns:
+        Positional arguments (empty but for implied contracts with ``*args``) and keyword arguments for the method.
+
+    Raises:
+        PayloadError: If they do not fit the contract.
+    """
+    remedy = mismatch_note(definition, headers)
+    if not isinstance(args, (list, tuple)) or not isinstance(kwargs, Mapping):
+        raise PayloadError.of(definition.name, _shape_faults(definition.name, args, kwargs, remedy))
+    extra, bound = _bind(definition, args, kwargs, remedy)
+    if extra:
+        return extra, dict(bound)
+    try:
+        return (), definition.arguments.decode(bound)
+    except ValidationError as error:
+        raise PayloadError.of(definition.name, argument_faults(definition, error, remedy)) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        got = type(error).__name__ if definition.arguments.sensitive else f"{type(error).__name__}: {error}"
+        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, remedy=remedy, code="not_json")
+        raise PayloadError.of(definition.name, [fault]) from None
+
+
+def shown_call(definition: TaskDefinition, args: Any, kwargs: Any) -> tuple[str, str]:
+    """Return what logs and events may show of a message's arguments.
+
+    Args:
+        definition: The task.
+        args: Positional arguments as they stand in a message.
+        kwargs: Keyword arguments as they stand in a message.
+
+    Returns:
+        The reprs of both; of sensitive arguments only what their types show.
+    """
+    if not definition.arguments.sensitive:
+        return shorten(repr(args)), shorten(repr(kwargs))
+    try:
+        extra, values = decode_call(definition, args, kwargs)
+    except PayloadError:
+        return _UNSHOWN, _UNSHOWN
+    return shorten(repr(extra)), shorten(repr(values))
+
+
+def shorten(text: str) -> str:
+    """Cut a repr to what Celery keeps of one."""
+    return text if len(text) <= REPR_LIMIT else text[: REPR_LIMIT - 3] + "..."
+
+
+def _bind(
+    definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any], remedy: str = ""
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    if not args:
+        return (), kwargs
+    names = definition.positional
+    extra = tuple(args[len(names) :])
+    bound = dict(zip(names, args, strict=False))
+    faults = [_given_twice(definition.name, name, remedy) for name in bound if name in kwargs]
+    if extra and not definition.open_positional:
+        faults.append(_too_many(definition.name, len(names), len(args), remedy))
+    if faults:
+        raise PayloadError.of(definition.name, faults)
+    if extra:
+        # Only an implied contract with *args gets here: what no contract describes is passed on as it came.
+        return tuple(args), kwargs
+    bound.update(kwargs)
+    return (), bound
+
+
+def _given_twice(task: str, name: str, remedy: str) -> Fault:
+    return Fault(
+        task=task,
+        path=name,
+        expected="one value",
+        got="two, by position and by name",
+        remedy=remedy or "leave one out",
+        code="given_twice",
+    )
+
+
+def _too_many(task: str, allowed: int, given: int, remedy: str) -> Fault:
+    return Fault(
+        task=task,
+        expected=f"at most {allowed} positional argument{'' if allowed == 1 else 's'}",
+        got=str(given),
+        remedy=remedy or "pass the others by name",
+        code="too_many_arguments",
+    )
+
+
+def _shape_faults(task: str, args: Any, kwargs: Any, remedy: str) -> list[Fault]:
+    faults = []
+    if not isinstance(args, (list, tuple)):
+        faults.append(
+            Fault(
+                task=task, path="args", expected="a list", got=type(args).__name__, remedy=remedy, code="message_shape"
+            )
+        )
+    if not isinstance(kwargs, Mapping):
+        faults.append(
+            Fault(
+                task=task,
+                path="kwargs",
+                expected="a mapping",
+                got=type(kwargs).__name__,
+                remedy=remedy,
+                code="message_shape",
+            )
+        )
+    return faults

@@ -1,0 +1,155 @@
+"""From pydantic's errors to faults: the task, the argument path, what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.payload import Payload
+from pico_celery.contract.typenames import type_name, value_text
+from pico_celery.errors import Fault
+
+SHOWN: Final = 20
+_FIELD_NAME: Final = re.compile(r"field_name='([^']*)'")
+
+
+def argument_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
+    """Tell what is wrong with the arguments of a call.
+
+    Args:
+        definition: The task.
+        error: pydantic's error over the mapping of the arguments.
+        remedy: What to do, where the fault itself does not say it.
+
+    Returns:
+        At most `SHOWN` faults. Values are left out where the task's arguments have parts that must not be shown.
+    """
+    details = _details(error)
+    return [_argument_fault(definition, detail, remedy) for detail in details[:SHOWN]]
+
+
+def result_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
+    """Tell what is wrong with a result.
+
+    Args:
+        definition: The task.
+        error: pydantic's error over the result.
+        remedy: What to do.
+
+    Returns:
+        At most `SHOWN` faults, with paths that begin with ``return``.
+    """
+    return [
+        Fault(
+            task=definition.name,
+            path=_path(("return", *detail["loc"])),
+            expected=_expected(detail, type_name(definition.result.annotation)),
+            got=_got(detail, sensitive=definition.result.sensitive),
+            remedy=remedy,
+            code=detail["type"],
+        )
+        for detail in _details(error)[:SHOWN]
+    ]
+
+
+def unencodable(task: str, path: str, payload: Payload, error: Exception) -> Fault:
+    """Tell that a value passed validation and is still no JSON, or not what its type says.
+
+    Args:
+        task: Name of the task.
+        path: Argument path, or ``return``.
+        payload: Payload of the value.
+        error: What encoding raised.
+
+    Returns:
+        The fault, without the value where it must not be shown.
+    """
+    field = _FIELD_NAME.search(str(error))
+    where = f"{path}.{field.group(1)}" if field else path
+    if isinstance(error, UnicodeDecodeError):
+        remedy = "give the model ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+        return Fault(task=task, path=where, expected="bytes that are text", got="binary", remedy=remedy, code="bytes")
+    text = "a part of another type" if payload.sensitive else str(error).replace("\n", " ").strip()
+    return Fault(task=task, path=where, expected=type_name(payload.annotation), got=text, code="not_serializable")
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False)
+
+
+def _argument_fault(definition: TaskDefinition, detail: ErrorDetails, remedy: str) -> Fault:
+    location = detail["loc"]
+    name = str(location[0]) if location else ""
+    top = len(location) == 1
+    parameter = definition.parameter(name)
+    if top and detail["type"] == "extra_forbidden":
+        known = [known.name for known in definition.parameters]
+        advice = remedy or did_you_mean(name, known) if known else "the task takes no arguments"
+        return Fault(
+            task=definition.name,
+            path=name,
+            expected="no such argument",
+            got="one",
+            remedy=advice,
+            code="unexpected_argument",
+        )
+    if top and detail["type"] == "missing" and parameter:
+        expected = f"a value of type {type_name(parameter.annotation)}"
+        return Fault(
+            task=definition.name,
+            path=name,
+            expected=expected,
+            got="nothing",
+            remedy=remedy or "pass it",
+            code="missing_argument",
+        )
+    declared = type_name(parameter.annotation) if parameter else ""
+    return Fault(
+        task=definition.name,
+        path=_path(location),
+        expected=_expected(detail, declared if top else ""),
+        got=_got(detail, sensitive=definition.arguments.sensitive),
+        remedy=remedy,
+        code=detail["type"],
+    )
+
+
+def _expected(detail: ErrorDetails, declared: str) -> str:
+    message = detail["msg"].removeprefix("Input should be ")
+    return f"{declared} ({message})" if declared and len(detail["loc"]) <= 1 else message
+
+
+def _got(detail: ErrorDetails, *, sensitive: bool) -> str:
+    if detail["type"] == "missing":
+        return "nothing"
+    value = detail["input"]
+    return f"a value of type {type(value).__name__}, not shown" if sensitive else value_text(value)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def failing_argument(definition: TaskDefinition, values: Mapping[str, Any]) -> tuple[str, Payload, Exception]:
+    """Find the argument that does not encode.
+
+    Args:
+        definition: The task.
+        values: Validated arguments that do not encode together.
+
+    Returns:
+        Path, payload and error of the first argument that does not encode alone; of all together where each does.
+    """
+    for parameter in definition.parameters:
+        if parameter.name in values:
+            try:
+                parameter.payload.encode(values[parameter.name])
+            except (ValueError, TypeError, RecursionError) as error:
+                return parameter.name, parameter.payload, error
+    return "", definition.arguments, ValueError("the arguments are no JSON")

@@ -1,0 +1,49 @@
+"""Headers that say which contract a message was made from. Plain Celery peers neither need nor mind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from pico_celery.contract.definition import TaskDefinition
+
+CONTRACT_HEADER: Final = "pico_contract"
+DIGEST_HEADER: Final = "pico_digest"
+
+
+@lru_cache(maxsize=4096)
+def contract_headers(definition: TaskDefinition) -> Mapping[str, str]:
+    """Return the headers of a message of a task.
+
+    Args:
+        definition: The task; where no contract declares it, the name is empty.
+
+    Returns:
+        Name of the contract and digest of the task. Do not change it: it is shared.
+    """
+    return {CONTRACT_HEADER: definition.contract, DIGEST_HEADER: definition.digest}
+
+
+def is_from_contract_peer(headers: Mapping[str, Any] | None) -> bool:
+    """Tell whether a message was made by this library."""
+    return headers is not None and DIGEST_HEADER in headers
+
+
+def mismatch_note(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> str:
+    """Tell in what a message's contract differs from the one here, for an error that happened anyway.
+
+    Args:
+        definition: The task as this process knows it.
+        headers: Headers of the message.
+
+    Returns:
+        A remedy, or nothing where the digests are equal or the sender is a plain Celery one.
+    """
+    sent = (headers or {}).get(DIGEST_HEADER)
+    if not sent or sent == definition.digest:
+        return ""
+    return (
+        f"the sender's contract of {definition.name} differs from this one (digest {sent} there, {definition.digest} here): "
+        "deploy the same version of the contract on both sides"
+    )

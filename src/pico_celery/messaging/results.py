@@ -1,0 +1,87 @@
+"""A result as stored JSON, and back. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.errors import Fault, ResultError
+from pico_celery.messaging.calls import shorten
+from pico_celery.messaging.faults import result_faults, unencodable
+from pico_celery.messaging.headers import mismatch_note
+
+
+class SealedResult:
+    """An encoded result that shows in logs and events only what its type shows.
+
+    kombu's JSON asks for ``__json__``, Celery's logs and events for ``repr``.
+    Source: https://github.com/celery/kombu/blob/main/kombu/utils/json.py
+    """
+
+    __slots__ = ("data", "shown")
+
+    def __init__(self, data: Any, shown: str) -> None:
+        self.data = data
+        self.shown = shown
+
+    def __json__(self) -> Any:
+        """Return the JSON data."""
+        return self.data
+
+    def __repr__(self) -> str:
+        """Return what may be shown."""
+        return self.shown
+
+
+def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, Any] | None = None) -> Any:
+    """Validate and encode what an implementation returned.
+
+    Args:
+        definition: The task.
+        value: The returned value.
+        headers: Headers of the message, to tell a differing contract in the error.
+
+    Returns:
+        JSON data; a `SealedResult` of it where parts of the value must stay out of logs.
+
+    Raises:
+        ResultError: If the contract does not allow the value.
+    """
+    payload = definition.result
+    remedy = mismatch_note(definition, headers) or "correct the implementation, or widen the contract's result"
+    try:
+        valid = payload.validate(value)
+    except ValidationError as error:
+        raise ResultError.of(definition.name, result_faults(definition, error, remedy)) from None
+    try:
+        data = payload.encode(valid)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ResultError.of(definition.name, [unencodable(definition.name, "return", payload, error)]) from None
+    return SealedResult(data, shorten(repr(valid))) if payload.sensitive else data
+
+
+def decode_result(definition: TaskDefinition, data: Any) -> Any:
+    """Decode a stored result, whoever stored it.
+
+    Args:
+        definition: The task.
+        data: JSON data.
+
+    Returns:
+        The value as the contract types it.
+
+    Raises:
+        ResultError: If the contract does not allow it.
+    """
+    try:
+        return definition.result.decode(data.data if isinstance(data, SealedResult) else data)
+    except ValidationError as error:
+        remedy = "the worker's contract differs: deploy the same version of the contract on both sides"
+        raise ResultError.of(definition.name, result_faults(definition, error, remedy)) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        got = type(error).__name__ if definition.result.sensitive else f"{type(error).__name__}: {error}"
+        fault = Fault(task=definition.name, path="return", expected="JSON", got=got, code="not_json")
+        raise ResultError.of(definition.name, [fault]) from None

@@ -1,0 +1,157 @@
+"""The Celery task that serves a contract: it decodes, runs the coroutine on the process's loop, and encodes.
+
+Celery's tracer, request and consumer are used as they are: `ContractTask.run` is an ordinary synchronous function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery, Task
+from celery.exceptions import MaxRetriesExceededError
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.messaging.calls import decode_call, encode_call, shown_call
+from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
+from pico_celery.messaging.results import encode_result
+from pico_celery.worker.execution import Binding, execute
+from pico_celery.worker.loop import current_loop_service
+from pico_celery.worker.options import task_attributes
+
+_MALFORMED = "pico_malformed"
+
+
+class SealedMaxRetriesExceededError(MaxRetriesExceededError):
+    """As Celery's, without the arguments in its message, which may hold secrets."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        super().__init__("the task failed in its last retry; its arguments are not shown")
+
+
+class ContractTask(Task[..., Any]):
+    """A task of a contract, bound to the method of a component."""
+
+    abstract = True
+    typing = False  # the contract checks every path, with better messages
+    serializer = "json"
+    binding: Binding
+
+    @property
+    def definition(self) -> TaskDefinition:
+        """The task as its contract declares it."""
+        return self.binding.definition
+
+    @property
+    def __trace__(self) -> Any:
+        """Celery's tracer of this task."""
+        return self.__dict__.get("_trace")
+
+    @__trace__.setter
+    def __trace__(self, tracer: Any) -> None:
+        self.__dict__["_trace"] = tracer and _keeping_malformed(tracer)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Serve one message: decode, execute, encode.
+
+        Args:
+            *args: Positional arguments of the message.
+            **kwargs: Keyword arguments of the message.
+
+        Returns:
+            The encoded result.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract; no user code has run.
+            ResultError: If the result does not.
+            Exception: What the implementation raised.
+        """
+        request = self.request
+        headers = _headers_of(request)
+        malformed = getattr(request, _MALFORMED, None)
+        if malformed is not None:
+            args, kwargs = malformed
+        extra, values = decode_call(self.definition, args, kwargs, headers)
+        binding, task_id = self.binding, request.id or "direct"
+        result = current_loop_service().run(lambda: execute(binding, task_id, extra, values))
+        return encode_result(self.definition, result, headers)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Send the task, as Celery does, with its arguments validated and encoded as a client's are.
+
+        Messages that canvas and retry make from others are passed on; the worker that gets them validates them, so that
+        what is wrong with them is the failure of their own task.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            *rest: As Celery's.
+            **options: As Celery's.
+
+        Returns:
+            Celery's result.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+        """
+        if "parent_id" in options or "root_id" in options:
+            if self.definition.arguments.sensitive and "kwargsrepr" not in options:
+                shown = shown_call(self.definition, args or (), kwargs or {})
+                options["argsrepr"], options["kwargsrepr"] = shown
+            return super().apply_async(args, kwargs, *rest, **options)
+        call = encode_call(self.definition, args or (), kwargs or {})
+        options.setdefault("argsrepr", call.argsrepr)
+        options.setdefault("kwargsrepr", call.kwargsrepr)
+        options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
+        return super().apply_async(call.args, call.kwargs, *rest, **options)
+
+
+def _headers_of(request: Any) -> Mapping[str, Any]:
+    digest = getattr(request, DIGEST_HEADER, None)
+    if digest is not None:
+        return {DIGEST_HEADER: digest, CONTRACT_HEADER: getattr(request, CONTRACT_HEADER, "")}
+    headers = getattr(request, "headers", None)
+    return headers if isinstance(headers, Mapping) else {}
+
+
+def _keeping_malformed(tracer: Any) -> Any:
+    """Let arguments of the wrong shape reach `ContractTask.run`, which fails the task with a message.
+
+    Celery's tracer gives up on them before it has a request to fail, and the caller would wait for ever.
+    """
+
+    def trace(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+        if not isinstance(kwargs, Mapping) or not isinstance(args, (list, tuple)):
+            request = {**(request or {}), _MALFORMED: (args, kwargs)}
+            args, kwargs = [], {}
+        return tracer(uuid, args, kwargs, request)
+
+    return trace
+
+
+def register(app: Celery, binding: Binding) -> ContractTask:
+    """Register a task on an application.
+
+    Args:
+        app: The application.
+        binding: Task and method.
+
+    Returns:
+        The registered Celery task.
+    """
+    definition = binding.definition
+    attributes = task_attributes(definition, binding.options)
+    if definition.arguments.sensitive or definition.result.sensitive:
+        attributes["Request"] = "pico_celery.worker.sealed_request:SealedRequest"
+        attributes["MaxRetriesExceededError"] = SealedMaxRetriesExceededError
+    members = {
+        "name": definition.name,
+        "binding": binding,
+        "__module__": binding.component.__module__,
+        "__doc__": definition.doc or None,
+        **attributes,
+    }
+    cls: type[ContractTask] = type(binding.attribute, (ContractTask,), members)
+    app.tasks.pop(definition.name, None)
+    task: ContractTask = app.register_task(cls())
+    return task

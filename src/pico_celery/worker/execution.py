@@ -1,0 +1,92 @@
+"""One execution of a task: its component from the container, within a request scope of its own."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pico_ioc import PicoContainer
+
+from pico_celery.containers import close_scope
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.worker.loop import current_loop_service
+
+SCOPE: Final = "request"
+_numbers = itertools.count(1)
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A task bound to the method of a component.
+
+    Attributes:
+        definition: The task.
+        container: Where the component comes from.
+        key: The component's key in the container.
+        component: The component's class.
+        attribute: Name of the method.
+        where: ``file:line`` of the method.
+        options: Checked options of ``@task``.
+    """
+
+    definition: TaskDefinition
+    container: PicoContainer
+    key: Any
+    component: type[Any]
+    attribute: str
+    where: str
+    options: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        """Name of the method with its class."""
+        return f"{self.component.__qualname__}.{self.attribute}"
+
+
+async def execute(binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Resolve the component and run the method, in a scope that ends with the execution.
+
+    Args:
+        binding: Task and method.
+        task_id: Id of the task.
+        args: Positional arguments, decoded.
+        kwargs: Keyword arguments, decoded.
+
+    Returns:
+        What the method returned.
+
+    Raises:
+        Exception: What the container or the method raised.
+    """
+    async with _scope(binding.container, task_id):
+        component = await _resolve(binding)
+        return await getattr(component, binding.attribute)(*args, **kwargs)
+
+
+@asynccontextmanager
+async def _scope(container: PicoContainer, task_id: str) -> AsyncIterator[None]:
+    # A redelivered task may run twice at once under one id.
+    scope_id = f"{task_id}/{next(_numbers)}"
+    token = container.activate_scope(SCOPE, scope_id)
+    try:
+        yield
+    finally:
+        for error in await close_scope(container, SCOPE, scope_id):
+            _logger.error("a clean-up after task %s failed: %r", task_id, error, exc_info=error)
+        container.deactivate_scope(SCOPE, token)
+
+
+async def _resolve(binding: Binding) -> Any:
+    service = current_loop_service()
+    if binding.definition.name in service.resolved:
+        return await binding.container.aget(binding.key)
+    # Two executions that both find a lazy singleton missing would both create it.
+    async with service.first_resolution:
+        component = await binding.container.aget(binding.key)
+        service.resolved.add(binding.definition.name)
+        return component

@@ -1,0 +1,108 @@
+"""Options of executing: Celery's task options, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from typing_extensions import TypedDict
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.options import EXECUTING, SENDING, Duration, check_options
+from pico_celery.errors import PayloadError, ResultError
+
+Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
+
+
+class ImplementationOptions(TypedDict, total=False):
+    """Options of ``@task``: how this implementation is executed.
+
+    Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#list-of-options
+    """
+
+    max_retries: int | None
+    default_retry_delay: Duration
+    autoretry_for: Exceptions
+    dont_autoretry_for: Exceptions
+    retry_kwargs: dict[str, Any]
+    retry_backoff: bool | Duration
+    retry_backoff_max: Duration
+    retry_jitter: bool
+    rate_limit: str | int | float
+    time_limit: Duration
+    soft_time_limit: Duration
+    acks_late: bool
+    acks_on_failure: bool
+    acks_on_timeout: bool
+    acks_on_failure_or_timeout: bool
+    reject_on_worker_lost: bool
+    retry_on_worker_lost: bool
+    ignore_result: bool
+    store_errors_even_if_ignored: bool
+    track_started: bool
+    trail: bool
+    send_events: bool
+    throws: Exceptions
+    resultrepr_maxsize: int
+    queue: str
+    exchange: str
+    routing_key: str
+    priority: int
+    expires: Duration
+    compression: str
+    delivery_mode: Literal[1, 2, "transient", "persistent"]
+
+
+_ADVICE: Final = {
+    "bind": "leave it out: the method's self is the component; take celery.current_task for the task",
+    "base": "leave it out: the task's class is the library's",
+    "serializer": "leave it out: the wire is JSON",
+    "pydantic": "leave it out: every payload is validated",
+    "typing": "leave it out: every call is checked",
+    "name": "give it as the first argument of @task",
+    "countdown": "give it to with_options of the call",
+    "eta": "give it to with_options of the call",
+    "retries": "use max_retries=",
+    "errors": "give it to @task_options on the contract",
+}
+
+
+def check_implementation_options(options: Mapping[str, Any], subject: str, where: str) -> dict[str, Any]:
+    """Check the options of ``@task``.
+
+    Args:
+        options: What was given.
+        subject: Whose options they are, for the message.
+        where: ``file:line`` of the decorator.
+
+    Returns:
+        The options, with every duration in seconds.
+
+    Raises:
+        OptionError: If an option is unknown or has a wrong type.
+    """
+    return check_options(ImplementationOptions, options, subject, where=where, advice=_ADVICE)
+
+
+def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of the Celery task, from the contract and its implementation.
+
+    Args:
+        definition: The task.
+        options: Checked options of the implementation; they win.
+
+    Returns:
+        Attributes of a `celery.Task`.
+    """
+    attributes = {name: value for name, value in definition.options.items() if name in SENDING | EXECUTING}
+    attributes.pop("retry", None)
+    attributes.pop("retry_policy", None)
+    if definition.options.get("idempotent"):
+        attributes.update(acks_late=True, reject_on_worker_lost=True)
+    attributes.update(options)
+    # What does not validate does not validate the next time either.
+    never = (PayloadError, ResultError)
+    attributes["dont_autoretry_for"] = (*attributes.get("dont_autoretry_for", ()), *never)
+    if "autoretry_for" in attributes:
+        attributes["autoretry_for"] = tuple(attributes["autoretry_for"])
+    return attributes

@@ -1,0 +1,26 @@
+"""Requests of tasks whose arguments have parts that must not be shown, in logs, events and remote control."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.worker.request import Request
+
+from pico_celery.messaging.headers import is_from_contract_peer
+
+_UNSHOWN = "(not shown)"
+
+
+class SealedRequest(Request):
+    """As Celery's, but what it shows of the arguments never comes from their raw text."""
+
+    def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
+        headers = kwargs.get("headers") or message.headers
+        if not is_from_contract_peer(headers):
+            # A plain client wrote the values themselves into the reprs of its message.
+            headers.update(argsrepr=_UNSHOWN, kwargsrepr=_UNSHOWN)
+        super().__init__(message, *args, **kwargs)
+
+    def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - it is always safe
+        """Return what remote control shows of the request."""
+        return super().info(safe=True)
