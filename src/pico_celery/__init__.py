@@ -6,10 +6,6 @@ A contract is a `typing.Protocol` (`contract`, `task_options`); a worker impleme
 
 from typing import TYPE_CHECKING, Any
 
-from pico_celery.client.client import CeleryClient, celery, send_task
-from pico_celery.client.options import SendOptions
-from pico_celery.client.result import AsyncResult
-from pico_celery.client.sender import BoundSender, TaskSender
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.declaration import contract, task_options
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
@@ -31,13 +27,17 @@ from pico_celery.errors import (
     UndeclaredTaskWarning,
     UnknownTaskError,
 )
-from pico_celery.worker.decorator import task
-from pico_celery.worker.options import ImplementationOptions
 
 if TYPE_CHECKING:
     from pico_celery.app.embedded import EmbeddedBroker
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
+    from pico_celery.client.client import CeleryClient, celery, send_task
+    from pico_celery.client.options import SendOptions
+    from pico_celery.client.result import AsyncResult
+    from pico_celery.client.sender import BoundSender, TaskSender
+    from pico_celery.worker.decorator import task
+    from pico_celery.worker.options import ImplementationOptions
     from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
 
 __all__ = [
@@ -82,21 +82,37 @@ __all__ = [
     "task_options",
 ]
 
-# What only a worker or an application's start needs is imported when it is first asked for.
+# A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.
 _LATE = {
+    "AsyncResult": "pico_celery.client.result",
+    "BoundSender": "pico_celery.client.sender",
+    "CeleryClient": "pico_celery.client.client",
     "CeleryFactory": "pico_celery.app.factory",
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
+    "ImplementationOptions": "pico_celery.worker.options",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
+    "SendOptions": "pico_celery.client.options",
+    "TaskSender": "pico_celery.client.sender",
+    "celery": "pico_celery.client.client",
     "create_app": "pico_celery.app.factory",
+    "send_task": "pico_celery.client.client",
+    "task": "pico_celery.worker.decorator",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import a late name."""
+    """Import a late name, once."""
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - only where a late name is used
 
-    return getattr(import_module(_LATE[name]), name)
+    value = getattr(import_module(_LATE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the late names too."""
+    return sorted({*globals(), *_LATE})

@@ -21,7 +21,6 @@ from typing import (
 
 from celery import Celery
 from celery.result import AsyncResult as CeleryAsyncResult
-from pico_ioc import component
 
 from pico_celery.client.options import SendOptions, check_send_options
 from pico_celery.client.result import AsyncResult, declared
@@ -164,6 +163,7 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
         DecoratorError: If the class has neither senders nor tasks.
         ConformanceError: If a sender differs from its contract.
     """
+    from pico_ioc import component  # noqa: PLC0415 - clients built by hand need no container
 
     def decorate(target: type[Any]) -> type[Any]:
         if not senders_of(target) and not _has_tasks(target):

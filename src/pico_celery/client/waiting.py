@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
@@ -10,9 +9,9 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.backends.base import KeyValueStoreBackend
-
 if TYPE_CHECKING:
+    import asyncio
+
     from celery.result import AsyncResult
 
 _DRAIN_SECONDS: Final = 0.2  # how long a drain may block before the thread looks at what is new or cancelled
@@ -71,6 +70,8 @@ class _Waiter:
 
     def _look(self, results: list[AsyncResult[Any]], backend: Any = None) -> None:
         # rpc:// keeps its results in a queue of the thread that sent: nothing is lost there, and nothing to look up.
+        from celery.backends.base import KeyValueStoreBackend  # noqa: PLC0415 - whoever waits has a backend already
+
         readable = backend is None or isinstance(backend, KeyValueStoreBackend)
         for result in results:
             if result.on_ready.ready or (readable and result.ready()):
@@ -118,6 +119,8 @@ async def wait_until_ready(result: AsyncResult[Any]) -> None:
     Raises:
         Exception: What the result backend raises when it cannot be reached.
     """
+    import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
