@@ -20,7 +20,8 @@ wrong entry behind:
 Only a process that calls :meth:`EmbeddedBroker.start` is a user. A child that it forks may talk to the server, but
 does not keep it alive and never stops it, unless it calls ``start`` itself. A process that ends without running its
 exit handlers (a signal that it does not handle, ``os._exit``, a pool's child) is no user any more, but leaves the
-server running for the next one that joins.
+server running for the next one that joins. At the normal end of a last user, the server stops a moment after it, so
+that whatever Python still tears down can talk to it.
 
 The directory has to be on a local file system. ``python -m pico_celery.app.embedded status`` and ``stop`` look after
 a server by hand.
@@ -71,6 +72,12 @@ _POLL_SECONDS = 0.01
 _SOCKET_PATH_MAX_BYTES = 100  # the kernel's limit is 107 on Linux and 103 on macOS
 _LOG_TAIL_LINES = 10
 _MULTI_PART_AOF_VERSION = 7
+_STOPPER = """\
+import sys
+from pathlib import Path
+from pico_celery.app.embedded import _stop_abandoned
+_stop_abandoned(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+"""
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _logger = logging.getLogger(__name__)
@@ -226,11 +233,14 @@ class _LockFile:
 
     Args:
         path: The file; made, for its owner alone, if it is missing.
+        descriptor: The file as it was inherited, if it is open already.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self._path = path
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if descriptor is None:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.descriptor = descriptor
 
     def close(self) -> None:
         """Close the file; the lock stays with those who inherited the descriptor."""
@@ -282,17 +292,18 @@ class _Place:
 
     Args:
         directory: Absolute path of an existing directory.
+        descriptors: Its lock files as they were inherited, if they are open already.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, descriptors: Sequence[int | None] = (None, None, None)) -> None:
         self.directory = directory
         self.holders: set[EmbeddedBroker] = set()
         self.log = directory / "redis.log"
         self._pid_file = directory / "redis.pid"
         with contextlib.ExitStack() as stack:
             self._start, self._users, self._server = (
-                stack.enter_context(contextlib.closing(_LockFile(directory / f"{name}.lock")))
-                for name in ("start", "users", "server")
+                stack.enter_context(contextlib.closing(_LockFile(directory / f"{name}.lock", descriptor)))
+                for name, descriptor in zip(("start", "users", "server"), descriptors, strict=True)
             )
             self.close = stack.pop_all().close
 
@@ -300,6 +311,11 @@ class _Place:
     def exists(directory: Path) -> bool:
         """Tell whether the directory has ever had a server."""
         return (directory / "server.lock").exists()
+
+    @property
+    def descriptors(self) -> tuple[int, int, int]:
+        """The open lock files, for another process that inherits them."""
+        return self._start.descriptor, self._users.descriptor, self._server.descriptor
 
     def is_current(self) -> bool:
         """Tell whether the directory is still the one that was opened."""
@@ -640,15 +656,17 @@ def _stop_after_exit(place: _Place) -> None:
     """Have another process stop the server when this one has ended.
 
     What Python tears down behind the exit handlers, such as Celery's pending results, still talks to the server; it
-    would try to reach a stopped one for many seconds, and complain.
+    would try to reach a stopped one for many seconds, and complain. The other process inherits the open lock files,
+    because the directory may be removed as soon as this process has ended.
     """
     if not place.is_current() or not sys.executable:
         place.stop()
     elif place.is_alive():
-        command = [sys.executable, "-m", __spec__.name, "stop", "--unused", "--after", str(os.getpid())]
+        for descriptor in place.descriptors:
+            os.set_inheritable(descriptor, True)
         os.posix_spawn(
             sys.executable,
-            [*command, str(place.directory)],
+            [sys.executable, "-c", _STOPPER, str(place.directory), *map(str, (os.getpid(), *place.descriptors))],
             {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -657,6 +675,15 @@ def _stop_after_exit(place: _Place) -> None:
             ],
             setsid=True,
         )
+
+
+def _stop_abandoned(directory: Path, parent_pid: int, *descriptors: int) -> None:
+    """Stop a server that nobody uses when the parent process has ended; the work of that other process."""
+    while os.getppid() == parent_pid:
+        time.sleep(_POLL_SECONDS)
+    with contextlib.closing(_Place(directory, descriptors)) as place, place.alone():
+        if place.is_unused():
+            place.stop()
 
 
 def _absolute(directory: str | os.PathLike[str]) -> Path:
@@ -850,14 +877,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=("status", "stop"))
     parser.add_argument("directory", nargs="?", default=DEFAULT_DIRECTORY, help="the data directory (%(default)s)")
     parser.add_argument("--unused", action="store_true", help="stop the server only if no process uses it")
-    parser.add_argument("--after", type=int, metavar="PID", help=argparse.SUPPRESS)
     options = parser.parse_intermixed_args(arguments)
     try:
         broker = EmbeddedBroker(options.directory)
         if options.action == "status":
             return _report_status(broker)
-        while os.getppid() == options.after:
-            time.sleep(_POLL_SECONDS)
         return _report_stop(broker, only_unused=options.unused)
     except EmbeddedBrokerError as error:
         sys.stderr.write(f"{error}\n")

@@ -121,12 +121,14 @@ def load_settings(container: PicoContainer) -> CelerySettings:
     check_container(container)
     defaults, chosen = _user_values(container)
     tree = configured_tree(container, PREFIX)
-    flat = {name: value for name in _known() if (value := configured_value(container, _variable(name))) is not None}
+    flat = {name: value for name in _known() if (value := _flat_value(container, name)) is not None}
     return CelerySettings.of({**defaults, **tree, **flat, **chosen})
 
 
-def _variable(name: str) -> str:
-    return f"{PREFIX.upper()}_{name.upper()}"
+def _flat_value(container: PicoContainer, name: str) -> str | None:
+    value = configured_value(container, f"{PREFIX.upper()}_{name.upper()}")
+    # A source may carry the prefix itself, as EnvSource(prefix="CELERY_") does.
+    return configured_value(container, name.upper()) if value is None and name in _OWN else value
 
 
 @cache

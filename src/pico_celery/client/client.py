@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
 from typing import (
@@ -30,7 +29,7 @@ from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.conformance import compare_signature, conformance_error
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.contract.signature import MISSING, read_signature
+from pico_celery.contract.signature import MISSING, caller_location, read_signature
 from pico_celery.contract.typenames import type_name
 from pico_celery.contract.undeclared import warn_undeclared
 from pico_celery.errors import DecoratorError, Fault
@@ -58,7 +57,9 @@ def send_task(
     task: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /, **options: Unpack[SendOptions]
 ) -> TaskSender[P, R]: ...
 @overload
-def send_task(name: str, **options: Unpack[SendOptions]) -> _SenderDecorator: ...
+def send_task(name: str, /, **options: Unpack[SendOptions]) -> _SenderDecorator: ...
+@overload
+def send_task(*, name: str, **options: Unpack[SendOptions]) -> _SenderDecorator: ...
 def send_task(
     task: Callable[..., Any] | str | None = None, /, *, name: str | None = None, **options: Any
 ) -> TaskSender[..., Any] | Callable[..., Any]:
@@ -172,7 +173,7 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
                 expected="a sender or a task",
                 got="none",
                 remedy="add place = send_task(Orders.place), or decorate methods with @send_task or @task",
-                where=(_caller_line(),),
+                where=(caller_location(),),
                 code="empty_client",
             )
             raise DecoratorError.of(target.__qualname__, [fault])
@@ -230,7 +231,9 @@ def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefin
             continue
         definition = sender.resolve(catalog) or (implied or {}).get(sender.name)
         if definition is not None:
-            faults.extend(_compare(sender.method, definition))
+            found = [] if sender.checked_against is definition else _compare(sender.method, definition)
+            sender.checked_against = None if found else definition
+            faults.extend(found)
         elif catalog.owner_of(sender.name) is not None:
             faults.append(catalog.unknown(sender.name, (sender.where,)))
     return faults
@@ -283,11 +286,6 @@ def _compare(method: Callable[..., Any], definition: TaskDefinition) -> list[Fau
 
 def _has_tasks(cls: type[Any]) -> bool:
     return any(marks_of(member).implementation for base in cls.__mro__ for member in vars(base).values())
-
-
-def _caller_line() -> str:
-    frame = sys._getframe(2)  # noqa: SLF001 - the line of the decorator, for the message
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _take_app(cls: type[Any]) -> None:

@@ -94,7 +94,16 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         return super().get(timeout=seconds, propagate=propagate, **options)
 
-    wait = get  # type: ignore[assignment]  # as get
+    # An alias (wait = get) would keep the type that Celery's own wait has in pyright's eyes.
+    @overload  # type: ignore[override]  # as get
+    def wait(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> R_co: ...
+    @overload
+    def wait(
+        self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
+    ) -> R_co | BaseException: ...
+    def wait(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+        """Wait as `get` does, under Celery's older name for it."""
+        return self.get(timeout, propagate, **options)
 
     def __await__(self) -> Generator[Any, Any, R_co]:
         """Wait for the task without blocking the event loop, and return its validated result.

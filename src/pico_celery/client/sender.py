@@ -94,6 +94,7 @@ class TaskSender(Generic[P, R_co]):
         self._given = options
         self._definition = None if isinstance(task, str) else task
         self._options: Mapping[str, Any] | None = None
+        self.checked_against: TaskDefinition | None = None
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         """Learn the attribute's name."""

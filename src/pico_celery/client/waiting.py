@@ -61,8 +61,9 @@ class _Waiter:
                     self._wake.clear()
                     self._wake.wait(interval)
                 else:
-                    waited = 0.0 if unseen or waited > _SAFETY_SECONDS else waited + _DRAIN_SECONDS
-                    self._look(unseen if waited else results, backend)
+                    due = waited > _SAFETY_SECONDS
+                    waited = 0.0 if due else waited + _DRAIN_SECONDS
+                    self._look(results if due else unseen, backend)
                     _drain(backend)
             except Exception as error:  # noqa: BLE001 - whatever the backend raises belongs to those who wait for it
                 self._fail(error)

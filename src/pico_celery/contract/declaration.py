@@ -15,7 +15,7 @@ from pico_celery.contract.digest import digest
 from pico_celery.contract.marks import mark, marks_of
 from pico_celery.contract.naming import is_domain, prefix_of, snake_case
 from pico_celery.contract.options import TaskOptions, check_options
-from pico_celery.contract.signature import location_of
+from pico_celery.contract.signature import caller_location, location_of
 from pico_celery.errors import ContractError, Fault
 
 _Class = TypeVar("_Class", bound=type[Any])
@@ -48,11 +48,11 @@ def contract(
         ContractError: If the class cannot be a contract, with all its faults.
     """
     if isinstance(target, type):
-        return _declare(target, snake_case(target.__name__), 1, default_catalog, _caller_locals(), _caller_line())
+        return _declare(target, snake_case(target.__name__), 1, default_catalog, _caller_locals(), caller_location())
 
     def decorate(cls: _Class, /) -> _Class:
         domain = snake_case(cls.__name__) if target is None else target
-        _declare(cls, domain, version, catalog or default_catalog, _caller_locals(), _caller_line())
+        _declare(cls, domain, version, catalog or default_catalog, _caller_locals(), caller_location())
         return cls
 
     return decorate
@@ -70,7 +70,7 @@ def task_options(**options: Unpack[TaskOptions]) -> Callable[[_Method], _Method]
     Raises:
         OptionError: If an option is unknown or has a wrong type.
     """
-    checked = check_options(TaskOptions, options, "task_options", where=_caller_line(), advice=_ADVICE)
+    checked = check_options(TaskOptions, options, "task_options", where=caller_location(), advice=_ADVICE)
 
     def decorate(method: _Method) -> _Method:
         mark(method, options=MappingProxyType(checked))
@@ -92,11 +92,6 @@ _ADVICE = {
 
 def _caller_locals() -> Mapping[str, Any]:
     return sys._getframe(2).f_locals  # noqa: SLF001 - as pydantic does it, for classes that are local to a function
-
-
-def _caller_line() -> str:
-    frame = sys._getframe(2)  # noqa: SLF001 - see above
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator knows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -70,6 +71,19 @@ def location_of(function: Callable[..., Any]) -> str:
     """Return ``file:line`` of a function, or its name where it has no code."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else getattr(function, "__qualname__", repr(function))
+
+
+def caller_location(depth: int = 2) -> str:
+    """Return ``file:line`` of a caller, for messages.
+
+    Args:
+        depth: How many calls up; 2 is whoever called the function that asks.
+
+    Returns:
+        Its place.
+    """
+    frame = sys._getframe(depth)  # noqa: SLF001 - the documented way, and cheap
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def read_signature(

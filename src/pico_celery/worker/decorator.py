@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Coroutine
-from types import MappingProxyType
+from types import CoroutineType, MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import Implementation, mark, marks_of
-from pico_celery.contract.signature import location_of
+from pico_celery.contract.signature import caller_location, location_of
 from pico_celery.errors import DecoratorError, Fault
 from pico_celery.worker.options import ImplementationOptions, check_implementation_options
 
@@ -23,10 +22,12 @@ _Method = TypeVar("_Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 def task(
     task: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /, **options: Unpack[ImplementationOptions]
 ) -> Callable[
-    [Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]], Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]
+    [Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]], Callable[Concatenate[Any, P], CoroutineType[Any, Any, R]]
 ]: ...
 @overload
-def task(name: str, **options: Unpack[ImplementationOptions]) -> Callable[[_Method], _Method]: ...
+def task(name: str, /, **options: Unpack[ImplementationOptions]) -> Callable[[_Method], _Method]: ...
+@overload
+def task(*, name: str, **options: Unpack[ImplementationOptions]) -> Callable[[_Method], _Method]: ...
 def task(
     task: Callable[..., Any] | str | None = None, /, *, name: str | None = None, **options: Any
 ) -> Callable[[Any], Any]:
@@ -47,7 +48,7 @@ def task(
         DecoratorError: If the method is not ``async def``, or the reference belongs to no contract.
         OptionError: If an option is unknown or has a wrong type.
     """
-    where = _caller_line()
+    where = caller_location()
     given = _task_given(name if task is None else task, where)
     subject = given if isinstance(given, str) else given.name
     checked = check_implementation_options(options, f"task({subject})", where)
@@ -91,8 +92,3 @@ def _not_async(subject: str, method: object) -> Fault:
         where=(location_of(method),) if callable(method) else (),
         code="not_async",
     )
-
-
-def _caller_line() -> str:
-    frame = sys._getframe(2)  # noqa: SLF001 - the line of the decorator, for the message
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
