@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final
@@ -74,12 +75,11 @@ class CelerySettings:
         named.update(named.pop("options", None) or {})
         faults: list[Fault] = []
         checked = {name: _checked(name, value, faults) for name, value in named.items()}
+        faults.extend(_unsafe(checked))
         if faults:
             raise SettingsError.of(PREFIX, faults)
         own = {name: checked.pop(name) for name in _OWN if name in checked}
-        settings = cls(**own, options=checked)
-        settings.celery_settings()
-        return settings
+        return cls(**own, options=checked)
 
     def celery_settings(self) -> dict[str, Any]:
         """Return the settings as Celery takes them, broker and backend left out.
@@ -100,7 +100,9 @@ class CelerySettings:
 
 
 _OWN: Final = ("broker_url", "backend_url", "task_track_started", "strict_contracts")
-_OWN_TYPES: Final = {"backend_url": "string", "strict_contracts": "bool"}
+_OWN_TYPES: Final = {"backend_url": "string", "strict_contracts": "bool", "worker_concurrency": "int"}
+# Celery writes a few types in other words.
+_KINDS: Final[Mapping[Any, str]] = {int: "int", "str": "string", "bytes": "any"}
 
 
 def load_settings(container: PicoContainer) -> CelerySettings:
@@ -135,7 +137,7 @@ def _flat_value(container: PicoContainer, name: str) -> str | None:
 def _known() -> Mapping[str, str]:
     """Names and types of all settings."""
     options: Any = flatten(NAMESPACES)  # celery-types takes it for a flat mapping
-    return {**{name: option.type for name, option in options}, **_OWN_TYPES}
+    return {**{name: _KINDS.get(option.type, option.type) for name, option in options}, **_OWN_TYPES}
 
 
 def _user_values(container: PicoContainer) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -210,9 +212,9 @@ def _any(value: Any) -> Any:
     return value
 
 
-def _bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
+def _bool(value: Any) -> Any:
+    if isinstance(value, (bool, Mapping)):
+        return value  # broker_use_ssl is a bool to Celery, and takes a mapping
     text = str(value).strip().lower()
     if text in {"1", "true", "yes", "on", "y", "t"}:
         return True
@@ -222,12 +224,14 @@ def _bool(value: Any) -> bool:
 
 
 def _int(value: Any) -> int:
+    value = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(value)
     return int(value)
 
 
 def _float(value: Any) -> float:
+    value = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(value, bool):
         raise TypeError(value)
     return float(value)

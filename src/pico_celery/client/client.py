@@ -166,6 +166,8 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
     """
     from pico_ioc import component  # noqa: PLC0415 - clients built by hand need no container
 
+    where = caller_location()
+
     def decorate(target: type[Any]) -> type[Any]:
         if not senders_of(target) and not _has_tasks(target):
             fault = Fault(
@@ -173,7 +175,7 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
                 expected="a sender or a task",
                 got="none",
                 remedy="add place = send_task(Orders.place), or decorate methods with @send_task or @task",
-                where=(caller_location(),),
+                where=(where,),
                 code="empty_client",
             )
             raise DecoratorError.of(target.__qualname__, [fault])
@@ -254,7 +256,7 @@ def bind_client(client: object, app: Celery, catalog: Catalog | None = None) -> 
     object.__setattr__(client, APP_ATTRIBUTE, app)
     for sender in senders_of(type(client)).values():
         if not sender.resolved:
-            warn_undeclared(sender.name, sender.where, stacklevel=4)
+            warn_undeclared(sender.name, sender.where)
 
 
 def _compare(method: Callable[..., Any], definition: TaskDefinition) -> list[Fault]:

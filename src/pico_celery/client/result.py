@@ -223,13 +223,19 @@ def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
     definition = marks_of(task).definition
     if definition is None:
         name = getattr(task, "__qualname__", repr(task))
-        owner = name.rsplit(".", 1)[0]
         fault = Fault(
             task=user,
             expected="a method of a contract, such as Orders.place",
             got=name,
-            remedy=f"decorate {owner} with @contract" if "." in name else "take the method from the contract's class",
+            remedy=_remedy(task, name),
             code="not_a_contract_method",
         )
         raise DecoratorError.of(user, [fault])
     return definition
+
+
+def _remedy(task: Callable[..., Any], name: str) -> str:
+    implementation = marks_of(task).implementation
+    if implementation is not None:
+        return f"this is an implementation of {implementation.name}: take the method of its contract"
+    return f"decorate {name.rsplit('.', 1)[0]} with @contract" if "." in name else "take the method of a contract"

@@ -10,22 +10,23 @@ from pico_celery.errors import UndeclaredTaskWarning
 _warned: Final[set[str]] = set()
 
 
-def warn_undeclared(name: str, where: str, *, stacklevel: int = 2) -> None:
+def warn_undeclared(name: str, where: str) -> None:
     """Warn that no contract declares a task name, once for each name in a process.
 
     Args:
         name: Name of the task.
-        where: ``file:line`` of its use.
-        stacklevel: As in `warnings.warn`.
+        where: ``file:line`` of its use, to which the warning is attributed.
     """
     if name in _warned:
         return
     _warned.add(name)
-    warnings.warn(
-        f"no contract declares the task {name!r} (at {where}): its signature in code is taken for the contract; "
+    file, _, line = where.rpartition(":")
+    warnings.warn_explicit(
+        f"no contract declares the task {name!r}: its signature in code is taken for the contract; "
         "declare it in a @contract class so that every side is checked against the same thing",
         UndeclaredTaskWarning,
-        stacklevel=stacklevel + 1,
+        file or where,
+        int(line) if line.isdigit() else 0,
     )
 
 

@@ -130,7 +130,7 @@ class _Check:
 
     def warn(self) -> None:
         for name, where in self.undeclared.items():
-            warn_undeclared(name, where, stacklevel=4)
+            warn_undeclared(name, where)
 
     def _definition(self, found: _Found) -> TaskDefinition | None:
         task = found.implementation.task
