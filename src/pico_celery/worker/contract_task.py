@@ -15,9 +15,10 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
 from pico_celery.messaging.results import encode_result
+from pico_celery.worker.current import current, install
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.loop import current_loop_service
-from pico_celery.worker.options import task_attributes
+from pico_celery.worker.options import sending_options, task_attributes
 
 _MALFORMED = "pico_malformed"
 
@@ -73,7 +74,12 @@ class ContractTask(Task[..., Any]):
             args, kwargs = malformed
         extra, values = decode_call(self.definition, args, kwargs, headers)
         binding, task_id = self.binding, request.id or "direct"
-        result = current_loop_service().run(lambda: execute(binding, task_id, extra, values))
+
+        async def body() -> Any:
+            with current(self, request):
+                return await execute(binding, task_id, extra, values)
+
+        result = current_loop_service().run(body)
         return encode_result(self.definition, result, headers)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
@@ -94,6 +100,8 @@ class ContractTask(Task[..., Any]):
         Raises:
             PayloadError: If the arguments do not fit the contract.
         """
+        given = {name: value for name, value in options.items() if value is not None}
+        options = {**sending_options(self.definition, self.binding.options), **given}
         if "parent_id" in options or "root_id" in options:
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {})
@@ -154,4 +162,5 @@ def register(app: Celery, binding: Binding) -> ContractTask:
     cls: type[ContractTask] = type(binding.attribute, (ContractTask,), members)
     app.tasks.pop(definition.name, None)
     task: ContractTask = app.register_task(cls())
+    install(task)
     return task

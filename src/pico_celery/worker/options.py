@@ -84,6 +84,23 @@ def check_implementation_options(options: Mapping[str, Any], subject: str, where
     return check_options(ImplementationOptions, options, subject, where=where, advice=_ADVICE)
 
 
+# Celery deprecates routing as an attribute of a task; `sending_options` gives it to the calls of the task instead.
+_SENDING_ONLY: Final = SENDING - EXECUTING
+
+
+def sending_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options with which a registered task is sent, as ``task.delay()`` sends it.
+
+    Args:
+        definition: The task.
+        options: Checked options of the implementation; they win.
+
+    Returns:
+        Options of ``apply_async``.
+    """
+    return {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
+
+
 def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the attributes of the Celery task, from the contract and its implementation.
 
@@ -94,12 +111,10 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     Returns:
         Attributes of a `celery.Task`.
     """
-    attributes = {name: value for name, value in definition.options.items() if name in SENDING | EXECUTING}
-    attributes.pop("retry", None)
-    attributes.pop("retry_policy", None)
+    attributes = {name: value for name, value in definition.options.items() if name in EXECUTING}
     if definition.options.get("idempotent"):
         attributes.update(acks_late=True, reject_on_worker_lost=True)
-    attributes.update(options)
+    attributes.update({name: value for name, value in options.items() if name not in _SENDING_ONLY})
     # What does not validate does not validate the next time either.
     never = (PayloadError, ResultError)
     attributes["dont_autoretry_for"] = (*attributes.get("dont_autoretry_for", ()), *never)
