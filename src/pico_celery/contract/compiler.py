@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
 from pico_celery.contract.digest import canonical_schema, digest
-from pico_celery.contract.payload import Payload, UnusableTypeError
+from pico_celery.contract.payload import NativePayload, Payload, UnusableTypeError
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC, MethodParameter, MethodSignature, read_signature
 from pico_celery.contract.typenames import type_name, value_text
 from pico_celery.errors import Fault
@@ -88,12 +88,13 @@ def _define(  # noqa: PLR0917 - as compile_task
     named = [parameter for parameter in parameters if parameter.kind not in VARIADIC]
     kinds = {parameter.kind for parameter in parameters}
     open_keywords = inspect.Parameter.VAR_KEYWORD in kinds
+    kind = Payload if contract else NativePayload
     return TaskDefinition(
         name=name,
         contract=contract,
         method=function.__name__,
         parameters=tuple(named),
-        arguments=Payload(_arguments_type(name, named, open_keywords=open_keywords)),
+        arguments=kind(_arguments_type(name, named, open_keywords=open_keywords)),
         positional=tuple(parameter.name for parameter in named if parameter.kind is not inspect.Parameter.KEYWORD_ONLY),
         open_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         open_keywords=open_keywords,
@@ -257,6 +258,6 @@ def _implied_parameter(parameter: MethodParameter) -> ParameterDefinition:
 
 def _payload_or_any(annotation: Any) -> Payload:
     try:
-        return Payload(annotation)
+        return NativePayload(annotation)
     except UnusableTypeError:
-        return Payload(Any)
+        return NativePayload(Any)

@@ -12,9 +12,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
+from uuid import UUID
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic import (
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator, to_json, to_jsonable_python
@@ -23,6 +35,7 @@ from pico_celery.contract.inspection import BytesMode, inspect_schema
 
 CONFIG: Final = CoreConfig(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 _SECRETS: Final = (SecretStr, SecretBytes, Secret)
+_KOMBU_TYPES: Final = (str, int, float, bool, type(None), datetime, date, time, Decimal, UUID, bytes)
 
 
 class UnusableTypeError(Exception):
@@ -161,6 +174,59 @@ class Payload:
 
     def _secret_bytes_mode(self) -> BytesMode:
         return "base64" if self.bytes_modes == {"base64"} else "utf8"
+
+
+class NativePayload(Payload):
+    """A payload of a name that no contract declares: datetimes, Decimals, UUIDs and bytes travel as kombu writes them.
+
+    That is what callers and implementations without a contract had before, and what Celery does with such values.
+    Source: https://github.com/celery/kombu/blob/main/kombu/utils/json.py
+    """
+
+    __slots__ = ()
+
+    def encode(self, value: Any) -> Any:
+        """Turn a validated value into what kombu's JSON carries.
+
+        Args:
+            value: What `validate` returned.
+
+        Returns:
+            JSON data, with the Python values in it that kombu's JSON knows.
+
+        Raises:
+            pydantic_core.PydanticSerializationError: If a part of it is nothing of that.
+        """
+        return _native(self._serializer.to_python(value, mode="python", by_alias=True))
+
+    def decode(self, data: Any) -> Any:
+        """Turn what kombu's JSON carried into a validated value.
+
+        Args:
+            data: JSON data, with kombu's Python values in it.
+
+        Returns:
+            The value as its type says.
+
+        Raises:
+            pydantic.ValidationError: If it does not fit.
+        """
+        try:
+            return self.validate(data)
+        except ValidationError:
+            return super().decode(data)  # what only JSON mode reads, such as a strict model's UUID
+
+
+def _native(value: Any) -> Any:
+    if isinstance(value, _SECRETS):
+        return _native(value.get_secret_value())
+    if isinstance(value, Mapping):
+        return {key: _native(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_native(item) for item in value]
+    if isinstance(value, _KOMBU_TYPES) and not isinstance(value, Enum):
+        return value
+    return to_jsonable_python(value, by_alias=True)
 
 
 def _shows_mask(data: Any) -> bool:
