@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 $(STAMP): pyproject.toml stubs/pico_ioc/__init__.pyi
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[embedded,typing]" --group dev
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[embedded]" --group dev
 	touch $@
 
 demo: $(STAMP)

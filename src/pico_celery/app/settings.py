@@ -137,7 +137,8 @@ def _flat_value(container: PicoContainer, name: str) -> str | None:
 def _known() -> Mapping[str, str]:
     """Names and types of all settings."""
     options: Any = flatten(NAMESPACES)  # celery-types takes it for a flat mapping
-    return {**{name: _KINDS.get(option.type, option.type) for name, option in options}, **_OWN_TYPES}
+    kinds: dict[str, str] = {name: _KINDS.get(option.type) or option.type for name, option in options}
+    return {**kinds, **_OWN_TYPES}
 
 
 def _user_values(container: PicoContainer) -> tuple[dict[str, Any], dict[str, Any]]:

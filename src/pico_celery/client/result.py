@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
+from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery, states
@@ -221,7 +222,7 @@ def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
         DecoratorError: If no contract declares it.
     """
     definition = marks_of(task).definition
-    if definition is None:
+    if definition is None or isinstance(task, MethodType):
         name = getattr(task, "__qualname__", repr(task))
         fault = Fault(
             task=user,
@@ -235,6 +236,8 @@ def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
 
 
 def _remedy(task: Callable[..., Any], name: str) -> str:
+    if isinstance(task, MethodType):
+        return "take the method from the contract's class, not from an instance"
     implementation = marks_of(task).implementation
     if implementation is not None:
         return f"this is an implementation of {implementation.name}: take the method of its contract"

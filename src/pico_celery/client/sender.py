@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
@@ -110,11 +111,7 @@ class TaskSender(Generic[P, R_co]):
             return self
         app = getattr(instance, APP_ATTRIBUTE, None)
         if app is None:
-            raise UnboundClientError(
-                f"{owner.__name__}.{self.attribute} cannot send {self.name!r}: this {owner.__name__} has no Celery "
-                "application; take it from the container, or build it with one (celery_app=...)",
-                {"client": owner.__qualname__, "task": self.name},
-            )
+            raise _unbound(owner, self)
         return BoundSender(app, self.definition, self._merged_options())
 
     @property
@@ -159,6 +156,18 @@ class TaskSender(Generic[P, R_co]):
         if self._options is None:
             self._options = merge_options(contract_send_options(self.definition), self._given)
         return self._options
+
+
+def _unbound(owner: type[Any], sender: TaskSender[..., Any]) -> UnboundClientError:
+    name = owner.__name__
+    parameters = inspect.signature(owner).parameters.values()
+    app = next((parameter for parameter in parameters if parameter.annotation in {Celery, "Celery"}), None)
+    call = f"{name}({app.name}=app)" if app is not None else f"{name}(app)"
+    return UnboundClientError(
+        f"{name}.{sender.attribute} cannot send {sender.name!r}: this {name} has no Celery application; "
+        f"take it from the container, or build it with one: {call}",
+        {"client": owner.__qualname__, "task": sender.name},
+    )
 
 
 def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:

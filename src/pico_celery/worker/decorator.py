@@ -65,7 +65,7 @@ def task(
 def _task_given(task: object, where: str) -> TaskDefinition | str:
     if isinstance(task, str) and task:
         return task
-    definition = marks_of(task).definition if callable(task) else None
+    definition = marks_of(task).definition if callable(task) and not isinstance(task, MethodType) else None
     if definition is not None:
         return definition
     name = getattr(task, "__qualname__", repr(task))
@@ -73,7 +73,7 @@ def _task_given(task: object, where: str) -> TaskDefinition | str:
         task="task",
         expected="a contract's method, such as Orders.place, or a task name",
         got=name,
-        remedy="decorate its class with @contract" if callable(task) else "write @task(Orders.place)",
+        remedy="write @task(Orders.place), where Orders is a @contract class, or @task('orders.place')",
         where=(where,),
         code="not_a_contract_method",
     )

@@ -63,7 +63,6 @@ _ADVICE: Final = {
     "countdown": "give it to with_options of the call",
     "eta": "give it to with_options of the call",
     "retries": "use max_retries=",
-    "errors": "give it to @task_options on the contract",
 }
 
 
