@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from types import CoroutineType, MappingProxyType
+from types import CoroutineType, MappingProxyType, MethodType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 from pico_celery.contract.definition import TaskDefinition
@@ -65,7 +65,7 @@ def task(
 def _task_given(task: object, where: str) -> TaskDefinition | str:
     if isinstance(task, str) and task:
         return task
-    definition = marks_of(task).definition if callable(task) and not isinstance(task, MethodType) else None
+    definition = None if isinstance(task, MethodType) else marks_of(task).definition
     if definition is not None:
         return definition
     name = getattr(task, "__qualname__", repr(task))

@@ -45,7 +45,7 @@ def ask(path: Path) -> Answer | None:
     try:
         with _client(path) as client:
             pid = client.info("server")["process_id"]
-            directory = client.config_get("dir")["dir"]
+            directory = str(client.config_get("dir")["dir"])
             try:
                 is_ready = bool(client.ping())
             except BusyLoadingError:
