@@ -1,0 +1,45 @@
+"""What the workers depend on. The container builds these and hands them to constructors."""
+
+from decimal import Decimal
+
+from pico_ioc import cleanup, component
+
+from shop_contracts import Order, Status
+
+
+@component
+class Ledger:
+    """Orders by number: one for the whole process. A real one is a database pool, which lives as long."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[int, Status] = {}
+
+    async def book(self, order_id: int, status: Status) -> None:
+        self._statuses[order_id] = status
+
+    async def status(self, order_id: int) -> Status:
+        return self._statuses.get(order_id, Status.UNKNOWN)
+
+
+@component(scope="request")
+class Payment:
+    """One for each task (scope ``request``): made when the task begins, cleaned up when it ends, however it ends."""
+
+    def __init__(self) -> None:
+        self.charged = Decimal(0)
+
+    async def charge(self, order: Order) -> Decimal:
+        self.charged = sum((line.quantity * line.price for line in order.lines), Decimal(0))
+        return self.charged
+
+    @cleanup
+    async def close(self) -> None:
+        self.charged = Decimal(0)
+
+
+@component
+class Mailer:
+    """Sends nothing, and says so."""
+
+    async def send(self, address: str, subject: str) -> None:
+        print(f"mail to {address}: {subject}", flush=True)

@@ -1,0 +1,1 @@
+"""What a user sees: README, docs, examples and demo, run as written."""
