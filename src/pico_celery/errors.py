@@ -28,7 +28,7 @@ the JSON in which Celery's result backends store a failure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 
@@ -118,7 +118,13 @@ class FaultsError(PicoCeleryError):
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What is wrong, sorted by task and path."""
-        return tuple(Fault(**{**raw, "where": tuple(raw.get("where", ()))}) for raw in self.data.get("faults", ()))
+        return tuple(_fault(raw) for raw in self.data.get("faults", ()))
+
+
+def _fault(raw: Mapping[str, Any]) -> Fault:
+    # Another release may know other attributes.
+    known = {info.name: raw[info.name] for info in fields(Fault) if info.name in raw}
+    return Fault(**{"task": "", **known, "where": tuple(raw.get("where", ()))})
 
 
 class DeclarationError(FaultsError):

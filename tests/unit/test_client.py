@@ -266,7 +266,7 @@ def test_an_unannotated_celery_app_parameter_does_not_break_the_class(celery_app
     assert Own(celery_app).mine is celery_app  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("arguments", [{}, {"frozen": True}, {"slots": True}, {"kw_only": True}], ids=str)
+@pytest.mark.parametrize("arguments", [{}, {"frozen": True}, {"kw_only": True}], ids=str)
 def test_a_client_may_be_a_dataclass(arguments: dict[str, bool], celery_app: Celery) -> None:
     @celery
     @dataclass(**arguments)
@@ -277,6 +277,16 @@ def test_a_client_may_be_a_dataclass(arguments: dict[str, bool], celery_app: Cel
     client: Any = Own(number=5, celery_app=celery_app)  # type: ignore[call-arg]
     assert client.number == 5
     assert client.place.definition.name == "unit_client.place"
+
+
+def test_a_client_that_cannot_keep_its_application_is_refused() -> None:
+    with pytest.raises(DecoratorError, match="leave slots=True or __slots__ out"):
+
+        @celery
+        @dataclass(slots=True)
+        class Own:
+            number: int
+            place = send_task(Orders.place)
 
 
 def test_clients_inherit_senders_and_may_drop_them(celery_app: Celery) -> None:

@@ -327,7 +327,7 @@ def test_a_client_class_may_bring_its_own_catalog() -> None:
         def only_here(self, a: int) -> AsyncResult[int]: ...  # type: ignore[empty-body]
 
     @celery(catalog=own)
-    class Derived(CeleryClient):
+    class Derived(CeleryClient, catalog=own):
         @send_task("unit_conformance_client.only_here")
         def only_here(self, a: int) -> AsyncResult[int]: ...  # type: ignore[empty-body]
 

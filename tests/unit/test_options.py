@@ -254,11 +254,6 @@ def test_a_priority_has_the_same_limits_everywhere(value: int) -> None:
             giver(priority=value)
 
 
-@pytest.mark.parametrize("option", ["errors"])
-def test_the_designs_own_example_is_accepted(option: str) -> None:
-    task_options(**{option: [ValueError]})  # type: ignore[arg-type]
-
-
 # --- of executing
 
 

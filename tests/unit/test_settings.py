@@ -10,6 +10,7 @@ import pytest
 from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
 from pico_ioc import (
+    ComponentCreationError,
     DictSource,
     EnvSource,
     FlatDictSource,
@@ -186,9 +187,15 @@ def test_a_misspelt_name_in_a_tree_is_found_when_the_container_starts() -> None:
         loaded(DictSource({"celery": {"broker_ulr": "x"}}))
 
 
-def test_a_settings_error_reaches_the_user_as_itself(boot: Callable[..., PicoContainer]) -> None:
-    with pytest.raises(SettingsError):
+def test_a_settings_error_reaches_the_user_as_the_cause_that_the_container_tells(
+    boot: Callable[..., PicoContainer],
+) -> None:
+    with pytest.raises(ComponentCreationError, match="did you mean 'broker_url'") as raised:
         boot(settings={"broker_ulr": "x"})
+    cause: BaseException | None = raised.value
+    while cause is not None and not isinstance(cause, SettingsError):
+        cause = cause.__cause__
+    assert isinstance(cause, SettingsError)
 
 
 @pytest.mark.parametrize("name", ["accept_content", "result_accept_content"])

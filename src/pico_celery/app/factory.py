@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from celery import Celery
 from pico_ioc import PicoContainer, factory, provides
 
@@ -30,19 +32,28 @@ def create_app(settings: CelerySettings | None = None, *, name: str = _APP_NAME)
     chosen = settings or CelerySettings()
     configuration = chosen.celery_settings()
     broker_url, backend_url = _urls(chosen)
-    app = Celery(name, broker=broker_url, backend=backend_url)
+    app = Celery(name, broker=broker_url, backend=backend_url or "disabled://")
     app.conf.update(configuration)
+    if is_embedded(_wanted_broker(chosen)):
+        # Celery would take CELERY_BROKER_URL=embedded from the environment for a host of that name.
+        app.conf.update(broker_read_url=broker_url, broker_write_url=broker_url)
     return app
 
 
-def _urls(settings: CelerySettings) -> tuple[str, str]:
-    broker_url, backend_url = settings.broker_url, settings.backend_url
+def _wanted_broker(settings: CelerySettings) -> str:
+    """Return the broker's URL by Celery's own rule: CELERY_BROKER_URL in the environment comes first."""
+    url: str | list[str] = os.environ.get("CELERY_BROKER_URL") or settings.broker_url
+    return url if isinstance(url, str) else ";".join(url)
+
+
+def _urls(settings: CelerySettings) -> tuple[str, str | None]:
+    broker_url, backend_url = _wanted_broker(settings), settings.backend_url
     if is_embedded(broker_url):
         broker = EmbeddedBroker(directory_of(broker_url)).start()
         broker_url = broker.url(_BROKER_DATABASE)
         if backend_url == DEFAULT_BACKEND_URL:
             backend_url = broker.url(_BACKEND_DATABASE)
-    if is_embedded(backend_url):
+    if backend_url is not None and is_embedded(backend_url):
         backend_url = EmbeddedBroker(directory_of(backend_url)).start().url(_BACKEND_DATABASE)
     return broker_url, backend_url
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from celery.app.defaults import NAMESPACES, flatten
+from kombu.utils.url import maybe_sanitize_url
 from pico_ioc import PicoContainer
 
 from pico_celery.containers import check_container, configured_tree, configured_value
@@ -44,17 +45,35 @@ class CelerySettings:
 
     Attributes:
         broker_url: URL of the broker, or ``embedded`` / ``embedded:///path`` for a private Redis server.
-        backend_url: URL of the result backend; with an embedded broker, that broker unless another is given.
+        backend_url: URL of the result backend, or ``None`` for no results; with an embedded broker, that broker unless
+            another is given.
         task_track_started: Whether a running task has the state STARTED.
         strict_contracts: Whether a task name that no contract declares is an error, not a warning.
         options: Any other Celery setting, by its lower-case name.
     """
 
-    broker_url: str = DEFAULT_BROKER_URL
-    backend_url: str = DEFAULT_BACKEND_URL
+    broker_url: str | list[str] = DEFAULT_BROKER_URL
+    backend_url: str | None = DEFAULT_BACKEND_URL
     task_track_started: bool = True
     strict_contracts: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what was given by hand.
+
+        Raises:
+            SettingsError: If a setting is unknown, of a wrong type, or unsafe.
+        """
+        faults: list[Fault] = []
+        for name, kinds in _OWN_KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                got = _shown(getattr(self, name))
+                faults.append(Fault(task=PREFIX, path=name, expected=_OWN_NAMES[name], got=got, code="setting_type"))
+        if not faults:
+            self.options = _checked_options(self.options, faults)
+            faults.extend(_unsafe(self.options))
+        if faults:
+            raise SettingsError.of(PREFIX, faults)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> CelerySettings:
@@ -69,11 +88,10 @@ class CelerySettings:
         Raises:
             SettingsError: If a setting is unknown, of a wrong type, or unsafe; all faults in one error.
         """
-        named = {str(name).lower(): value for name, value in values.items()}
-        if "result_backend" in named:
-            named.setdefault("backend_url", named.pop("result_backend"))
-        named.update(named.pop("options", None) or {})
+        named = _named(values)
         faults: list[Fault] = []
+        options = named.pop("options", None)
+        named.update(_checked_options(options, faults) if options is not None else {})
         checked = {name: _checked(name, value, faults) for name, value in named.items()}
         faults.extend(_unsafe(checked))
         if faults:
@@ -86,21 +104,32 @@ class CelerySettings:
 
         Returns:
             Setting names and values, safe defaults included.
-
-        Raises:
-            SettingsError: If a setting is unknown, of a wrong type, or unsafe.
         """
-        faults: list[Fault] = []
-        options = {name: _checked(name, value, faults) for name, value in self.options.items()}
-        settings = {**_SAFE_DEFAULTS, **options, "task_track_started": self.task_track_started}
-        faults.extend(_unsafe(settings))
-        if faults:
-            raise SettingsError.of(PREFIX, faults)
-        return settings
+        given = {name: value for name, value in self.options.items() if value is not None or name not in _SAFE_DEFAULTS}
+        return {**_SAFE_DEFAULTS, **given, "task_track_started": self.task_track_started}
 
 
 _OWN: Final = ("broker_url", "backend_url", "task_track_started", "strict_contracts")
-_OWN_TYPES: Final = {"backend_url": "string", "strict_contracts": "bool", "worker_concurrency": "int"}
+_OWN_TYPES: Final = {
+    "backend_url": "string",
+    "strict_contracts": "bool",
+    "worker_concurrency": "int",
+    "task_default_delivery_mode": "any",
+}
+_OWN_KINDS: Final[Mapping[str, Any]] = {
+    "broker_url": (str, list),
+    "backend_url": (str, type(None)),
+    "task_track_started": bool,
+    "strict_contracts": bool,
+    "options": Mapping,
+}
+_OWN_NAMES: Final = {
+    "broker_url": "a URL",
+    "backend_url": "a URL, or None for no results",
+    "task_track_started": "true or false",
+    "strict_contracts": "true or false",
+    "options": "a mapping of settings",
+}
 # Celery writes a few types in other words.
 _KINDS: Final[Mapping[Any, str]] = {int: "int", "str": "string", "bytes": "any"}
 
@@ -124,7 +153,35 @@ def load_settings(container: PicoContainer) -> CelerySettings:
     defaults, chosen = _user_values(container)
     tree = configured_tree(container, PREFIX)
     flat = {name: value for name in _known() if (value := _flat_value(container, name)) is not None}
-    return CelerySettings.of({**defaults, **tree, **flat, **chosen})
+    return CelerySettings.of({**_named(defaults), **_named(tree), **_named(flat), **_named(chosen)})
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by the names that this library uses."""
+    lower = {str(name).lower(): value for name, value in values.items()}
+    if "result_backend" in lower:
+        lower.setdefault("backend_url", lower.pop("result_backend"))
+    return lower
+
+
+def _checked_options(options: Any, faults: list[Fault]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        faults.append(
+            Fault(
+                task=PREFIX,
+                path="options",
+                expected=_OWN_NAMES["options"],
+                got=value_text(options),
+                code="setting_type",
+            )
+        )
+        return {}
+    return {name: _checked(name, value, faults) for name, value in _named(options).items()}
+
+
+def _shown(value: Any) -> str:
+    text = maybe_sanitize_url(value) if isinstance(value, str) and "://" in value else value
+    return value_text(text)
 
 
 def _flat_value(container: PicoContainer, name: str) -> str | None:
@@ -174,7 +231,8 @@ def _fields(settings: Any) -> Iterator[tuple[str, Any, Any]]:
             yield name, value, dataclasses.MISSING
         return
     for info in dataclasses.fields(settings):
-        yield info.name, getattr(settings, info.name), info.default
+        default = info.default if info.default_factory is dataclasses.MISSING else info.default_factory()
+        yield info.name, getattr(settings, info.name), default
 
 
 def _checked(name: str, value: Any, faults: list[Fault]) -> Any:
@@ -198,7 +256,11 @@ def _checked(name: str, value: Any, faults: list[Fault]) -> Any:
     except (ValueError, TypeError):
         faults.append(
             Fault(
-                task=PREFIX, path=name, expected=_KIND_NAMES.get(kind, kind), got=value_text(value), code="setting_type"
+                task=PREFIX,
+                path=name,
+                expected=_KIND_NAMES.get(kind, kind),
+                got=_shown(value),
+                code="setting_type",
             )
         )
         return value
@@ -210,7 +272,7 @@ def _remedy(name: str) -> str:
 
 
 def _any(value: Any) -> Any:
-    return value
+    return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
 
 
 def _bool(value: Any) -> Any:

@@ -29,6 +29,7 @@ from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.conformance import compare_signature, conformance_error
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
+from pico_celery.contract.naming import is_task_name
 from pico_celery.contract.signature import MISSING, caller_location, read_signature
 from pico_celery.contract.typenames import type_name
 from pico_celery.contract.undeclared import warn_undeclared
@@ -39,6 +40,7 @@ R = TypeVar("R")
 _Class = TypeVar("_Class", bound=type[Any])
 _INJECTED = "celery_app"
 _BINDS = "__pico_celery_binds__"
+_CATALOG = "__pico_celery_catalog__"
 
 
 class _SenderDecorator(Protocol):
@@ -86,7 +88,7 @@ def send_task(
     checked = check_send_options(options, f"send_task({subject})")
     if callable(given):
         return TaskSender(declared(given, "send_task"), checked)
-    if not isinstance(given, str):
+    if not isinstance(given, str) or not is_task_name(given):
         fault = Fault(
             task="send_task",
             expected="a contract's method or a task name",
@@ -123,10 +125,20 @@ class CeleryClient:
     def __init__(self, app: Celery) -> None:
         bind_client(self, app)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Check the senders of the class against the contracts, when it is created."""
+    def __init_subclass__(cls, *, catalog: Catalog | None = None, **kwargs: Any) -> None:
+        """Check the senders of the class against the contracts, when it is created.
+
+        Args:
+            catalog: Where contracts are looked up; that of the base class, or the default catalog, without it.
+            **kwargs: Those of other bases.
+
+        Raises:
+            ConformanceError: If a sender differs from its contract.
+        """
         super().__init_subclass__(**kwargs)
-        check_client(cls, default_catalog)
+        if catalog is not None:
+            setattr(cls, _CATALOG, catalog)
+        check_client(cls, _catalog_of(cls))
 
 
 setattr(CeleryClient.__init__, _BINDS, True)
@@ -179,7 +191,9 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
                 code="empty_client",
             )
             raise DecoratorError.of(target.__qualname__, [fault])
-        check_client(target, catalog or default_catalog)
+        if catalog is not None:
+            setattr(target, _CATALOG, catalog)
+        check_client(target, _catalog_of(target))
         if senders_of(target):
             _take_app(target)
         component(**options)(target)
@@ -241,19 +255,23 @@ def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefin
     return faults
 
 
-def bind_client(client: object, app: Celery, catalog: Catalog | None = None) -> None:
+def _catalog_of(cls: type[Any]) -> Catalog:
+    catalog = getattr(cls, _CATALOG, default_catalog)
+    return catalog if isinstance(catalog, Catalog) else default_catalog
+
+
+def bind_client(client: object, app: Celery) -> None:
     """Give a client its application, and warn of names that no contract declares.
 
     Args:
         client: An instance of a class with senders.
         app: The application that publishes.
-        catalog: Where contracts are looked up; the default catalog without it.
 
     Raises:
         ConformanceError: If a contract that was imported after the client class differs from it.
     """
-    check_client(type(client), catalog or default_catalog)
-    object.__setattr__(client, APP_ATTRIBUTE, app)
+    check_client(type(client), _catalog_of(type(client)))
+    object.__setattr__(client, APP_ATTRIBUTE, app)  # also where the class is a frozen dataclass
     for sender in senders_of(type(client)).values():
         if not sender.resolved:
             warn_undeclared(sender.name, sender.where)
@@ -268,9 +286,12 @@ def _compare(method: Callable[..., Any], definition: TaskDefinition) -> list[Fau
     ):
         return faults
     wanted = definition.result.annotation
-    (given,) = get_args(annotation) or (Any,)
-    is_result = inspect.isclass(get_origin(annotation)) and issubclass(get_origin(annotation), CeleryAsyncResult)
-    if is_result and is_assignable(wanted, given):
+    origin = get_origin(annotation)
+    if (
+        inspect.isclass(origin)
+        and issubclass(origin, CeleryAsyncResult)
+        and is_assignable(wanted, get_args(annotation)[0])
+    ):
         return faults
     return [
         *faults,
@@ -292,16 +313,25 @@ def _has_tasks(cls: type[Any]) -> bool:
 
 def _take_app(cls: type[Any]) -> None:
     """Let the constructor of a class take the application, beside what it takes already."""
+    if not cls.__dictoffset__:
+        fault = Fault(
+            task=cls.__name__,
+            expected="a class whose instances can keep their application",
+            got="one with __slots__ and nothing else",
+            remedy="leave slots=True or __slots__ out",
+            code="slots",
+        )
+        raise DecoratorError.of(cls.__qualname__, [fault])
     original = cls.__init__
     if getattr(original, _BINDS, False):
         return
     plain = original is object.__init__
     own = [] if plain else list(inspect.signature(original).parameters.values())
-    own_app = None if plain else _app_parameter(original)
+    own_app = None if plain else _app_parameter(original, [parameter.name for parameter in own])
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes the class's constructor
-        app = kwargs.pop(_INJECTED, None)
+        app = None if own_app else kwargs.pop(_INJECTED, None)
         if plain and args:
             app, args = args[0], args[1:]
         original(self, *args, **kwargs)
@@ -321,9 +351,10 @@ def _take_app(cls: type[Any]) -> None:
     cls.__init__ = __init__
 
 
-def _app_parameter(init: Callable[..., Any]) -> str | None:
+def _app_parameter(init: Callable[..., Any], names: list[str]) -> str | None:
     try:
         hints = get_type_hints(init)
     except Exception:  # noqa: BLE001 - what does not resolve is the container's to report
-        return None
-    return next((name for name, hint in hints.items() if hint is Celery), None)
+        hints = {}
+    named = next((name for name, hint in hints.items() if hint is Celery), None)
+    return named or (_INJECTED if _INJECTED in names else None)

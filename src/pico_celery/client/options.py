@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, SkipValidation
+from pydantic import SkipValidation
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.options import SENDING, Duration, PublishRetryPolicy, check_options
+from pico_celery.contract.options import SENDING, Duration, Priority, PublishRetryPolicy, check_options
 
 _Callback = Mapping[str, Any]  # a celery.canvas.Signature is a dict; naming it here would import the canvas
 
@@ -27,7 +27,7 @@ class SendOptions(TypedDict, total=False):
     queue: str
     exchange: str
     routing_key: str
-    priority: Annotated[int, Field(ge=0, le=255)]
+    priority: Priority
     task_id: str
     headers: Mapping[str, Any]
     retry: bool

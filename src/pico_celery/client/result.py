@@ -13,6 +13,7 @@ from celery.result import EagerResult
 
 from pico_celery.client.waiting import wait_until_ready
 from pico_celery.contract.assignability import is_assignable
+from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
 from pico_celery.errors import DecoratorError, Fault, ResultError
@@ -160,9 +161,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Return another handle of the same task."""
         return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, definition=self.definition)
 
+    def __deepcopy__(self, _memo: Any) -> AsyncResult[R_co]:
+        """Return another handle of the same task."""
+        return self.__copy__()
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the names of task and id; the application is the current one where it is read."""
-        return _reopen, (self.definition, self.id, self.parent)
+        return _reopen, (self.definition.name, self.id, self.parent)
 
     def _typed(self, value: Any) -> Any:
         if self.state != states.SUCCESS:
@@ -188,13 +193,22 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
     """The result of a call in eager mode (``task_always_eager``), already there."""
 
     def __init__(self, eager: EagerResult[Any], definition: TaskDefinition) -> None:
-        done = eager.state == states.SUCCESS
-        value = decode_result(definition, eager.result) if done else eager.result
-        EagerResult.__init__(
-            self, eager.id, value, eager.state, cast("str | None", eager.traceback), name=definition.name
-        )
+        value = decode_result(definition, eager.result) if eager.state == states.SUCCESS else eager.result
+        self._fill(definition, (eager.id, value, eager.state, cast("str | None", eager.traceback)))
+
+    def _fill(self, definition: TaskDefinition, outcome: tuple[Any, ...]) -> None:
+        cast("Any", EagerResult).__init__(self, *outcome, name=definition.name)
         self.definition = definition
-        self._value = value
+        self._value = outcome[1]
+        self._outcome = outcome
+
+    def __copy__(self) -> EagerAsyncResult[R_co]:
+        """Return the same outcome again."""
+        return _refill(self.definition, self._outcome)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the outcome, and the task by its name."""
+        return _reopen_eager, (self.definition.name, self._outcome)
 
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
@@ -204,8 +218,22 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         return value
 
 
-def _reopen(definition: TaskDefinition, task_id: str, parent: Any) -> AsyncResult[Any]:
+def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncResult[Any]:
+    result: EagerAsyncResult[Any] = EagerAsyncResult.__new__(EagerAsyncResult)
+    result._fill(definition, outcome)  # noqa: SLF001 - the other half of its constructor
+    return result
+
+
+def _reopen(name: str, task_id: str, parent: Any) -> CeleryAsyncResult[Any]:
+    definition = default_catalog.get(name)
+    if definition is None:  # no contract here types it
+        return CeleryAsyncResult(task_id, parent=parent)
     return AsyncResult(task_id, parent=parent, definition=definition)
+
+
+def _reopen_eager(name: str, outcome: tuple[Any, ...]) -> CeleryAsyncResult[Any]:
+    definition = default_catalog.get(name)
+    return cast("Any", EagerResult)(*outcome, name=name) if definition is None else _refill(definition, outcome)
 
 
 def declared(task: Callable[..., Any], user: str) -> TaskDefinition:

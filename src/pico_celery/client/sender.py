@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
+from kombu.exceptions import EncodeError
 
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
@@ -15,7 +16,7 @@ from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.signature import location_of
-from pico_celery.errors import UnboundClientError
+from pico_celery.errors import Fault, PayloadError, UnboundClientError
 from pico_celery.messaging.calls import encode_call
 from pico_celery.messaging.headers import contract_headers
 
@@ -191,9 +192,8 @@ def _without_result(method: Callable[..., Any]) -> Callable[..., Any]:
     def declaration(self: Any, *args: Any, **kwargs: Any) -> None: ...
 
     update_wrapper(declaration, method)
-    declaration.__annotations__ = {
-        name: annotation for name, annotation in method.__annotations__.items() if name != "return"
-    }
+    signature = inspect.signature(method).replace(return_annotation=inspect.Signature.empty)
+    declaration.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads first
     return declaration
 
 
@@ -224,13 +224,18 @@ def publish(
         return EagerAsyncResult(eager, definition)
     # Celery calls result_cls with the id alone, and takes any callable.
     result_cls: Any = partial(AsyncResult, app=app, definition=definition)
-    result: Any = app.send_task(
-        definition.name,
-        call.args,
-        call.kwargs,
-        result_cls=result_cls,
-        argsrepr=call.argsrepr,
-        kwargsrepr=call.kwargsrepr,
-        **rest,
-    )
+    try:
+        result = app.send_task(
+            definition.name,
+            call.args,
+            call.kwargs,
+            result_cls=result_cls,
+            argsrepr=call.argsrepr,
+            kwargsrepr=call.kwargsrepr,
+            **rest,
+        )
+    except EncodeError as error:
+        got = type(error).__name__ if definition.arguments.sensitive else str(error)
+        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
+        raise PayloadError.of(definition.name, [fault]) from None
     return cast("AsyncResult[Any]", result)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Collection
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-_PROMOTIONS: Final = {(int, float), (int, complex), (float, complex)}
+_PROMOTIONS: Final = {(int, float), (bool, float), (int, complex), (bool, complex), (float, complex)}
+# A datetime is a date to Python, but its JSON is none.
+_UNRELATED: Final = {(datetime, date)}
 _ANYTHING: Final = (Any, object)
 
 
@@ -71,13 +74,14 @@ def _class_fits(source: Any, target: Any) -> bool:
         return False
     if (source_class, target_class) in _PROMOTIONS:
         return True
-    if not _is_subclass(source_class, target_class):
+    if not _is_subclass(source_class, target_class) or (source_class, target_class) in _UNRELATED:
         return False
     wanted = get_args(target)
+    if tuple in {source_class, target_class} and (wanted or target != target_class):
+        given = get_args(source) if get_origin(source) is tuple else (Any, ...)
+        return _tuple_fits(given, wanted, fixed_target=target_class is tuple)
     if not wanted:
         return True
-    if target_class is tuple or source_class is tuple:
-        return _tuple_fits(get_args(source) or (Any, ...), wanted, fixed_target=target_class is tuple)
     given = get_args(source) or (Any,) * len(wanted)
     return all(is_assignable(one, other) for one, other in zip(given, wanted, strict=False))
 
@@ -90,10 +94,10 @@ def _is_subclass(source: type, target: type) -> bool:
 
 
 def _tuple_fits(given: tuple[Any, ...], wanted: tuple[Any, ...], *, fixed_target: bool) -> bool:
-    if not fixed_target or wanted[-1] is Ellipsis:
+    if not fixed_target or wanted[-1:] == (Ellipsis,):
         members = [member for member in given if member is not Ellipsis]
         return all(is_assignable(member, wanted[0]) for member in members)
-    if given[-1] is Ellipsis or len(given) != len(wanted):
+    if given[-1:] == (Ellipsis,) or len(given) != len(wanted):
         return False
     return all(is_assignable(one, other) for one, other in zip(given, wanted, strict=True))
 
@@ -111,7 +115,8 @@ def _plain(annotation: Any) -> tuple[Any, Collection[Any]]:
             annotation, *metadata = get_args(annotation)
             constraints.extend(_constraints(metadata))
         elif hasattr(annotation, "__value__"):  # PEP 695: type Name = ...
-            annotation = annotation.__value__
+            alias, arguments = get_origin(annotation) or annotation, get_args(annotation)
+            annotation = alias.__value__[arguments] if arguments else alias.__value__
         else:
             return annotation, constraints
 

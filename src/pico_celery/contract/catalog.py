@@ -56,7 +56,7 @@ class Catalog:
     def declare(self, contract: ContractDefinition) -> None:
         """Add a contract.
 
-        A contract that is declared again from the same place (a reloaded module) replaces the first one.
+        A contract that is declared again under the same name of its class (a reloaded module) replaces the first one.
 
         Args:
             contract: The complete definition.
@@ -92,13 +92,15 @@ class Catalog:
         """
         owner = self.owner_of(name)
         expected = f"a task of the contract {contract_key(owner)!r}" if owner else "a declared task"
-        known = [task for task in self._tasks if owner is None or task.startswith(f"{owner.name}.")]
+        prefix = f"{owner.name}." if owner else ""
+        known = [task.removeprefix(prefix) for task in self._tasks if task.startswith(prefix)]
+        remedy = did_you_mean(name.removeprefix(prefix), known, shown_as=prefix + "{}")
         places = (*where, owner.where) if owner else where
         return Fault(
             task=name,
             expected=expected,
             got="a name that no contract declares",
-            remedy=did_you_mean(name, known or self._tasks),
+            remedy=remedy,
             where=places,
             code="unknown_task",
         )
@@ -131,7 +133,9 @@ def definition_named(name: str) -> TaskDefinition:
 
 
 def _place(contract: ContractDefinition) -> tuple[str, str, str]:
-    return contract.cls.__module__, contract.cls.__qualname__, contract.where
+    # A class that is local to a function may be declared there again and again, each time as another one.
+    local = "<locals>" in contract.cls.__qualname__
+    return contract.cls.__module__, contract.cls.__qualname__, contract.where if local else ""
 
 
 def _own_tasks(contract: ContractDefinition) -> dict[str, TaskDefinition]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from types import MappingProxyType
 from typing import Any, Final, NotRequired, Required, get_args
 
-from pydantic import ConfigDict, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
-from pico_celery.contract.digest import canonical_schema, digest
+from pico_celery.contract.digest import canonical_core_schema, canonical_schema, digest
 from pico_celery.contract.payload import NativePayload, Payload, UnusableTypeError
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC, MethodParameter, MethodSignature, read_signature
 from pico_celery.contract.typenames import type_name, value_text
@@ -115,9 +116,6 @@ def _arguments_type(name: str, parameters: list[ParameterDefinition], *, open_ke
     return with_config(
         ConfigDict(
             extra="allow" if open_keywords else "forbid",
-            ser_json_bytes="base64",
-            val_json_bytes="base64",
-            ser_json_inf_nan="constants",
         )
     )(arguments)
 
@@ -132,15 +130,22 @@ def _task_digest(name: str, parameters: list[ParameterDefinition], result: Paylo
                     "positional": parameter.kind is not inspect.Parameter.KEYWORD_ONLY,
                     "required": parameter.required,
                     "default": None if parameter.required else _default_json(parameter),
-                    "accepted": canonical_schema(parameter.payload.accepted_schema),
-                    "sent": canonical_schema(parameter.payload.sent_schema),
+                    "type": _type_digest(parameter.payload),
                 }
                 for parameter in sorted(parameters, key=lambda parameter: _digest_order(parameter, parameters))
             ],
-            "result": {
-                "accepted": canonical_schema(result.accepted_schema),
-                "sent": canonical_schema(result.sent_schema),
-            },
+            "result": _type_digest(result),
+        }
+    )
+
+
+def _type_digest(payload: Payload) -> str:
+    return digest(
+        {
+            "accepted": canonical_schema(payload.accepted_schema),
+            "sent": canonical_schema(payload.sent_schema),
+            # JSON Schema has no words for a Decimal's places, an aware datetime or a strict int.
+            "validated": canonical_core_schema(payload.core_schema),
         }
     )
 
@@ -154,7 +159,8 @@ def _digest_order(parameter: ParameterDefinition, parameters: list[ParameterDefi
 
 def _default_json(parameter: ParameterDefinition) -> Any:
     try:
-        return parameter.payload.encode(parameter.payload.validate(parameter.default))
+        value = parameter.payload.encode(parameter.payload.validate(parameter.default))
+        return sorted(value, key=repr) if isinstance(parameter.default, (set, frozenset)) else value
     except (ValidationError, ValueError):
         return repr(parameter.default)
 
@@ -201,10 +207,13 @@ def _defined(parameter: MethodParameter, payload: Payload) -> ParameterDefinitio
 
 def _default_fits(payload: Payload, default: Any) -> bool:
     try:
-        payload.encode(payload.validate(default, strict=True))
-    except (ValidationError, ValueError):
+        valid = payload.validate(default, strict=True)
+        payload.encode(valid)
+    except (ValueError, TypeError):
         return False
-    return True
+    # Strict mode still makes a model of a mapping; without a caller's value the implementation would get the mapping.
+    is_object = isinstance(valid, BaseModel) or is_dataclass(valid)
+    return not is_object or type(valid) is type(default)
 
 
 def _result(signature: MethodSignature, subject: str, faults: list[Fault]) -> Payload | None:

@@ -163,7 +163,9 @@ def _same_default(wanted: Any, given: Any) -> bool:
     if (wanted is MISSING) != (given is MISSING):
         return False
     try:
-        return bool(type(wanted) is type(given) and wanted == given) or wanted is given
+        if wanted is given or (wanted != wanted and given != given):  # noqa: PLR0124 - nan is not equal to itself
+            return True
+        return bool(type(wanted) is type(given) and wanted == given)
     except Exception:  # noqa: BLE001 - a default may compare as it likes
         return repr(wanted) == repr(given)
 

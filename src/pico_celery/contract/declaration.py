@@ -13,7 +13,7 @@ from pico_celery.contract.compiler import compile_task
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
 from pico_celery.contract.digest import digest
 from pico_celery.contract.marks import mark, marks_of
-from pico_celery.contract.naming import is_domain, prefix_of, snake_case
+from pico_celery.contract.naming import is_domain, is_task_name, prefix_of, snake_case
 from pico_celery.contract.options import TaskOptions, check_options
 from pico_celery.contract.signature import caller_location, location_of
 from pico_celery.errors import ContractError, Fault
@@ -98,12 +98,11 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
     cls: type[Any], domain: str, version: int, catalog: Catalog, namespace: Mapping[str, Any], where: str
 ) -> type[Any]:
     faults = _class_faults(cls, domain, version, where)
-    if faults:
-        raise ContractError.of(cls.__qualname__, faults)
-    inherited = _inherited_tasks(cls, where, faults)
-    own = _own_tasks(cls, domain, version, {**namespace, **vars(cls)}, faults)
+    inherited = {} if any(fault.code == "not_a_protocol" for fault in faults) else _inherited_tasks(cls, where, faults)
+    own = _own_tasks(cls, str(domain), version, {**namespace, **vars(cls)}, faults)
+    faults.extend(_member_faults(cls, where))
     if not own and not inherited and not faults:
-        faults.append(Fault(task=cls.__name__, expected="async def methods", got="none", where=(where,), code="empty"))
+        faults.append(_empty(cls, where))
     if faults:
         raise ContractError.of(cls.__qualname__, faults)
     tasks = {**inherited, **own}
@@ -121,6 +120,17 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
         mark(vars(cls)[name], definition=task)
     mark(cls, contract=definition)
     return cls
+
+
+def _empty(cls: type[Any], where: str) -> Fault:
+    return Fault(
+        task=cls.__name__,
+        expected="async def methods",
+        got="none",
+        remedy="declare the tasks of the domain as its methods",
+        where=(where,),
+        code="empty",
+    )
 
 
 def _class_faults(cls: type[Any], domain: str, version: int, where: str) -> list[Fault]:
@@ -164,12 +174,13 @@ def _own_tasks(
     cls: type[Any], domain: str, version: int, namespace: Mapping[str, Any], faults: list[Fault]
 ) -> dict[str, TaskDefinition]:
     prefix = prefix_of(domain, version)
-    faults.extend(_member_faults(cls))
     tasks: dict[str, TaskDefinition] = {}
     for name, function in _functions(cls).items():
         options = dict(marks_of(function).options or {})
         task_name = options.pop("name", f"{prefix}.{name}")
         subject = f"{cls.__name__}.{name}"
+        if task_name != f"{prefix}.{name}" and not is_task_name(task_name):
+            faults.append(_bad_name(subject, task_name, location_of(function)))
         definition, found = compile_task(function, task_name, prefix, options, subject, namespace)
         faults.extend(found)
         if definition is None:
@@ -190,6 +201,18 @@ def _own_tasks(
     return tasks
 
 
+def _bad_name(subject: str, name: str, where: str) -> Fault:
+    return Fault(
+        task=subject,
+        path="name",
+        expected="a task name without blanks",
+        got=repr(name),
+        remedy="such as 'orders.place'",
+        where=(where,),
+        code="name",
+    )
+
+
 def _functions(cls: type[Any]) -> dict[str, FunctionType]:
     skipped = {"__init__", "__subclasshook__", "_proto_hook"}
     return {
@@ -199,30 +222,25 @@ def _functions(cls: type[Any]) -> dict[str, FunctionType]:
     }
 
 
-def _member_faults(cls: type[Any]) -> list[Fault]:
-    faults = []
-    for name, member in vars(cls).items():
-        if isinstance(member, (staticmethod, classmethod, property)) and not name.startswith("__"):
-            function = member.fget if isinstance(member, property) else member.__func__
-            faults.append(
-                Fault(
-                    task=f"{cls.__name__}.{name}",
-                    expected="async def methods only",
-                    got=f"a {type(member).__name__}",
-                    remedy="move it out of the contract",
-                    where=(location_of(function),) if function else (),
-                    code="not_a_method",
-                )
-            )
-    own = inspect.get_annotations(cls)
-    faults.extend(
-        Fault(
+def _member_faults(cls: type[Any], where: str) -> list[Fault]:
+    def fault(name: str, got: str, place: str) -> Fault:
+        return Fault(
             task=f"{cls.__name__}.{name}",
             expected="async def methods only",
-            got="an attribute",
+            got=got,
             remedy="move it out of the contract",
+            where=(place,),
             code="not_a_method",
         )
-        for name in own
-    )
+
+    faults = []
+    for name, member in vars(cls).items():
+        if name.startswith(("__", "_abc_")) or isinstance(member, (FunctionType, type)):
+            continue
+        if isinstance(member, (staticmethod, classmethod, property)):
+            function = member.fget if isinstance(member, property) else member.__func__
+            faults.append(fault(name, f"a {type(member).__name__}", location_of(function) if function else where))
+        elif callable(member):
+            faults.append(fault(name, f"a {type(member).__name__}", where))
+    faults.extend(fault(name, "an attribute", where) for name in inspect.get_annotations(cls))
     return faults

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, Final
 
 _ANNOTATIONS: Final = frozenset(
@@ -50,6 +51,112 @@ def canonical_schema(schema: Mapping[str, Any]) -> Any:
     return _canonical(body, hashes)
 
 
+_CORE_KEPT: Final = frozenset(
+    {
+        "type", "gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "min_length", "max_length", "pattern",
+        "tz_constraint", "now_op", "microseconds_precision", "schema", "items_schema", "keys_schema", "values_schema",
+        "choices", "members", "expected", "fields", "required", "validation_alias", "serialization_alias",
+        "serialization_exclude", "extra_behavior", "extras_schema", "variadic_item_index", "steps", "sub_type", "version",
+        "allowed_schemes", "strip_whitespace", "to_lower", "to_upper", "discriminator", "val_json_bytes", "ser_json_bytes",
+        "validate_by_name", "populate_by_name", "validate_by_alias",
+    }
+)  # fmt: skip
+_CORE_TRANSPARENT: Final = {
+    "model": "schema",
+    "dataclass": "schema",
+    "default": "schema",
+    "function-before": "schema",
+    "function-after": "schema",
+    "function-wrap": "schema",
+    "json-or-python": "json_schema",
+    "lax-or-strict": "lax_schema",
+    "definitions": "schema",
+}
+_CORE_OBJECTS: Final = frozenset({"model-fields", "typed-dict", "dataclass-args"})
+_CORE_UNORDERED: Final = frozenset({"choices", "members", "expected"})
+
+
+def canonical_core_schema(schema: Mapping[str, Any]) -> Any:
+    """Return a core schema reduced to what it accepts, as `canonical_schema` does for JSON Schema.
+
+    Args:
+        schema: A core schema of pydantic.
+
+    Returns:
+        JSON data; validators that are functions count for nothing in it, for nobody can compare them.
+    """
+    definitions = {str(body["ref"]): body for body in _core_definitions(schema)}
+    hashes = dict.fromkeys(definitions, "")
+    for _ in range(len(definitions) + 1):
+        hashes = {name: digest(_core(body, hashes)) for name, body in definitions.items()}
+    return _core(schema, hashes)
+
+
+def _core_definitions(node: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(node, Mapping):
+        if node.get("type") == "definitions":
+            yield from node["definitions"]
+        for key, value in node.items():
+            if key not in {"metadata", "serialization", "config"}:
+                yield from _core_definitions(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _core_definitions(value)
+
+
+def _core(node: Any, hashes: Mapping[str, str]) -> Any:
+    if isinstance(node, (list, tuple)):
+        return [_core(item, hashes) for item in node]
+    if isinstance(node, Enum):
+        return _core(node.value, hashes)
+    if not isinstance(node, Mapping):
+        return repr(node) if not isinstance(node, (str, int, float, bool, type(None))) else node
+    kind = node.get("type")
+    if kind == "definition-ref":
+        return {"ref": hashes.get(str(node["schema_ref"]), "")}
+    if kind in _CORE_TRANSPARENT:
+        inner = _core(node[_CORE_TRANSPARENT[kind]], hashes)
+        config = _core_members(node.get("config") or {}, hashes)
+        return {"of": inner, **config} if config else inner
+    members = _core_members(node, hashes)
+    if node.get("strict") is True:
+        members["strict"] = True
+    if node.get("allow_inf_nan") is False:
+        members["finite"] = True
+    if kind in _CORE_OBJECTS:
+        members["type"] = "object"
+    return members
+
+
+def _core_members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        if key not in _CORE_KEPT:
+            continue
+        if key == "fields":
+            result[key] = _core_fields(value, hashes)
+        elif key in _CORE_UNORDERED:
+            items = list(value.items()) if isinstance(value, Mapping) else list(value)
+            result[key] = sorted((_core(item, hashes) for item in items), key=_text)
+        else:
+            result[key] = _core(value, hashes)
+    return result
+
+
+def _core_fields(fields: Any, hashes: Mapping[str, str]) -> dict[str, Any]:
+    named = fields.items() if isinstance(fields, Mapping) else ((info["name"], info) for info in fields)
+    result = {}
+    for name, info in named:
+        members = _core_members(info, hashes)
+        members.pop("type", None)
+        members.pop("required", None)  # JSON Schema says it, in one way for all kinds of objects
+        written = str(members.pop("serialization_alias", name))
+        if members.get("validation_alias") == written:
+            del members["validation_alias"]
+        result[written] = members
+    return result
+
+
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
@@ -72,7 +179,7 @@ def _members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, An
         if key in _ANNOTATIONS or (key == "format" and value == "password"):
             continue
         if key in _VALUES:
-            result[key] = value
+            result[key] = sorted(value, key=_text) if isinstance(value, list) and node.get("uniqueItems") else value
         elif key in _NAMED and isinstance(value, Mapping):
             result[key] = {name: _canonical(inner, hashes) for name, inner in value.items()}
         elif key == "discriminator" and isinstance(value, Mapping):

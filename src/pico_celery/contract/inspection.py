@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+
+from pico_celery.contract.wire import OWN_SERIALIZERS, from_base64
 
 BytesMode = Literal["utf8", "base64", "hex"]
 
@@ -22,11 +24,30 @@ _UNSENDABLE: Final = {
     "is-instance": "an instance of a class that pydantic has no schema for",
     "is-subclass": "a class",
     "generator": "an iterator",
+    "json": "a JSON text that is parsed when it is read (pydantic.Json)",
 }
+_PRIMITIVES: Final = (str, int, float, bool, type(None))
+_KEYS: Final = frozenset(
+    {"str", "int", "float", "bool", "any", "uuid", "date", "datetime", "time", "timedelta", "decimal", "url", "bytes"}
+    | {"multi-host-url", "definition-ref", "function-plain"}
+)
 # A custom validator or serializer around a model decides itself what its JSON is; only a run can tell then.
 _CUSTOM: Final = ("function-before", "function-wrap", "function-plain")
 _FIELDS: Final = ("model-fields", "dataclass-args", "typed-dict")
 _SKIPPED: Final = ("serialization", "metadata", "strict_schema", "python_schema", "computed_fields", "cls", "config")
+
+
+class Unreadable(NamedTuple):
+    """A field that a model cannot read from its own JSON."""
+
+    model: str
+    field: str
+    got: str
+    expected: str
+    remedy: str
+
+
+_ONE_ALIAS: Final = "give it one alias for both directions (alias=...)"
 
 
 @dataclass(slots=True)
@@ -39,7 +60,9 @@ class SchemaFacts:
         hidden: A field is declared with ``repr=False``.
         bytes_modes: How ``bytes`` are written in JSON, at the places where there are any.
         unsendable: Kinds of values that JSON cannot carry.
-        unreadable: ``(model, field, expected, got)`` where a model cannot read its own JSON.
+        masked: A secret is declared that pydantic masks in JSON.
+        uncertain: A custom validator or serializer decides what the JSON is, so that only a run tells if it can be read.
+        unreadable: Fields that a model cannot read from its own JSON.
     """
 
     secret: bool = False
@@ -47,28 +70,33 @@ class SchemaFacts:
     hidden: bool = False
     bytes_modes: set[BytesMode] = field(default_factory=set)
     unsendable: set[str] = field(default_factory=set)
-    unreadable: list[tuple[str, str, str, str]] = field(default_factory=list)
+    masked: bool = False
+    uncertain: bool = False
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
-def inspect_schema(schema: Mapping[str, Any], config: Mapping[str, Any]) -> SchemaFacts:
+def inspect_schema(schema: Mapping[str, Any]) -> SchemaFacts:
     """Walk a core schema.
 
     Args:
         schema: The core schema of a payload.
-        config: The core config that is in force at its top.
 
     Returns:
         What was found.
     """
-    facts = SchemaFacts(secret=any(True for _ in _secret_classes(schema)))
-    _walk(schema, config, facts, custom=False)
+    facts = SchemaFacts(secret=_has_secret(schema), masked=_masks(schema))
+    _walk(schema, {}, facts, custom=False)
     return facts
+
+
+def _has_secret(node: Any) -> bool:
+    return any(True for _ in _secret_classes(node))
 
 
 def _secret_classes(node: Any) -> Iterator[type]:
     if isinstance(node, Mapping):
         functions = node.get("function")
-        if isinstance(functions, Mapping) and "Secret" in getattr(functions.get("function"), "__qualname__", ""):
+        if isinstance(functions, Mapping) and "Secret." in getattr(functions.get("function"), "__qualname__", ""):
             yield Secret
         for value in node.values():
             if isinstance(value, type) and issubclass(value, _SECRETS):
@@ -80,6 +108,26 @@ def _secret_classes(node: Any) -> Iterator[type]:
             yield from _secret_classes(value)
 
 
+def _masks(node: Any) -> bool:
+    if isinstance(node, (list, tuple)):
+        return any(_masks(item) for item in node)
+    if not isinstance(node, Mapping):
+        return False
+    serializer = _serializer_of(node)
+    if serializer is not None:
+        return _is_pydantic_mask(serializer)
+    return any(_masks(value) for key, value in node.items() if key not in {"metadata", "config"})
+
+
+def _serializer_of(node: Mapping[str, Any]) -> Any:
+    serialization = node.get("serialization")
+    return serialization.get("function") if isinstance(serialization, Mapping) else None
+
+
+def _is_pydantic_mask(serializer: Any) -> bool:
+    return getattr(serializer, "__name__", "").startswith("_serialize_secret")
+
+
 def _walk(node: Any, config: Mapping[str, Any], facts: SchemaFacts, *, custom: bool) -> None:
     if isinstance(node, (list, tuple)):
         for item in node:
@@ -88,31 +136,105 @@ def _walk(node: Any, config: Mapping[str, Any], facts: SchemaFacts, *, custom: b
     if not isinstance(node, Mapping):
         return
     if isinstance(node.get("type"), str):
+        if _function_of(node) is from_base64:
+            facts.bytes_modes.add("base64")
+            return
         config = _note(node, config, facts)
         custom = custom or node["type"] in _CUSTOM or "serialization" in node
-        if node["type"] in _FIELDS and not custom:
-            _check_fields(node, config, facts)
+        if node["type"] in _FIELDS:
+            _check_fields(node, config, facts, custom=custom)
     for key, value in node.items():
         if key not in _SKIPPED:
             _walk(value, config, facts, custom=custom)
 
 
+def _function_of(node: Mapping[str, Any]) -> Any:
+    function = node.get("function")
+    return function.get("function") if isinstance(function, Mapping) else None
+
+
 def _note(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts) -> Mapping[str, Any]:
     """Note what one node tells, and return the config that is in force below it."""
     kind = node["type"]
-    if kind in _UNSENDABLE:
-        facts.unsendable.add(_UNSENDABLE[kind])
-    elif kind == "bytes":
-        facts.bytes_modes.add(config.get("ser_json_bytes", "utf8"))
+    facts.unsendable.update(_unsendable(node))
+    if kind == "bytes":
+        _note_bytes(config, facts)
     elif kind in {"model", "dataclass"}:
         config = node.get("config") or {}
         _note_hidden(node.get("cls"), facts)
     elif kind == "typed-dict":
-        config = node.get("config") or config
+        config = node.get("config") or {}
     behavior = node.get("extra_behavior", config.get("extra_fields_behavior"))
     extra = kind in _FIELDS and behavior == "allow"
-    facts.opaque = facts.opaque or kind == "any" or extra or "serialization" in node
+    serializer = _serializer_of(node)
+    foreign = "serialization" in node and serializer not in OWN_SERIALIZERS
+    facts.opaque = facts.opaque or kind in {"any", "dict"} or extra or foreign
+    if serializer is not None and serializer not in OWN_SERIALIZERS and not _is_pydantics(serializer):
+        facts.uncertain = True
     return config
+
+
+def _is_pydantics(serializer: Any) -> bool:
+    return str(getattr(serializer, "__module__", "")).partition(".")[0] in {"pydantic", "pydantic_core"}
+
+
+def _note_bytes(config: Mapping[str, Any], facts: SchemaFacts) -> None:
+    written, read = config.get("ser_json_bytes", "utf8"), config.get("val_json_bytes", "utf8")
+    facts.bytes_modes.add(read)
+    if written != read:
+        remedy = f"set both, ser_json_bytes and val_json_bytes, to {written!r}"
+        facts.unreadable.append(
+            Unreadable(
+                str(config.get("title", "model")), "bytes", f"written as {written}", f"to read it as {read}", remedy
+            )
+        )
+
+
+def _unsendable(node: Mapping[str, Any]) -> Iterator[str]:
+    kind = node["type"]
+    if kind in _UNSENDABLE:
+        yield _UNSENDABLE[kind]
+    elif kind == "enum":
+        members = (member for member in node["members"] if not isinstance(member.value, _PRIMITIVES))
+        yield from (f"{type(member).__name__}.{member.name}, whose value is no JSON" for member in members)
+    elif kind == "literal":
+        yield from (f"the literal {value!r}" for value in node["expected"] if not isinstance(_raw(value), _PRIMITIVES))
+    elif kind == "dict":
+        yield from _unsendable_keys(node.get("keys_schema"))
+    elif kind in {"set", "frozenset"} and _masks(node.get("items_schema")):
+        yield "a set of secrets, whose order is chance (use a list)"
+    elif kind == "any" and isinstance(node.get("serialization"), Mapping) and "schema" in node["serialization"]:
+        yield "a value that is not validated (SkipValidation)"
+    elif getattr(_function_of(node), "__name__", "") == "import_string":
+        yield "an object that is imported by name (ImportString)"
+
+
+def _unsendable_keys(keys: Any) -> Iterator[str]:
+    if not isinstance(keys, Mapping):
+        return
+    kind = keys["type"]
+    inner = keys.get({"json-or-python": "json_schema", "lax-or-strict": "lax_schema"}.get(kind, "schema"))
+    if _has_secret(keys):
+        yield "a secret as a key"
+    elif kind == "union":
+        for choice in keys["choices"]:
+            yield from _unsendable_keys(choice[0] if isinstance(choice, tuple) else choice)
+    elif kind == "chain":
+        yield from _unsendable_keys(keys["steps"][0])
+    elif kind == "literal":
+        yield from ("keys other than text" for value in keys["expected"] if not isinstance(_raw(value), str))
+    elif kind == "enum":
+        yield from ("keys other than text" for member in keys["members"] if not isinstance(member.value, (str, int)))
+    elif kind in _KEYS:
+        return
+    elif kind == "nullable" or inner is None:
+        yield f"keys of the kind {kind}"
+    else:
+        yield from _unsendable_keys(inner)
+
+
+def _raw(value: Any) -> Any:
+    return getattr(value, "value", value)
 
 
 def _note_hidden(cls: Any, facts: SchemaFacts) -> None:
@@ -122,21 +244,33 @@ def _note_hidden(cls: Any, facts: SchemaFacts) -> None:
         facts.hidden = facts.hidden or any(not info.repr for info in dataclasses.fields(cls))
 
 
-def _check_fields(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts) -> None:
+def _check_fields(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts, *, custom: bool) -> None:
+    found = list(_unreadable_fields(node, config))
+    if custom:
+        facts.uncertain = facts.uncertain or bool(found)
+    else:
+        facts.unreadable.extend(found)
+
+
+def _unreadable_fields(node: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Unreadable]:
     model = str(node.get("model_name") or node.get("dataclass_name") or getattr(node.get("cls"), "__name__", "model"))
     for name, info in _fields_of(node):
-        if info.get("serialization_exclude"):
-            if _is_required(info, node):
-                facts.unreadable.append((model, name, "a default, for it is left out of the JSON", "a required field"))
-            continue
         written = info.get("serialization_alias") or name
         accepted = _accepted_names(name, info, config)
-        if written not in accepted:
-            facts.unreadable.append((model, name, f"to read it as {' or '.join(accepted)}", f"written as {written}"))
+        if info.get("init_only"):
+            remedy = "make it an ordinary field"
+            yield Unreadable(model, name, "not written, for it is an InitVar", "to read it", remedy)
+        elif info.get("serialization_exclude"):
+            if _is_required(info, node):
+                yield Unreadable(model, name, "not written, for it is excluded", "to read it", "give it a default")
+        elif written not in accepted:
+            expected = f"to read it as {' or '.join(accepted)}"
+            yield Unreadable(model, name, f"written as {written}", expected, _ONE_ALIAS)
     forbids = node.get("extra_behavior", config.get("extra_fields_behavior")) == "forbid"
     for computed in node.get("computed_fields", ()) if forbids else ():
-        written = str(computed.get("alias") or computed.get("property_name"))
-        facts.unreadable.append((model, written, "no computed field, for extra fields are forbidden", "one"))
+        name = str(computed.get("alias") or computed.get("property_name"))
+        remedy = "ignore extra fields, or make it a plain property"
+        yield Unreadable(model, name, "written, for it is computed", "no extra fields", remedy)
 
 
 def _fields_of(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -145,8 +279,7 @@ def _fields_of(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
         yield from fields.items()
     else:
         for info in fields:
-            if not info.get("init_only"):
-                yield info["name"], info
+            yield info["name"], info
 
 
 def _is_required(info: Mapping[str, Any], node: Mapping[str, Any]) -> bool:

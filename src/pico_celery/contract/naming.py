@@ -20,6 +20,11 @@ def is_domain(name: object) -> bool:
     return isinstance(name, str) and _DOMAIN.fullmatch(name) is not None
 
 
+def is_task_name(name: str) -> bool:
+    """Tell whether a text can be a task's name: something, without blanks."""
+    return bool(name) and not any(character.isspace() for character in name)
+
+
 def prefix_of(domain: str, version: int) -> str:
     """Return what a contract's task names begin with, up to the last dot: ``orders`` or ``orders.v2``."""
     return domain if version == 1 else f"{domain}.v{version}"
@@ -44,12 +49,13 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
     return tuple(found)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, shown_as: str = "{}") -> str:
     """Return the remedy for a wrong name.
 
     Args:
         name: The name that was used.
         known: The names that exist.
+        shown_as: How a name is written, where only a part of it is compared.
 
     Returns:
         A question with the nearest names, or the list of all names where nothing is near.
@@ -57,8 +63,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     close = nearest(name, names)
     if close:
-        return f"did you mean {' or '.join(repr(other) for other in close)}?"
+        return f"did you mean {' or '.join(repr(shown_as.format(other)) for other in close)}?"
     if not names:
         return "there is none"
-    shown = ", ".join(repr(other) for other in names[:8])
+    shown = ", ".join(repr(shown_as.format(other)) for other in names[:8])
     return f"there are {shown}{', ...' if len(names) > 8 else ''}"  # noqa: PLR2004

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal, NotRequired, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from pico_celery.contract.naming import did_you_mean
@@ -16,6 +16,9 @@ from pico_celery.errors import Fault, OptionError
 
 Duration = float | timedelta
 """Seconds, or a `timedelta`."""
+
+Priority = Annotated[int, Field(ge=0, le=255)]
+"""What AMQP allows; which end is the more urgent is the broker's."""
 
 
 class PublishRetryPolicy(TypedDict, total=False):
@@ -42,7 +45,7 @@ class TaskOptions(TypedDict, total=False):
     queue: str
     exchange: str
     routing_key: str
-    priority: int
+    priority: Priority
     expires: Duration
     time_limit: Duration
     soft_time_limit: Duration
@@ -148,7 +151,8 @@ def _faults(
     faults: dict[str, Fault] = {}
     for detail in error.errors(include_url=False, include_context=False):
         name = str(detail["loc"][0])
-        if detail["type"] == "extra_forbidden" and name not in known:
+        if detail["type"] == "extra_forbidden":
+            name = ".".join(str(part) for part in detail["loc"])
             remedy = advice.get(name) or did_you_mean(name, known)
             fault = Fault(task=subject, path=name, expected="a known option", got="an unknown one", remedy=remedy)
         else:

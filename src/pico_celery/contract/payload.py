@@ -1,8 +1,8 @@
 """Payloads: a type compiled once to what validates, encodes and decodes its values.
 
-Encoding is pydantic's JSON mode by alias, with three differences, each because a value would not survive otherwise:
-secrets travel as they are (JSON mode masks them), ``bytes`` that stand outside a model travel as base64 (JSON mode takes
-text only), and a value that does not fit its declared type is an error, not a warning.
+Encoding is pydantic's JSON mode by alias, with what `pico_celery.contract.wire` adds, and two more differences, each
+because a value would not survive otherwise: secrets inside models travel as they are (JSON mode masks them), and a value
+that does not fit its declared type is an error, not a warning.
 
 Decoding always goes through pydantic's JSON mode: only there do strict models read a UUID or a datetime.
 Source: https://docs.pydantic.dev/latest/concepts/conversion_table/
@@ -11,14 +11,16 @@ Source: https://docs.pydantic.dev/latest/concepts/conversion_table/
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from pydantic import (
+    BaseModel,
     PydanticSchemaGenerationError,
     PydanticUserError,
     Secret,
@@ -29,12 +31,13 @@ from pydantic import (
 )
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
-from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator, to_json, to_jsonable_python
+from pydantic_core import CoreConfig, CoreSchema, SchemaSerializer, SchemaValidator, to_json, to_jsonable_python
 
-from pico_celery.contract.inspection import BytesMode, inspect_schema
+from pico_celery.contract.inspection import BytesMode, SchemaFacts, Unreadable, inspect_schema
+from pico_celery.contract.wire import is_veiled, wire_schema
 
-CONFIG: Final = CoreConfig(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 _SECRETS: Final = (SecretStr, SecretBytes, Secret)
+_MASK: Final = b"**********"
 _KOMBU_TYPES: Final = (str, int, float, bool, type(None), datetime, date, time, Decimal, UUID, bytes)
 
 
@@ -70,51 +73,36 @@ class Payload:
 
     Attributes:
         annotation: The type.
+        core_schema: pydantic's schema of it, as it travels.
         accepted_schema: JSON Schema of what is accepted.
         sent_schema: JSON Schema of what is sent.
-        secret: Whether a secret is declared in it.
+        veiled: Whether no repr of its values may be shown at all.
         sensitive: Whether its values have parts that must stay out of logs: secrets, and fields with ``repr=False``.
-        bytes_modes: How ``bytes`` in it are written in JSON.
     """
 
     __slots__ = (
-        "_opaque",
+        "_facts",
         "_serializer",
         "_validator",
         "accepted_schema",
         "annotation",
-        "bytes_modes",
-        "secret",
+        "core_schema",
         "sensitive",
         "sent_schema",
+        "veiled",
     )
 
     def __init__(self, annotation: Any) -> None:
-        adapter = _adapter(annotation)
-        schema = adapter.core_schema
-        facts = inspect_schema(schema, CONFIG)
-        if facts.unsendable:
-            raise UnusableTypeError(
-                f"JSON cannot carry {' or '.join(sorted(facts.unsendable))}",
-                "use a type that pydantic turns into JSON and back",
-                "not_json",
-            )
-        if facts.unreadable:
-            model, name, expected, got = facts.unreadable[0]
-            raise UnusableTypeError(
-                f"{model} cannot read its own JSON: field {name!r} is {got}, the model expects {expected}",
-                "give it one alias for both directions (alias=...)",
-                "alias_asymmetry",
-            )
         self.annotation = annotation
-        self.secret = facts.secret
-        self._opaque = facts.opaque
-        self.sensitive = facts.secret or facts.hidden
-        self.bytes_modes: frozenset[BytesMode] = frozenset(facts.bytes_modes)
-        self._validator = SchemaValidator(schema, CONFIG)
-        self._serializer = SchemaSerializer(schema, CONFIG)
-        self.accepted_schema = _json_schema(adapter, "validation")
-        self.sent_schema = _json_schema(adapter, "serialization")
+        self.core_schema = wire_schema(_core_schema(annotation))
+        self._facts = inspect_schema(self.core_schema)
+        _require_usable(self._facts)
+        self.veiled = is_veiled(annotation)
+        self.sensitive = self.veiled or self._facts.secret or self._facts.hidden
+        self._validator = SchemaValidator(self.core_schema)
+        self._serializer = SchemaSerializer(self.core_schema, CoreConfig(ser_json_inf_nan="constants"))
+        self.accepted_schema = _json_schema(self.core_schema, "validation")
+        self.sent_schema = _json_schema(self.core_schema, "serialization")
 
     def validate(self, value: Any, *, strict: bool | None = None) -> Any:
         """Validate a Python value.
@@ -145,11 +133,29 @@ class Payload:
             UnicodeDecodeError: If a model holds ``bytes`` that are no text, and does not say ``ser_json_bytes``.
         """
         data = self._serializer.to_python(value, mode="json", by_alias=True, warnings="error")
+        if self._facts.masked:
+            data = self._revealed(data, value)
+        text = to_json(data, inf_nan_mode="constants")  # text that is no Unicode fails here, not in the worker
+        if b'"__type__"' in text and _is_kombus(data):
+            raise ValueError("a mapping of __type__ and __value__ alone, which kombu takes for a value of its own")
         # An Any may hold a secret too: its mask in the output is what gives it away, and costs little to look for.
-        if self.secret or (self._opaque and _shows_mask(data)):
-            native = self._serializer.to_python(value, mode="python", by_alias=True, warnings="error")
-            data = _reveal(data, native, self._secret_bytes_mode())
+        if self._facts.opaque and not self._facts.masked and _MASK in text and _holds_secret(value):
+            data = self._revealed(data, value)
+        if self._facts.uncertain:
+            self._check_readable(data)
         return data
+
+    def _revealed(self, data: Any, value: Any) -> Any:
+        native = self._serializer.to_python(value, mode="python", by_alias=True, warnings="error")
+        return _reveal(data, native, self._bytes_mode())
+
+    def _check_readable(self, data: Any) -> None:
+        try:
+            self.decode(data)
+        except ValidationError as error:
+            detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            path = ".".join(str(part) for part in detail["loc"])
+            raise ValueError(f"its JSON cannot be read back: {path}: {detail['msg']}") from None
 
     def decode(self, data: Any) -> Any:
         """Turn JSON data into a validated value.
@@ -170,10 +176,28 @@ class Payload:
         return to_json(data, by_alias=True, inf_nan_mode="constants", bytes_mode=self._bytes_mode())
 
     def _bytes_mode(self) -> BytesMode:
-        return next(iter(self.bytes_modes)) if len(self.bytes_modes) == 1 else "utf8"
+        modes = self._facts.bytes_modes
+        return next(iter(modes)) if len(modes) == 1 else "utf8"
 
-    def _secret_bytes_mode(self) -> BytesMode:
-        return "base64" if self.bytes_modes == {"base64"} else "utf8"
+
+def _require_usable(facts: SchemaFacts) -> None:
+    if facts.unsendable:
+        raise UnusableTypeError(
+            f"JSON cannot carry {' or '.join(sorted(facts.unsendable))}",
+            "use a type that pydantic turns into JSON and back",
+            "not_json",
+        )
+    if facts.unreadable:
+        by_model: dict[str, list[Unreadable]] = {}
+        for field in dict.fromkeys(facts.unreadable):
+            by_model.setdefault(field.model, []).append(field)
+        reasons = [f"{model} cannot read its own JSON: {_told(fields)}" for model, fields in by_model.items()]
+        remedies = dict.fromkeys(field.remedy for field in facts.unreadable)
+        raise UnusableTypeError("; ".join(reasons), "; ".join(remedies), "alias_asymmetry")
+
+
+def _told(fields: list[Unreadable]) -> str:
+    return "; ".join(f"field {one.field!r} is {one.got}, the model expects {one.expected}" for one in fields)
 
 
 class NativePayload(Payload):
@@ -229,10 +253,22 @@ def _native(value: Any) -> Any:
     return to_jsonable_python(value, by_alias=True)
 
 
-def _shows_mask(data: Any) -> bool:
-    if type(data) in {int, float, bool, type(None)}:
-        return False
-    return b"**********" in to_json(data, inf_nan_mode="constants")
+def _is_kombus(data: Any) -> bool:
+    if isinstance(data, dict):
+        return data.keys() == {"__type__", "__value__"} or any(_is_kombus(value) for value in data.values())
+    return isinstance(data, list) and any(_is_kombus(value) for value in data)
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, _SECRETS):
+        return True
+    if isinstance(value, BaseModel):
+        return any(_holds_secret(item) for _, item in value)
+    if is_dataclass(value):
+        return any(_holds_secret(getattr(value, info.name, None)) for info in fields(value))
+    if isinstance(value, Mapping):
+        return any(_holds_secret(item) for pair in value.items() for item in pair)
+    return isinstance(value, (list, tuple, set, frozenset)) and any(_holds_secret(item) for item in value)
 
 
 def _reveal(data: Any, native: Any, bytes_mode: BytesMode) -> Any:
@@ -244,12 +280,10 @@ def _reveal(data: Any, native: Any, bytes_mode: BytesMode) -> Any:
             _reveal_key(key, native_key): _reveal(value, native_value, bytes_mode)
             for (key, value), (native_key, native_value) in zip(data.items(), native.items(), strict=True)
         }
-    if isinstance(native, (list, tuple, set, frozenset)) and isinstance(data, list) and len(native) == len(data):
+    if isinstance(native, (list, tuple)) and isinstance(data, list) and len(native) == len(data):
         return [_reveal(value, inner, bytes_mode) for value, inner in zip(data, native, strict=True)]
-    if any(True for _ in _secrets_in(native)):
-        raise ValueError(
-            "a custom serializer changes the shape of a value that holds a secret, which would arrive masked"
-        )
+    if _holds_secret(native):
+        raise ValueError("a secret in a set, or below a custom serializer that changes its shape, would arrive masked")
     return data
 
 
@@ -257,35 +291,22 @@ def _reveal_key(key: str, native: Any) -> str:
     return str(native.get_secret_value()) if isinstance(native, _SECRETS) else key
 
 
-def _secrets_in(native: Any) -> Iterator[object]:
-    if isinstance(native, _SECRETS):
-        yield native
-    elif isinstance(native, Mapping):
-        for key, value in native.items():
-            yield from _secrets_in(key)
-            yield from _secrets_in(value)
-    elif isinstance(native, (list, tuple, set, frozenset)):
-        for value in native:
-            yield from _secrets_in(value)
-
-
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
+def _core_schema(annotation: Any) -> CoreSchema:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-            _ = adapter.core_schema["type"]  # a type that is not complete yet fails only when it is looked at
+            schema = TypeAdapter(annotation).core_schema
+            _ = schema["type"]  # a type that is not complete yet fails only when it is looked at
     except PydanticUndefinedAnnotation as error:
-        raise UnusableTypeError(
-            f"it refers to {error.name!r}, which is not defined",
-            f"define or import {error.name!r} before the contract, where the module is loaded",
-            "unresolved_annotation",
-        ) from None
+        raise _undefined(str(error.name)) from None
     except PydanticSchemaGenerationError as error:
         raise UnusableTypeError(
             _first_sentence(error), "use a type that pydantic has a schema for", "no_schema"
         ) from None
     except PydanticUserError as error:
+        lost = _undefined_name(annotation)
+        if lost:
+            raise _undefined(lost) from None
         raise UnusableTypeError(
             _first_sentence(error), "complete the type before the contract", error.code or ""
         ) from None
@@ -293,12 +314,32 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
         raise UnusableTypeError(
             f"pydantic cannot build a schema: {type(error).__name__}: {error}", "correct the type", "no_schema"
         ) from None
-    return adapter
+    return schema
 
 
-def _json_schema(adapter: TypeAdapter[Any], mode: JsonSchemaMode) -> dict[str, Any]:
+def _undefined(name: str) -> UnusableTypeError:
+    return UnusableTypeError(
+        f"it refers to {name!r}, which is not defined",
+        f"define or import {name!r} before the contract, where the module is loaded",
+        "unresolved_annotation",
+    )
+
+
+def _undefined_name(annotation: Any) -> str:
+    """Return the name that keeps a model in a type from being complete."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        try:
+            annotation.model_rebuild(raise_errors=True)
+        except PydanticUndefinedAnnotation as error:
+            return str(error.name)
+        except PydanticUserError:
+            return ""
+    return next((name for item in get_args(annotation) if (name := _undefined_name(item))), "")
+
+
+def _json_schema(schema: CoreSchema, mode: JsonSchemaMode) -> dict[str, Any]:
     try:
-        return adapter.json_schema(mode=mode, by_alias=True, schema_generator=_WireSchema)
+        return _WireSchema(by_alias=True).generate(schema, mode=mode)
     except PydanticUserError as error:
         raise UnusableTypeError(_first_sentence(error), "use a type that JSON can carry", "not_json") from None
 

@@ -114,6 +114,14 @@ def read_signature(
             faults.append(_unresolved(subject, path, annotation, error, location_of(function)))
             return MISSING
 
+    every = list(raw.parameters.values())
+    if (
+        not every
+        or every[0].kind not in _SELF_KINDS
+        or (every[0].name != "self" and every[0].annotation is not MISSING)
+    ):
+        faults.append(_no_self(subject, location_of(function)))
+        every = [_SELF, *every]
     parameters = tuple(
         MethodParameter(
             name=parameter.name,
@@ -121,7 +129,7 @@ def read_signature(
             annotation=resolve(parameter.name, parameter.annotation),
             default=parameter.default,
         )
-        for parameter in list(raw.parameters.values())[1:]
+        for parameter in every[1:]
     )
     return MethodSignature(
         parameters=parameters,
@@ -130,6 +138,21 @@ def read_signature(
         where=location_of(function),
         doc=inspect.getdoc(function) or "",
         faults=tuple(faults),
+    )
+
+
+_SELF_KINDS: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_SELF: Final = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _no_self(subject: str, where: str) -> Fault:
+    return Fault(
+        task=subject,
+        expected="a method, whose first parameter is self",
+        got="a function without it",
+        remedy="add self",
+        where=(where,),
+        code="no_self",
     )
 
 

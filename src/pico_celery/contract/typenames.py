@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import Any, Final
 
-_QUALIFIER: Final = re.compile(r"\b(?:(?:\w+|<locals>)\.)+(?=\w)")
+_QUALIFIER: Final = re.compile(r"""('[^']*'|"[^"]*")|\b(?:(?:[A-Za-z_]\w*|<locals>)\.)+(?=[A-Za-z_])""")
 
 
 def type_name(annotation: Any) -> str:
@@ -22,7 +22,7 @@ def type_name(annotation: Any) -> str:
         return "None"
     if annotation is inspect.Parameter.empty:
         return "no annotation"
-    return _QUALIFIER.sub("", inspect.formatannotation(annotation))
+    return _QUALIFIER.sub(lambda match: match.group(1) or "", inspect.formatannotation(annotation))
 
 
 def value_text(value: object, *, limit: int = 80) -> str:
@@ -35,10 +35,15 @@ def value_text(value: object, *, limit: int = 80) -> str:
     Returns:
         Text such as ``'abc' (str)``.
     """
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a broken __repr__ must not hide the error that is being told
-        text = object.__repr__(value)
+    text = safe_repr(value)
     if len(text) > limit:
         text = text[: limit - 3] + "..."
     return f"{text} ({type(value).__name__})"
+
+
+def safe_repr(value: object) -> str:
+    """Return a value's repr, or its type's name where the repr itself fails."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - a broken __repr__ must neither stop a call nor hide an error
+        return f"<{type(value).__name__}, whose repr fails>"

@@ -9,12 +9,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.typenames import safe_repr
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.faults import argument_faults, failing_argument, unencodable
 from pico_celery.messaging.headers import mismatch_note
 
 REPR_LIMIT: Final = 1024  # as Celery's own argsrepr_maxsize and kwargsrepr_maxsize
-_UNSHOWN: Final = "(not shown)"
+UNSHOWN: Final = "(not shown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
     """
     extra, bound = _bind(definition, args, kwargs)
     if extra:
-        return EncodedCall(extra, dict(bound), shorten(repr(extra)), shorten(repr(dict(bound))))
+        return EncodedCall(extra, dict(bound), shown(extra), shown(dict(bound)))
     payload = definition.arguments
     try:
         values = payload.validate(bound)
@@ -61,7 +62,7 @@ def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
     except (ValueError, TypeError, RecursionError):
         path, part, reason = failing_argument(definition, values)
         raise PayloadError.of(definition.name, [unencodable(definition.name, path, part, reason)]) from None
-    return EncodedCall((), encoded, "()", shorten(repr(values)))
+    return EncodedCall((), encoded, "()", _shown_values(definition, values))
 
 
 def decode_call(
@@ -109,17 +110,30 @@ def shown_call(definition: TaskDefinition, args: Any, kwargs: Any) -> tuple[str,
         The reprs of both; of sensitive arguments only what their types show.
     """
     if not definition.arguments.sensitive:
-        return shorten(repr(args)), shorten(repr(kwargs))
+        return shown(args), shown(kwargs)
     try:
         extra, values = decode_call(definition, args, kwargs)
     except PayloadError:
-        return _UNSHOWN, _UNSHOWN
-    return shorten(repr(extra)), shorten(repr(values))
+        return UNSHOWN, UNSHOWN
+    return shown(extra), _shown_values(definition, values)
 
 
-def shorten(text: str) -> str:
-    """Cut a repr to what Celery keeps of one."""
+def shown(value: object) -> str:
+    """Return a value's repr, cut to what Celery keeps of one."""
+    text = safe_repr(value)
     return text if len(text) <= REPR_LIMIT else text[: REPR_LIMIT - 3] + "..."
+
+
+class _Unshown:
+    def __repr__(self) -> str:
+        return UNSHOWN
+
+
+def _shown_values(definition: TaskDefinition, values: Mapping[str, Any]) -> str:
+    if not definition.arguments.veiled:
+        return shown(values)
+    veiled = {parameter.name for parameter in definition.parameters if parameter.payload.veiled}
+    return shown({name: _Unshown() if name in veiled else value for name, value in values.items()})
 
 
 def _bind(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, ResultError
-from pico_celery.messaging.calls import shorten
+from pico_celery.messaging.calls import UNSHOWN, shown
 from pico_celery.messaging.faults import result_faults, unencodable
 from pico_celery.messaging.headers import mismatch_note
 
@@ -60,7 +60,7 @@ def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, 
         data = payload.encode(valid)
     except (ValueError, TypeError, RecursionError) as error:
         raise ResultError.of(definition.name, [unencodable(definition.name, "return", payload, error)]) from None
-    return SealedResult(data, shorten(repr(valid))) if payload.sensitive else data
+    return SealedResult(data, UNSHOWN if payload.veiled else shown(valid)) if payload.sensitive else data
 
 
 def decode_result(definition: TaskDefinition, data: Any) -> Any:

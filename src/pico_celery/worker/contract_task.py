@@ -10,11 +10,12 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.exceptions import MaxRetriesExceededError
+from celery.result import EagerResult
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
-from pico_celery.messaging.results import encode_result
+from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.current import current, install
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.loop import current_loop_service
@@ -81,6 +82,22 @@ class ContractTask(Task[..., Any]):
 
         result = current_loop_service().run(body)
         return encode_result(self.definition, result, headers)
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        """Execute the task here and now, as Celery does.
+
+        Args:
+            *args: As Celery's.
+            **kwargs: As Celery's.
+
+        Returns:
+            Celery's eager result, with plain JSON data in it.
+        """
+        eager = super().apply(*args, **kwargs)
+        result = eager.result
+        if isinstance(result, SealedResult):
+            return EagerResult(eager.id, result.data, eager.state, name=self.name)
+        return eager
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Send the task, as Celery does, with its arguments validated and encoded as a client's are.

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import Parameter
 from typing import Any, Final
 
 from pico_ioc import PicoContainer
@@ -65,7 +66,19 @@ async def execute(binding: Binding, task_id: str, args: tuple[Any, ...], kwargs:
     """
     async with _scope(binding.container, task_id):
         component = await _resolve(binding)
-        return await getattr(component, binding.attribute)(*args, **kwargs)
+        positional, named = _call_arguments(binding.definition, args, kwargs)
+        return await getattr(component, binding.attribute)(*positional, **named)
+
+
+def _call_arguments(
+    definition: TaskDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Give positional-only parameters, which only undeclared names have, their values by position."""
+    names = [parameter.name for parameter in definition.parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
+    if not names or args:
+        return args, kwargs
+    positional = tuple(kwargs[name] for name in names if name in kwargs)
+    return positional, {name: value for name, value in kwargs.items() if name not in names}
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.options import EXECUTING, SENDING, Duration, check_options
+from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options
 from pico_celery.errors import PayloadError, ResultError
 
 Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
@@ -47,7 +47,7 @@ class ImplementationOptions(TypedDict, total=False):
     queue: str
     exchange: str
     routing_key: str
-    priority: int
+    priority: Priority
     expires: Duration
     compression: str
     delivery_mode: Literal[1, 2, "transient", "persistent"]

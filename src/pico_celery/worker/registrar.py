@@ -114,8 +114,9 @@ class _Check:
             definition = self._definition(one)
             if definition is None:
                 continue
-            signature = read_signature(one.method, definition.name)
-            self.faults.extend(compare_signature(definition, signature, "implementation"))
+            if definition.declared:
+                signature = read_signature(one.method, definition.name)
+                self.faults.extend(compare_signature(definition, signature, "implementation"))
             self._bind(one, definition, container)
 
     def add_clients(self, classes: list[type[Any]]) -> None:

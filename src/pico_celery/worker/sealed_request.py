@@ -6,9 +6,8 @@ from typing import Any
 
 from celery.worker.request import Request
 
+from pico_celery.messaging.calls import UNSHOWN
 from pico_celery.messaging.headers import is_from_contract_peer
-
-_UNSHOWN = "(not shown)"
 
 
 class SealedRequest(Request):
@@ -18,7 +17,7 @@ class SealedRequest(Request):
         headers = kwargs.get("headers") or message.headers
         if not is_from_contract_peer(headers):
             # A plain client wrote the values themselves into the reprs of its message.
-            headers.update(argsrepr=_UNSHOWN, kwargsrepr=_UNSHOWN)
+            headers.update(argsrepr=UNSHOWN, kwargsrepr=UNSHOWN)
         super().__init__(message, *args, **kwargs)
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - it is always safe
