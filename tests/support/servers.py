@@ -42,9 +42,9 @@ def redis_server() -> Iterator[str]:
 def rabbitmq_server() -> str:
     """Return the URL of a RabbitMQ server."""
     given = os.environ.get(RABBITMQ_VARIABLE)
-    if given or _listens(LOCAL_RABBITMQ):
-        return given or LOCAL_RABBITMQ
-    missing(f"no RabbitMQ: set {RABBITMQ_VARIABLE}, or start one on port 5672")
+    if not given and not _listens(LOCAL_RABBITMQ):
+        missing(f"no RabbitMQ: set {RABBITMQ_VARIABLE}, or start one on port 5672")
+    return given or LOCAL_RABBITMQ
 
 
 def missing(reason: str) -> NoReturn:

@@ -79,6 +79,9 @@ class Site:
     def connection(self) -> Iterator[Connection]:
         """Give a raw connection to the broker."""
         options = self.settings().get("broker_transport_options")
+        if self.transport == "amqp":
+            # Without a confirmation, a message sent later through another connection may come first.
+            options = {"confirm_publish": True}
         with Connection(self.broker_url, transport_options=options) as connection:
             yield connection
 

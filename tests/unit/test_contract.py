@@ -508,7 +508,7 @@ def test_all_faults_of_a_class_are_in_one_error() -> None:
         "Callable[[], int]: JSON cannot carry a function",
         f"use {PAYLOAD}",
     )
-    assert told("unsendable", "c", "not_json")[1] == "Iterator[int]: JSON cannot carry an iterator"
+    assert told("unsendable", "c", "no_schema")[1].startswith("Iterator[int]: Unable to generate pydantic-core schema")
     assert told("generic", "a", "type_variable") == ("a concrete type", "the generic ~T", "use a concrete type")
     assert told("generic", "b", "type_variable")[1] == "the generic list[~T]"
     assert told("defaults", "a", "default") == ("int", "the default 'x' (str)", "correct it")

@@ -190,12 +190,10 @@ def test_a_misspelt_name_in_a_tree_is_found_when_the_container_starts() -> None:
 def test_a_settings_error_reaches_the_user_as_the_cause_that_the_container_tells(
     boot: Callable[..., PicoContainer],
 ) -> None:
-    with pytest.raises(ComponentCreationError, match="did you mean 'broker_url'") as raised:
+    with pytest.raises(
+        ComponentCreationError, match=r"SettingsError: celery: wrong settings.*\n.*did you mean 'broker_url'"
+    ):
         boot(settings={"broker_ulr": "x"})
-    cause: BaseException | None = raised.value
-    while cause is not None and not isinstance(cause, SettingsError):
-        cause = cause.__cause__
-    assert isinstance(cause, SettingsError)
 
 
 @pytest.mark.parametrize("name", ["accept_content", "result_accept_content"])
@@ -243,7 +241,6 @@ def test_every_default_of_celery_is_a_value_that_is_accepted(name: str, option: 
         ("task_soft_time_limit", 5),
         ("worker_concurrency", 4),
         ("beat_schedule", {"a": {"task": "b", "schedule": 5.0}}),
-        ("broker_url", ["redis://a", "redis://b"]),
         ("task_default_rate_limit", "10/m"),
         ("worker_pool", "threads"),
         ("timezone", "Europe/Berlin"),
@@ -397,3 +394,7 @@ def test_an_unsafe_field_of_a_users_class_is_refused(module_of: ModuleOf) -> Non
 
     with pytest.raises(SettingsError, match="pickle runs whatever a message says"):
         loaded(module=module_of(Own))
+
+
+def test_several_brokers_are_written_as_celery_writes_them_for_failover() -> None:
+    assert CelerySettings.of({"broker_url": ["redis://a", "redis://b"]}).broker_url == "redis://a;redis://b"

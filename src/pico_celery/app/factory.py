@@ -42,8 +42,7 @@ def create_app(settings: CelerySettings | None = None, *, name: str = _APP_NAME)
 
 def _wanted_broker(settings: CelerySettings) -> str:
     """Return the broker's URL by Celery's own rule: CELERY_BROKER_URL in the environment comes first."""
-    url: str | list[str] = os.environ.get("CELERY_BROKER_URL") or settings.broker_url
-    return url if isinstance(url, str) else ";".join(url)
+    return os.environ.get("CELERY_BROKER_URL") or settings.broker_url
 
 
 def _urls(settings: CelerySettings) -> tuple[str, str | None]:

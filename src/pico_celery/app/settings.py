@@ -52,7 +52,7 @@ class CelerySettings:
         options: Any other Celery setting, by its lower-case name.
     """
 
-    broker_url: str | list[str] = DEFAULT_BROKER_URL
+    broker_url: str = DEFAULT_BROKER_URL
     backend_url: str | None = DEFAULT_BACKEND_URL
     task_track_started: bool = True
     strict_contracts: bool = False
@@ -117,7 +117,7 @@ _OWN_TYPES: Final = {
     "task_default_delivery_mode": "any",
 }
 _OWN_KINDS: Final[Mapping[str, Any]] = {
-    "broker_url": (str, list),
+    "broker_url": str,
     "backend_url": (str, type(None)),
     "task_track_started": bool,
     "strict_contracts": bool,
@@ -161,6 +161,8 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     lower = {str(name).lower(): value for name, value in values.items()}
     if "result_backend" in lower:
         lower.setdefault("backend_url", lower.pop("result_backend"))
+    if isinstance(lower.get("broker_url"), (list, tuple)):
+        lower["broker_url"] = ";".join(map(str, lower["broker_url"]))  # as Celery writes several, for failover
     return lower
 
 

@@ -71,9 +71,9 @@ class _Waiter:
 
     def _look(self, results: list[AsyncResult[Any]], backend: Any = None) -> None:
         # rpc:// keeps its results in a queue of the thread that sent: nothing is lost there, and nothing to look up.
-        from celery.backends.base import KeyValueStoreBackend  # noqa: PLC0415 - whoever waits has a backend already
+        from celery.backends.rpc import RPCBackend  # noqa: PLC0415 - whoever waits has a backend already
 
-        readable = backend is None or isinstance(backend, KeyValueStoreBackend)
+        readable = not isinstance(backend, RPCBackend)
         for result in results:
             if result.on_ready.ready or (readable and result.ready()):
                 self._resolve(result, None)

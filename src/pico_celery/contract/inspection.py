@@ -167,7 +167,8 @@ def _note(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts
     behavior = node.get("extra_behavior", config.get("extra_fields_behavior"))
     extra = kind in _FIELDS and behavior == "allow"
     serializer = _serializer_of(node)
-    foreign = "serialization" in node and serializer not in OWN_SERIALIZERS
+    own = serializer in OWN_SERIALIZERS or _is_pydantic_mask(serializer)
+    foreign = "serialization" in node and not own
     facts.opaque = facts.opaque or kind in {"any", "dict"} or extra or foreign
     if serializer is not None and serializer not in OWN_SERIALIZERS and not _is_pydantics(serializer):
         facts.uncertain = True

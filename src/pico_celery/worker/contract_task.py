@@ -18,10 +18,9 @@ from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contra
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.current import current, install
 from pico_celery.worker.execution import Binding, execute
+from pico_celery.worker.guard import MessageGuard
 from pico_celery.worker.loop import current_loop_service
 from pico_celery.worker.options import sending_options, task_attributes
-
-_MALFORMED = "pico_malformed"
 
 
 class SealedMaxRetriesExceededError(MaxRetriesExceededError):
@@ -37,21 +36,13 @@ class ContractTask(Task[..., Any]):
     abstract = True
     typing = False  # the contract checks every path, with better messages
     serializer = "json"
+    Strategy = "pico_celery.worker.guard:strategy"
     binding: Binding
 
     @property
     def definition(self) -> TaskDefinition:
         """The task as its contract declares it."""
         return self.binding.definition
-
-    @property
-    def __trace__(self) -> Any:
-        """Celery's tracer of this task."""
-        return self.__dict__.get("_trace")
-
-    @__trace__.setter
-    def __trace__(self, tracer: Any) -> None:
-        self.__dict__["_trace"] = tracer and _keeping_malformed(tracer)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one message: decode, execute, encode.
@@ -70,9 +61,6 @@ class ContractTask(Task[..., Any]):
         """
         request = self.request
         headers = _headers_of(request)
-        malformed = getattr(request, _MALFORMED, None)
-        if malformed is not None:
-            args, kwargs = malformed
         extra, values = decode_call(self.definition, args, kwargs, headers)
         binding, task_id = self.binding, request.id or "direct"
 
@@ -139,21 +127,6 @@ def _headers_of(request: Any) -> Mapping[str, Any]:
     return headers if isinstance(headers, Mapping) else {}
 
 
-def _keeping_malformed(tracer: Any) -> Any:
-    """Let arguments of the wrong shape reach `ContractTask.run`, which fails the task with a message.
-
-    Celery's tracer gives up on them before it has a request to fail, and the caller would wait for ever.
-    """
-
-    def trace(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
-        if not isinstance(kwargs, Mapping) or not isinstance(args, (list, tuple)):
-            request = {**(request or {}), _MALFORMED: (args, kwargs)}
-            args, kwargs = [], {}
-        return tracer(uuid, args, kwargs, request)
-
-    return trace
-
-
 def register(app: Celery, binding: Binding) -> ContractTask:
     """Register a task on an application.
 
@@ -180,4 +153,5 @@ def register(app: Celery, binding: Binding) -> ContractTask:
     app.tasks.pop(definition.name, None)
     task: ContractTask = app.register_task(cls())
     install(task)
+    app.steps["consumer"].add(MessageGuard)
     return task

@@ -19,7 +19,38 @@ class SealedRequest(Request):
             # A plain client wrote the values themselves into the reprs of its message.
             headers.update(argsrepr=UNSHOWN, kwargsrepr=UNSHOWN)
         super().__init__(message, *args, **kwargs)
+        # The pool logs what it is given at level DEBUG.
+        body: Any = getattr(self, "_body", None)
+        self._body = _sealed(body)
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - it is always safe
         """Return what remote control shows of the request."""
         return super().info(safe=True)
+
+
+class _SealedBytes(bytes):
+    def __repr__(self) -> str:
+        return UNSHOWN
+
+
+class _SealedText(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return UNSHOWN
+
+
+class _SealedTuple(tuple[Any, ...]):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return UNSHOWN
+
+
+def _sealed(body: Any) -> Any:
+    """Return a message's body with a repr that shows nothing of it."""
+    if isinstance(body, bytes):
+        return _SealedBytes(body)
+    if isinstance(body, str):
+        return _SealedText(body)
+    return _SealedTuple(body) if isinstance(body, (tuple, list)) else body

@@ -1,0 +1,96 @@
+"""What keeps a worker alive when a message is none: checked before Celery takes its shape for granted.
+
+Both parts are Celery's own extension points: a task's ``Strategy``, and a step of the consumer's blueprint.
+Source: https://docs.celeryq.dev/en/stable/userguide/extending.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.app.task import Context
+from celery.exceptions import InvalidTaskError
+from celery.worker.strategy import default
+
+from pico_celery.errors import PayloadError
+from pico_celery.messaging.envelope import envelope_faults
+
+_logger = logging.getLogger(__name__)
+
+
+def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Make the handler of a task's messages: Celery's, behind a check of the message's shape.
+
+    Args:
+        task: The task.
+        app: The application.
+        consumer: The worker's consumer.
+        **options: Those of Celery's strategy.
+
+    Returns:
+        The handler.
+    """
+    handle = default(task, app, consumer, **options)
+
+    def handle_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+        faults = envelope_faults(task.name, message.headers or {}, message.payload if body is None else body)
+        if not faults:
+            return handle(message, body, ack, reject, callbacks, **more)
+        error = PayloadError.of(task.name, faults)
+        _logger.error("Refused a message of %s: %s", task.name, error)
+        _store_failure(task.backend, message, error)
+        message.reject_log_error(_logger, consumer.connection_errors)
+        return None
+
+    return handle_message
+
+
+class MessageGuard(bootsteps.Step):
+    """Refuses a message that makes Celery's own handling fail, instead of letting the worker stop."""
+
+    name = "pico_celery.MessageGuard"
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        consumer = parent
+        create = consumer.create_task_handler
+
+        def create_task_handler(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+            handle = create(*args, **kwargs)
+
+            def guarded(message: Any) -> Any:
+                try:
+                    return handle(message)
+                except (MemoryError, *consumer.connection_errors, *consumer.channel_errors):
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever it is, the next message is a good one
+                    _refuse(consumer, message, error)
+                    return None
+
+            return guarded
+
+        consumer.create_task_handler = create_task_handler
+
+
+def _refuse(consumer: Any, message: Any, error: Exception) -> None:
+    # Neither the body nor the error's own text is shown: either may hold what must stay secret.
+    _logger.error("Refused a message that is no task message (%s)", type(error).__name__)
+    _store_failure(consumer.app.backend, message, InvalidTaskError("the message is no task message"))
+    if not message.acknowledged:
+        message.reject_log_error(_logger, consumer.connection_errors)
+
+
+def _store_failure(backend: Any, message: Any, error: Exception) -> None:
+    headers, properties = message.headers or {}, message.properties or {}
+    known = {"id": headers.get("id") if isinstance(headers, dict) else None}
+    known.update({name: properties.get(name) for name in ("reply_to", "correlation_id")})
+    if not isinstance(known["id"], str):
+        return
+    request = Context({name: value for name, value in known.items() if isinstance(value, str)})
+    try:
+        backend.mark_as_failure(known["id"], error, request=request)
+    except Exception:  # a result that cannot be stored must not stop the worker
+        _logger.exception("could not store the failure of %s", known["id"])

@@ -1,0 +1,1 @@
+"""Tests with real brokers and real worker processes."""

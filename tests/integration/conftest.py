@@ -1,0 +1,110 @@
+"""Workers for the integration tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from celery import Celery
+
+from pico_celery import CeleryClient, CelerySettings, create_app
+from tests.integration.apps import plain
+from tests.integration.apps.clients import ProbeClient, ShopClient, VaultClient
+from tests.support.processes import Worker
+from tests.support.sites import Site, close_app
+
+Client = TypeVar("Client", bound=CeleryClient)
+StartWorker = Callable[..., AbstractContextManager["Served"]]
+
+TRANSPORTS = {
+    "redis": ("redis_url", "redis_url"),
+    "rabbitmq": ("rabbitmq_url", "redis_url"),
+    "rabbitmq-rpc": ("rabbitmq_url", "rpc"),
+}
+MARKS = {
+    "redis": [pytest.mark.redis],
+    "rabbitmq": [pytest.mark.rabbitmq, pytest.mark.redis],
+    "rabbitmq-rpc": [pytest.mark.rabbitmq],
+    "embedded": [pytest.mark.redis],
+}
+# Every pool on every kind of broker; every backend on every kind of pool would only take longer.
+MATRIX = [
+    ("prefork", "redis"),
+    ("threads", "redis"),
+    ("solo", "redis"),
+    ("prefork", "rabbitmq"),
+    ("threads", "rabbitmq-rpc"),
+    ("solo", "rabbitmq-rpc"),
+]
+
+
+def matrix(*pairs: tuple[str, str]) -> list[Any]:
+    """Return pairs of pool and transport as parameters with marks."""
+    return [pytest.param(pair, id="-".join(pair), marks=MARKS[pair[1]]) for pair in pairs]
+
+
+class Served:
+    """A running worker, and the applications that send to it."""
+
+    def __init__(self, worker: Worker, transport: str) -> None:
+        self.worker = worker
+        self.site = worker.site
+        self.transport = transport
+        self.app: Celery = create_app(CelerySettings.of(self.site.settings()))
+        self.shop = ShopClient(self.app)
+        self.probe = ProbeClient(self.app)
+        self.vault = VaultClient(self.app)
+        self._plain: Celery | None = None
+
+    @property
+    def plain(self) -> Celery:
+        """A plain Celery application with the same broker."""
+        if self._plain is None:
+            self._plain = plain.build(self.site.settings())
+        return self._plain
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether any process may read a result, again and again."""
+        return self.transport != "rabbitmq-rpc"
+
+    def close(self) -> None:
+        for app in (self.app, self._plain):
+            if app is not None:
+                close_app(app)
+
+
+@pytest.fixture(scope="session")
+def start_worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StartWorker:
+    """Give a function that starts a worker and a context in which it runs."""
+
+    @contextmanager
+    def start(module: str, pool: str, transport: str, **options: Any) -> Iterator[Served]:
+        folder: Path = tmp_path_factory.mktemp(f"{module}-{pool}")
+        site = options.pop("site", None) or site_of(request, transport, folder)
+        worker = Worker(module, pool, site, folder, **options)
+        try:
+            worker.wait_until_ready()
+            served = Served(worker, transport)
+            try:
+                yield served
+            finally:
+                served.close()
+        finally:
+            worker.stop()
+            if transport != "embedded":
+                site.remove()
+
+    return start
+
+
+def site_of(request: pytest.FixtureRequest, transport: str, folder: Path) -> Site:
+    """Return a new site on the servers of a transport."""
+    if transport == "embedded":
+        return Site(broker_url=f"embedded://{folder / 'broker'}")
+    broker, backend = TRANSPORTS[transport]
+    backend_url = "rpc://" if backend == "rpc" else request.getfixturevalue(backend)
+    return Site(broker_url=request.getfixturevalue(broker), backend_url=backend_url)
