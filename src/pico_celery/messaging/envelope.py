@@ -66,6 +66,6 @@ def _body_faults(task: str, payload: Any) -> list[Fault]:
 
 
 def _fault(task: str, path: str, expected: str, got: Any, more: str = "") -> Fault:
-    kind = "nothing" if got is None else f"{type(got).__name__}{more}"
+    kind = "null" if got is None else f"{type(got).__name__}{more}"
     remedy = "send it with Celery, or as its protocol 2 says"
     return Fault(task=task, path=path, expected=expected, got=kind, remedy=remedy, code="message_shape")

@@ -40,7 +40,7 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
         if not faults:
             return handle(message, body, ack, reject, callbacks, **more)
         error = PayloadError.of(task.name, faults)
-        _logger.error("Refused a message of %s: %s", task.name, error)
+        _logger.error("Task %s[%s] refused: %s", task.name, (message.headers or {}).get("id"), error)
         _store_failure(task.backend, message, error)
         message.reject_log_error(_logger, consumer.connection_errors)
         return None
