@@ -22,6 +22,7 @@ class SealedRequest(Request):
         # The pool logs what it is given at level DEBUG.
         body: Any = getattr(self, "_body", None)
         self._body = _sealed(body)
+        self._request_dict = _SealedDict(getattr(self, "_request_dict", {}))
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - it is always safe
         """Return what remote control shows of the request."""
@@ -36,6 +37,11 @@ class _SealedBytes(bytes):
 class _SealedText(str):
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return UNSHOWN
+
+
+class _SealedDict(dict[str, Any]):
     def __repr__(self) -> str:
         return UNSHOWN
 
