@@ -13,7 +13,7 @@ from celery import Celery
 from pico_ioc import EnvSource, configuration, init
 
 app = init(modules=["pico_celery"], config=configuration(EnvSource())).get(Celery)
-print(app.conf.broker_url.partition(":")[0], app.conf.result_backend.partition(":")[0])
+print(app.conf.broker_write_url.partition(":")[0], app.conf.result_backend.partition(":")[0])
 app.send_task("orders.place")
 print("sent")
 """
