@@ -160,7 +160,7 @@ def test_malformed_messages_show_no_secret(served: Served) -> None:
     for body in bodies:
         task_id = str(uuid4())
         put(served.site, body, headers_of("vault.echo", task_id), correlation_id=task_id)
-        served.worker.wait_for_log(f"[{task_id}] raised")
+        served.worker.wait_for_log(f"[{task_id}] refused")
     assert_unseen(served, secret)
 
 
