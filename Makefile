@@ -18,7 +18,7 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PYTHONPATH=contracts $(BIN)/lint-imports
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP)
