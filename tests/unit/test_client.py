@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], list[tuple[str, str, str, str, st
         [
             ("order.id", "int_parsing", "a valid integer, unable to parse string as an integer", "'x' (str)", ""),
             ("order.lines.0.quantity", "greater_than", "greater than 0", "0 (int)", ""),
-            ("order.lines.1.sku", "missing", "Field required", "nothing", ""),
+            ("order.lines.1.sku", "missing", "a value", "nothing", ""),
         ],
     ),
     "wrong and unknown and missing": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
@@ -187,8 +187,6 @@ def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
 
 
 def _without_result(method: Callable[..., Any]) -> Callable[..., Any]:
-    from functools import update_wrapper  # noqa: PLC0415 - used once for each undeclared name
-
     def declaration(self: Any, *args: Any, **kwargs: Any) -> None: ...
 
     update_wrapper(declaration, method)

@@ -121,6 +121,8 @@ def _argument_fault(definition: TaskDefinition, detail: ErrorDetails, remedy: st
 
 
 def _expected(detail: ErrorDetails, declared: str) -> str:
+    if detail["type"] == "missing":
+        return "a value"
     message = detail["msg"].removeprefix("Input should be ")
     return f"{declared} ({message})" if declared and len(detail["loc"]) <= 1 else message
 
