@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pico_celery.client.options import SendOptions
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.sender import BoundSender, TaskSender
+    from pico_celery.worker.context import TaskContext
     from pico_celery.worker.decorator import task
     from pico_celery.worker.options import ImplementationOptions
     from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
@@ -67,6 +68,7 @@ __all__ = [
     "ResultError",
     "SendOptions",
     "SettingsError",
+    "TaskContext",
     "TaskDefinition",
     "TaskOptions",
     "TaskSender",
@@ -94,6 +96,7 @@ _LATE = {
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
     "SendOptions": "pico_celery.client.options",
+    "TaskContext": "pico_celery.worker.context",
     "TaskSender": "pico_celery.client.sender",
     "celery": "pico_celery.client.client",
     "create_app": "pico_celery.app.factory",

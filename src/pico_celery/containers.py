@@ -1,18 +1,19 @@
 """The one place that reaches into a pico-ioc container where pico-ioc 2.5 offers no public way.
 
-Two things are missing there: reading configuration under a prefix when it is not known whether the sources are trees or
-flat (a ``@configured`` class must choose one, and fails with the other), and awaiting the asynchronous ``@cleanup``
-methods of a scope (``cleanup_scope`` calls them without awaiting). `check_container` fails at container start if a
-release of pico-ioc moves what is used here.
+Three things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
+or flat (a ``@configured`` class must choose one, and fails with the other); awaiting the asynchronous ``@cleanup`` methods
+of a scope (``cleanup_scope`` calls them without awaiting); and creating a lazy component with an ``__ainit__`` (``aget``
+keeps its coroutine in the proxy, not the component). `check_container` fails at container start if a release of pico-ioc
+moves what is used here.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
 
-from pico_ioc import PICO_META, PicoContainer
+from pico_ioc import PICO_META, PicoContainer, UnifiedComponentProxy
 
 from pico_celery.errors import IncompatibleContainerError
 
@@ -32,6 +33,9 @@ def check_container(container: PicoContainer) -> None:
         usable = isinstance(caches, dict) and (
             manager is None or (callable(manager._lookup_flat) and callable(manager._resolver.tree))  # noqa: SLF001
         )
+        configure: Any = container._run_configure_methods  # type: ignore[attr-defined]  # noqa: SLF001
+        usable = usable and callable(configure)
+        usable = usable and "_target" in UnifiedComponentProxy.__slots__
     except AttributeError:
         usable = False
     if not usable:
@@ -99,3 +103,80 @@ async def close_scope(container: PicoContainer, scope: str, scope_id: object) ->
             except Exception as error:  # noqa: BLE001 - the clean-up of the others must go on
                 errors.append(error)
     return errors
+
+
+def asynchronous_singletons(container: PicoContainer) -> list[Any]:
+    """Return the keys of lazy singletons that only a running loop can create, each after those it depends on.
+
+    Args:
+        container: The container.
+
+    Returns:
+        Keys of components with an ``async def __ainit__`` or an asynchronous ``@configure`` method, and of asynchronous
+        providers.
+    """
+    found = {key: metadata for key in container.keys() if _is_asynchronous(metadata := container.metadata_for(key))}  # noqa: SIM118 - a container is no mapping
+    ordered: dict[Any, None] = {}
+
+    def visit(key: Any, above: frozenset[Any]) -> None:
+        if key in ordered or key in above:
+            return
+        for dependency in _dependencies(found[key]):
+            if dependency in found:
+                visit(dependency, above | {key})
+        ordered[key] = None
+
+    for key in sorted(found, key=str):
+        visit(key, frozenset())
+    return list(ordered)
+
+
+async def start_singleton(container: PicoContainer, key: Any) -> None:
+    """Create a lazy singleton on the running loop.
+
+    Args:
+        container: The container.
+        key: Its key.
+
+    Raises:
+        Exception: What its constructor, its ``__ainit__`` or its ``@configure`` methods raised; it is not created then.
+    """
+    component = await container.aget(key)
+    if not isinstance(component, UnifiedComponentProxy):
+        return
+    target = object.__getattribute__(component, "_target")
+    if not inspect.isawaitable(target):
+        return
+    object.__setattr__(component, "_target", None)
+    created = await target
+    configured = container._run_configure_methods(created)  # type: ignore[attr-defined]  # noqa: SLF001
+    if inspect.isawaitable(configured):
+        await configured
+    object.__setattr__(component, "_target", created)
+
+
+def _is_asynchronous(metadata: Any) -> bool:
+    if metadata is None or metadata.scope != "singleton" or not metadata.lazy:
+        return False
+    if metadata.factory_class is not None and metadata.factory_method is not None:
+        provider = inspect.getattr_static(metadata.factory_class, metadata.factory_method, None)
+        return inspect.iscoroutinefunction(getattr(provider, "__func__", provider))
+    return any(inspect.iscoroutinefunction(member) for member in _starters(metadata.concrete_class))
+
+
+def _starters(cls: Any) -> Iterator[Any]:
+    yield getattr(cls, "__ainit__", None)
+    for _, member in inspect.getmembers_static(cls):
+        if getattr(member, PICO_META, {}).get("configure"):
+            yield member
+
+
+def _dependencies(metadata: Any) -> Iterator[Any]:
+    for dependency in metadata.dependencies:
+        yield dependency.key
+    starter = getattr(metadata.concrete_class, "__ainit__", None)
+    if starter is not None:
+        try:
+            yield from get_type_hints(starter).values()
+        except NameError:  # pico-ioc cannot resolve them either
+            return

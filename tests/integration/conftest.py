@@ -32,10 +32,13 @@ MARKS = {
 }
 # Every pool on every kind of broker; every backend on every kind of pool would only take longer.
 MATRIX = [
-    ("prefork", "redis"),
+    ("async", "redis"),
+    ("processes", "redis"),
     ("threads", "redis"),
     ("solo", "redis"),
-    ("prefork", "rabbitmq"),
+    ("async", "rabbitmq"),
+    ("processes", "rabbitmq"),
+    ("async", "rabbitmq-rpc"),
     ("threads", "rabbitmq-rpc"),
     ("solo", "rabbitmq-rpc"),
 ]

@@ -13,7 +13,7 @@ from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
 
 
-@pytest.fixture(scope="module", params=matrix(("prefork", "redis"), ("solo", "rabbitmq")))
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("processes", "redis"), ("solo", "rabbitmq")))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("legacy", pool, transport) as started:

@@ -26,7 +26,7 @@ DATA: dict[str, Any] = {"number": 7, "lines": [{"sku": "pen", "quantity": 2, "pr
 RECEIPT: dict[str, Any] = {"number": 7, "total": "2.20", "dry_run": False}
 
 
-@pytest.fixture(scope="module", params=matrix(("prefork", "redis"), ("prefork", "rabbitmq-rpc")))
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq-rpc")))
 def plain_worker(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("plain", pool, transport) as started:
@@ -64,7 +64,7 @@ def test_a_result_of_a_plain_worker_that_does_not_fit_is_an_error_of_the_client(
         result.get(timeout=SOON)
 
 
-@pytest.fixture(scope="module", params=matrix(("prefork", "redis"), ("threads", "rabbitmq"), ("solo", "redis")))
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("processes", "redis"), ("threads", "rabbitmq"), ("solo", "redis")))
 def contract_worker(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:

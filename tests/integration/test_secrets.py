@@ -21,7 +21,7 @@ from tests.support.messages import body_of, headers_of, put
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=15)
-POOLS = [("prefork", "redis"), ("threads", "redis"), ("solo", "redis"), ("prefork", "rabbitmq")]
+POOLS = [("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")]
 
 
 @pytest.fixture(scope="module", params=matrix(*POOLS))

@@ -38,7 +38,7 @@ ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10")
 RECEIPT = Receipt(number=7, total=Decimal("2.20"))
 
 
-@pytest.fixture(scope="module", params=matrix(*MATRIX, ("prefork", "embedded")))
+@pytest.fixture(scope="module", params=matrix(*MATRIX, ("async", "embedded")))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:
@@ -282,4 +282,4 @@ def test_all_tasks_of_a_process_run_on_one_loop_and_share_what_is_bound_to_it(se
     found = [result.get(timeout=SOON) for result in [served.probe.where() for _ in range(12)]]
     loops = {(one.pid, one.loop, one.resource) for one in found}
     assert len(loops) == len({one.pid for one in found})
-    assert len({one.pid for one in found}) <= (2 if served.worker.pool == "prefork" else 1)
+    assert len({one.pid for one in found}) <= (2 if served.worker.pool == "processes" else 1)

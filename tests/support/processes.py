@@ -73,10 +73,11 @@ class Worker(CeleryProcess):
 
     Args:
         module: The application module in ``tests.integration.apps``.
-        pool: ``prefork``, ``threads`` or ``solo``.
+        pool: ``async`` for that of the library, which is the default, or ``processes``, ``threads``, ``solo``.
         site: Its queues and keys.
         folder: Working directory, place of log and notes.
-        concurrency: Number of processes or threads.
+        concurrency: Number of tasks in flight, processes or threads.
+        options: Other options of the command line.
         environment: Variables beside those of the site.
     """
 
@@ -89,6 +90,7 @@ class Worker(CeleryProcess):
         *,
         concurrency: int = 2,
         environment: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.module = module
         self.pool = pool
@@ -97,8 +99,9 @@ class Worker(CeleryProcess):
         self.notes = folder / "notes"
         self.notes.mkdir()
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        arguments = ["-A", f"tests.integration.apps.{module}:celery_app", "worker", "-P", pool, "-c", str(concurrency)]
-        arguments += ["-n", self.node, "-l", "DEBUG", "-E", *quiet]
+        arguments = ["-A", f"tests.integration.apps.{module}:celery_app", "worker", "-c", str(concurrency)]
+        arguments += [] if pool == "async" else ["-P", pool]
+        arguments += ["-n", self.node, "-l", "DEBUG", "-E", *quiet, *options]
         variables = {**site.environment(), NOTES_VARIABLE: str(self.notes), **(environment or {})}
         super().__init__(arguments, folder, variables)
 

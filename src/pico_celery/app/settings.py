@@ -19,6 +19,7 @@ from pico_celery.containers import check_container, configured_tree, configured_
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.typenames import value_text
 from pico_celery.errors import Fault, SettingsError
+from pico_celery.worker.engine import SETTING_KINDS
 
 PREFIX: Final = "celery"
 DEFAULT_BROKER_URL: Final = "redis://localhost:6379/0"
@@ -115,6 +116,7 @@ _OWN_TYPES: Final = {
     "strict_contracts": "bool",
     "worker_concurrency": "int",
     "task_default_delivery_mode": "any",
+    **SETTING_KINDS,
 }
 _OWN_KINDS: Final[Mapping[str, Any]] = {
     "broker_url": str,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from celery import Celery, states
+from celery import Celery, current_task, states
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
@@ -16,7 +17,7 @@ from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DecoratorError, Fault, ResultError
+from pico_celery.errors import DecoratorError, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
@@ -90,9 +91,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Raises:
             celery.exceptions.TimeoutError: If there is no result in time.
             ResultError: If the result does not fit the contract, or none is kept.
+            ExecutionError: Inside the coroutine of a task, whose event loop it would block.
             Exception: What the task raised.
         """
         self._check_kept()
+        _refuse_inside_task(self)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         return super().get(timeout=seconds, propagate=propagate, **options)
 
@@ -216,6 +219,15 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
     def _typed(self, value: Any) -> Any:
         return value
+
+
+def _refuse_inside_task(result: AsyncResult[Any]) -> None:
+    running: Any = current_task
+    if running and asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented as the one that does not raise
+        raise ExecutionError(
+            f"{running.name} waits for {result.definition.name}[{result.id}] with .get(), which would block the event loop "
+            "and every other task on it: await the result instead (await result)"
+        )
 
 
 def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncResult[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, 
 from celery import Celery
 from kombu.exceptions import EncodeError
 
+from pico_celery.client.offload import offload
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
 from pico_celery.contract.catalog import Catalog
@@ -56,6 +57,22 @@ class BoundSender(Generic[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         return publish(self._app, self.definition, args, kwargs, self._options)
+
+    async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
+        """Validate the arguments and publish the call without blocking the event loop; inside a task too.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            The typed result to be, when the broker has the message; ``await`` it in its turn.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract; nothing is published then.
+            kombu.exceptions.OperationalError: If the broker cannot be reached.
+        """
+        return await offload(publish, self._app, self.definition, args, kwargs, self._options)
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
         """Return the same call with other options.

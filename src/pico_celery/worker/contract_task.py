@@ -13,14 +13,19 @@ from celery.exceptions import MaxRetriesExceededError
 from celery.result import EagerResult
 
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.errors import ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
 from pico_celery.messaging.results import SealedResult, encode_result
-from pico_celery.worker.current import current, install
+from pico_celery.worker.bridge import wait_for
+from pico_celery.worker.coroutine import CoroutineRun
+from pico_celery.worker.current import Execution, current, current_execution, install
+from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.guard import MessageGuard
-from pico_celery.worker.loop import current_loop_service
+from pico_celery.worker.loop import current_loop_service, running_loop_service
 from pico_celery.worker.options import sending_options, task_attributes
+from pico_celery.worker.requests import ReplacementRequested, RetryRequested
 
 
 class SealedMaxRetriesExceededError(MaxRetriesExceededError):
@@ -62,14 +67,96 @@ class ContractTask(Task[..., Any]):
         request = self.request
         headers = _headers_of(request)
         extra, values = decode_call(self.definition, args, kwargs, headers)
+        service = current_loop_service(EngineOptions.of(self.app))
+        if service.is_current_thread():
+            raise _blocking(self.name)
+        execution = Execution(self, request)
         binding, task_id = self.binding, request.id or "direct"
 
         async def body() -> Any:
-            with current(self, request):
-                return await execute(binding, task_id, extra, values)
+            with current(execution):
+                return await execute(service, binding, task_id, extra, values)
 
-        result = current_loop_service().run(body)
+        execution.run = run = CoroutineRun(body, execution.label)
+        try:
+            result = wait_for(service, run)
+        except (RetryRequested, ReplacementRequested) as asked:
+            return asked.carry_out(self)
+        finally:
+            execution.wait_for_stores()
         return encode_result(self.definition, result, headers)
+
+    def retry(  # noqa: PLR0917 - Celery's own signature
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Retry the task, as Celery does; inside its coroutine, without publishing on the event loop.
+
+        Args:
+            args: As Celery's.
+            kwargs: As Celery's.
+            exc: As Celery's.
+            throw: As Celery's.
+            eta: As Celery's.
+            countdown: As Celery's, in seconds.
+            max_retries: As Celery's.
+            **options: As Celery's.
+
+        Returns:
+            Celery's `Retry`, where ``throw`` is false.
+
+        Raises:
+            Retry: Where ``throw`` is true.
+        """
+        given = {"eta": eta, "countdown": countdown, "max_retries": max_retries, "exc": exc, **options}
+        if throw and self._is_inside_body():
+            raise RetryRequested.of({"args": args, "kwargs": kwargs, **given})
+        return super().retry(args, kwargs, throw=throw, **given)
+
+    def replace(self, sig: Any) -> Any:
+        """Replace the task, as Celery does; inside its coroutine, without publishing on the event loop.
+
+        Args:
+            sig: The signature that takes its place.
+
+        Returns:
+            In eager mode, the result of the signature.
+
+        Raises:
+            Ignore: As Celery's.
+        """
+        if self._is_inside_body():
+            raise ReplacementRequested.of(sig)
+        return super().replace(sig)
+
+    @property
+    def override_max_retries(self) -> int:
+        """What `retry` was told, kept with the request: executions of one task run side by side here."""
+        try:
+            value: int = vars(self.request)["override_max_retries"]
+        except KeyError:
+            raise AttributeError("override_max_retries") from None
+        return value
+
+    @override_max_retries.setter
+    def override_max_retries(self, value: int) -> None:
+        vars(self.request)["override_max_retries"] = value
+
+    @override_max_retries.deleter
+    def override_max_retries(self) -> None:
+        vars(self.request).pop("override_max_retries", None)
+
+    def _is_inside_body(self) -> bool:
+        service, execution = running_loop_service(), current_execution()
+        inside = service is not None and service.is_current_thread()
+        return inside and execution is not None and execution.task is self
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Execute the task here and now, as Celery does.
@@ -117,6 +204,13 @@ class ContractTask(Task[..., Any]):
         options.setdefault("kwargsrepr", call.kwargsrepr)
         options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
         return super().apply_async(call.args, call.kwargs, *rest, **options)
+
+
+def _blocking(name: str) -> ExecutionError:
+    return ExecutionError(
+        f"{name} is run synchronously from inside another task's coroutine, which would block the event loop for ever: "
+        "await a client's call instead (await client.task.send(...))"
+    )
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:

@@ -13,21 +13,67 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import Any, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import Task, _state
 from celery.utils.threads import LocalStack, get_ident
 
 from pico_celery.errors import ExecutionError
 
+if TYPE_CHECKING:
+    from pico_celery.worker.coroutine import CoroutineRun
+
+STORE_SECONDS: Final = 10.0
 _task_stack: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF001 - what celery.current_task reads
-_execution: Final[contextvars.ContextVar[object | None]] = contextvars.ContextVar("pico_celery_execution", default=None)
+
+
+class Execution:
+    """One execution of a task, as its coroutine sees it.
+
+    Attributes:
+        task: The task.
+        request: Its request.
+        began: When it began, on the monotonic clock.
+        run: Its coroutine, once it is on the loop.
+        pending: Stores of progress that may still be under way.
+    """
+
+    __slots__ = ("began", "pending", "request", "run", "task")
+
+    def __init__(self, task: Task[..., Any], request: Any) -> None:
+        self.task = task
+        self.request = request
+        self.began = monotonic()
+        self.run: CoroutineRun[Any] | None = None
+        self.pending: list[Future[Any]] = []
+
+    @property
+    def label(self) -> str:
+        """Name and id, as Celery's logs write them."""
+        return f"{self.task.name}[{self.request.id}]"
+
+    def wait_for_stores(self) -> None:
+        """Wait for stores of progress that were cancelled half-way, so that none comes after the result."""
+        for future in self.pending:
+            wait([future], timeout=STORE_SECONDS)
+
+
+_execution: Final[contextvars.ContextVar[Execution | None]] = contextvars.ContextVar(
+    "pico_celery_execution", default=None
+)
+
+
+def current_execution() -> Execution | None:
+    """Return the execution that this context belongs to, if any."""
+    return _execution.get()
 
 
 def _ident() -> object:
-    token = _execution.get()
-    return get_ident() if token is None else token
+    execution = _execution.get()
+    return get_ident() if execution is None else execution
 
 
 def install(task: Task[..., Any]) -> None:
@@ -47,24 +93,23 @@ def install(task: Task[..., Any]) -> None:
 
 
 @contextmanager
-def current(task: Task[..., Any], request: Any) -> Iterator[None]:
-    """Make a task and its request the current ones of this context and all contexts copied from it.
+def current(execution: Execution) -> Iterator[None]:
+    """Make an execution the current one of this context and all contexts copied from it.
 
     Args:
-        task: The task.
-        request: Its request.
+        execution: The execution. One for each call: a background task that outlives it must not see the next one's
+            request.
 
     Yields:
         Nothing.
     """
-    # One token for each execution: a background task that outlives it must not see the next one's request.
-    token = _execution.set(object())
-    _task_stack.push(task)
-    task.request_stack.push(request)
+    token = _execution.set(execution)
+    _task_stack.push(execution.task)
+    execution.task.request_stack.push(execution.request)
     try:
         yield
     finally:
-        task.request_stack.pop()
+        execution.task.request_stack.pop()
         _task_stack.pop()
         _execution.reset(token)
 
@@ -79,7 +124,8 @@ def _check(stack: Any) -> None:
     probe.__ident_func__ = _ident
     seen: list[Any] = []
     context = contextvars.copy_context()
-    context.run(_execution.set, object())
+    nobody: Any = None
+    context.run(_execution.set, Execution(nobody, nobody))
     context.run(probe.push, "it")
     reader = threading.Thread(target=context.run, args=(lambda: seen.append(probe.top),))
     reader.start()

@@ -14,7 +14,8 @@ from pico_ioc import PicoContainer
 
 from pico_celery.containers import close_scope
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.worker.loop import current_loop_service
+from pico_celery.worker.loop import LoopService
+from pico_celery.worker.startup import ensure_started
 
 SCOPE: Final = "request"
 _numbers = itertools.count(1)
@@ -49,10 +50,13 @@ class Binding:
         return f"{self.component.__qualname__}.{self.attribute}"
 
 
-async def execute(binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+async def execute(
+    service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Any:
     """Resolve the component and run the method, in a scope that ends with the execution.
 
     Args:
+        service: The loop on which this runs.
         binding: Task and method.
         task_id: Id of the task.
         args: Positional arguments, decoded.
@@ -65,7 +69,7 @@ async def execute(binding: Binding, task_id: str, args: tuple[Any, ...], kwargs:
         Exception: What the container or the method raised.
     """
     async with _scope(binding.container, task_id):
-        component = await _resolve(binding)
+        component = await _resolve(service, binding)
         positional, named = _call_arguments(binding.definition, args, kwargs)
         return await getattr(component, binding.attribute)(*positional, **named)
 
@@ -94,10 +98,10 @@ async def _scope(container: PicoContainer, task_id: str) -> AsyncIterator[None]:
         container.deactivate_scope(SCOPE, token)
 
 
-async def _resolve(binding: Binding) -> Any:
-    service = current_loop_service()
+async def _resolve(service: LoopService, binding: Binding) -> Any:
     if binding.definition.name in service.resolved:
         return await binding.container.aget(binding.key)
+    await ensure_started(binding.container, service)
     # Two executions that both find a lazy singleton missing would both create it.
     async with service.first_resolution:
         component = await binding.container.aget(binding.key)

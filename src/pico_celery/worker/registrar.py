@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery
 from pico_ioc import PicoContainer, component, configure
 
 from pico_celery.client.client import client_faults, senders_of
@@ -23,8 +22,9 @@ from pico_celery.contract.signature import location_of, read_signature
 from pico_celery.contract.undeclared import warn_undeclared
 from pico_celery.errors import Fault
 from pico_celery.worker.contract_task import ContractTask, register
+from pico_celery.worker.defaults import set_worker_defaults
 from pico_celery.worker.execution import Binding
-from pico_celery.worker.loop import stop_loop_service
+from pico_celery.worker.startup import remember_container
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ class PicoTaskRegistrar:
             register(self._app, binding)
         self.bindings = tuple(check.bindings.values())
         if self.bindings:
-            _close_at_shutdown(self._container)
+            remember_container(self._app, self._container)
+            set_worker_defaults(self._app)
 
 
 class _Check:
@@ -252,16 +253,3 @@ def _inherited(key: Any, cls: type[Any], implemented: set[str]) -> tuple[list[_F
                     )
                 )
     return found, faults
-
-
-def _close_at_shutdown(container: PicoContainer) -> None:
-    """Run the asynchronous clean-ups of the container on the loop they were made on, when the process ends."""
-    reference = weakref.ref(container)
-
-    def close(**_: Any) -> None:
-        alive = reference()
-        if alive is not None:
-            stop_loop_service(alive.ashutdown)
-
-    for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
-        signal.connect(close, weak=False, dispatch_uid=f"pico-celery-{container.container_id}")

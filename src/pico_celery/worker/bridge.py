@@ -1,0 +1,83 @@
+"""Where Celery's synchronous tracer waits while a task's coroutine runs on the event loop.
+
+A thread or process of a stock pool waits on a lock. A tracer of this library's pool is suspended instead: it says so by a
+`Suspender` of its thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final, Protocol, TypeVar
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
+from pico_celery.worker.loop import LoopService
+
+T = TypeVar("T")
+
+
+class Suspender(Protocol):
+    """What can wait for a coroutine in place of a thread."""
+
+    def wait_for(self, run: CoroutineRun[Any]) -> None:
+        """Start a coroutine, and come back when it has ended."""
+
+
+class _Waiting(threading.local):
+    suspender: Suspender | None = None
+
+
+waiting: Final = _Waiting()
+
+
+def wait_for(service: LoopService, run: CoroutineRun[T]) -> T:
+    """Start a coroutine and wait for it, without holding more than the place where the caller stands.
+
+    Args:
+        service: The loop.
+        run: The coroutine.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        BaseException: What it raised, or what interrupted the caller while it waited.
+    """
+    suspender = waiting.suspender
+    if suspender is None:
+        _ThreadWaiter(service, run).wait()
+    else:
+        suspender.wait_for(run)
+    return run.outcome()
+
+
+class _ThreadWaiter:
+    """A thread that waits for a coroutine; what interrupts the thread interrupts the coroutine."""
+
+    def __init__(self, service: LoopService, run: CoroutineRun[Any]) -> None:
+        self._service = service
+        self._run = run
+        self._done = threading.Lock()
+        self._done.acquire()
+        run.on_end = self._done.release
+
+    def wait(self) -> None:
+        self._service.post(self._run.start, self._service.loop)
+        interruption: BaseException | None = None
+        grace = self._service.options.cancel_grace_seconds
+        while True:
+            try:
+                if not self._done.acquire(timeout=-1 if interruption is None else grace):
+                    self._service.post(self._run.abandon)
+                    self._done.acquire()
+            except SoftTimeLimitExceeded as limit:
+                # The coroutine may catch it and go on, as a synchronous task may; the hard limit is the end of that.
+                self._service.post(self._run.interrupt, SoftTimeLimitCancelled(*limit.args))
+            except BaseException as error:  # noqa: BLE001 - signals of the pool end the task in every way they like
+                interruption = error
+                self._service.post(self._run.interrupt)
+            else:
+                break
+        if interruption is not None:
+            raise interruption

@@ -1,0 +1,225 @@
+"""A coroutine on the event loop, from its start to its outcome, and what may interrupt it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from pico_celery.errors import ExecutionError
+
+T = TypeVar("T")
+_logger = logging.getLogger(__name__)
+_UNSET: Final = object()
+
+
+class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
+    """A soft time limit inside a coroutine.
+
+    It is a `CancelledError` too, so that ``gather``, ``timeout`` and ``TaskGroup`` clean up after it.
+    """
+
+
+class _Interruptible(Generic[T]):
+    """Awaits a coroutine and throws into it what interrupts it, in place of a cancellation."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self.interruption: BaseException | None = None
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        send, value = True, None
+        failure: BaseException | None = None
+        while True:
+            try:
+                waited = self._coroutine.send(value) if send else self._coroutine.throw(failure)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                value, send = (yield waited), True
+            except asyncio.CancelledError as cancelled:
+                failure, send = self._reason(cancelled), False
+            except BaseException as error:  # noqa: BLE001 - all of it belongs to the coroutine
+                failure, send = error, False
+
+    def _reason(self, cancelled: asyncio.CancelledError) -> BaseException:
+        interruption, self.interruption = self.interruption, None
+        if interruption is None:
+            return cancelled
+        current = asyncio.current_task()
+        if current is not None:
+            current.uncancel()
+        return interruption
+
+
+class CoroutineRun(Generic[T]):
+    """One coroutine on the loop.
+
+    `start`, `interrupt` and `abandon` are called on the loop's thread; `outcome` where ``on_end`` has been seen.
+
+    Args:
+        make: Makes the coroutine; called on the loop.
+        name: Whose coroutine it is, for logs and debuggers.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_error",
+        "_interruptible",
+        "_make",
+        "_result",
+        "_task",
+        "context",
+        "ended",
+        "interrupted",
+        "name",
+        "on_end",
+        "time_limits",
+    )
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], name: str) -> None:
+        self.name = name
+        self.context = contextvars.copy_context()
+        self.on_end: Callable[[], None] = _nothing
+        self.interrupted = False
+        self.ended = False
+        # Hard and soft, where the pool knows them; what the request says counts otherwise.
+        self.time_limits: tuple[timedelta | None, timedelta | None] | None = None
+        self._make: Callable[[], Coroutine[Any, Any, T]] = make
+        self._interruptible: _Interruptible[T] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._result: Any = _UNSET
+        self._error: BaseException | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the coroutine.
+
+        Args:
+            loop: The running loop.
+        """
+        self._task = task = loop.create_task(self._run(), name=self.name, context=self.context)
+        task.add_done_callback(self._finish)
+
+    def interrupt(self, error: BaseException | None = None) -> None:
+        """Cancel the coroutine, or throw something into it.
+
+        Args:
+            error: What to throw in place of `asyncio.CancelledError`.
+        """
+        self.interrupted = True
+        if self._task is None or self._task.done():
+            return
+        if self._interruptible is None:
+            self._error = None if error is None else SoftTimeLimitExceeded(*error.args)
+        else:
+            self._interruptible.interruption = error
+        self._task.cancel()
+
+    def abandon(self) -> None:
+        """Stop waiting for a coroutine that does not end."""
+        if self.ended:
+            return
+        task = self._task
+        if task is not None and not task.done():
+            _zombies.add(task)
+            task.add_done_callback(_zombies.discard)
+            _logger.error(
+                "%s went on after its cancellation; its slot is free again, the coroutine still runs at:\n%s",
+                self.name,
+                _where(task),
+            )
+        self._end()
+
+    def outcome(self) -> T:
+        """Return what the coroutine returned, or raise what it raised.
+
+        Returns:
+            The coroutine's result.
+
+        Raises:
+            BaseException: What the coroutine raised.
+        """
+        if self._error is not None:
+            failure, self._error = self._error, None
+            try:
+                raise failure
+            finally:
+                del failure  # or the traceback keeps the frames of the task alive in a cycle
+        result: T = self._result
+        return result
+
+    async def _run(self) -> None:
+        try:
+            self._interruptible = _Interruptible(self._make())
+            self._result = await self._interruptible
+        except SoftTimeLimitCancelled as error:
+            self._error = _soft(error)
+        except asyncio.CancelledError as error:
+            self._error = _cancelled().with_traceback(error.__traceback__)
+        except BaseExceptionGroup as group:
+            self._error = _unwrapped(group)
+        except Exception as error:  # noqa: BLE001 - the task's own failure
+            self._error = error
+        except BaseException as error:  # noqa: BLE001 - SystemExit ends the task, not the worker
+            self._error = _exited(error).with_traceback(error.__traceback__)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() and self._error is None:  # before its first step, so that _run had no chance to see it
+            self._error = _cancelled()
+        self._end()
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            if self._result is _UNSET and self._error is None:
+                self._error = _cancelled()
+            self.on_end()
+
+
+_zombies: set[asyncio.Task[None]] = set()  # a loop keeps no strong reference to its tasks
+
+
+def _nothing() -> None:
+    """Do nothing when a coroutine ends that nobody waits for yet."""
+
+
+def _where(task: asyncio.Task[None]) -> str:
+    frames = task.get_stack(limit=8)
+    lines = [
+        f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}' for frame in frames
+    ]
+    return "\n".join(lines) or "  an unknown place"
+
+
+def _soft(error: SoftTimeLimitCancelled) -> SoftTimeLimitExceeded:
+    return SoftTimeLimitExceeded(*error.args).with_traceback(error.__traceback__)
+
+
+def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the soft limit that a TaskGroup before Python 3.13 wraps when it is raised in its body.
+
+    Source: https://docs.python.org/3.13/library/asyncio-task.html#asyncio.TaskGroup
+    """
+    limits, others = group.split(SoftTimeLimitCancelled)
+    if limits is not None and others is None:
+        return SoftTimeLimitExceeded().with_traceback(group.__traceback__)
+    if isinstance(group, Exception):
+        return group
+    return _exited(group).with_traceback(group.__traceback__)
+
+
+def _cancelled() -> ExecutionError:
+    return ExecutionError("the coroutine of the task was cancelled from inside")
+
+
+def _exited(error: BaseException) -> ExecutionError:
+    return ExecutionError(
+        f"the task raised {type(error).__name__}({', '.join(map(repr, error.args))}), which ends a process, not a task: "
+        "raise an exception that says what failed"
+    )

@@ -1,0 +1,72 @@
+"""How a worker of asynchronous tasks runs when its user has not said otherwise: which pool, how many tasks at once."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from billiard import cpu_count
+from celery import Celery, signals
+
+from pico_celery.worker.contract_task import ContractTask
+from pico_celery.worker.engine import DEFAULT_CONCURRENCY, DEFAULT_PREFETCH_MULTIPLIER
+
+POOL: Final = "pico_celery.worker.pool:TaskPool"
+_CELERYS_PREFETCH_MULTIPLIER: Final = 4
+_logger = logging.getLogger(__name__)
+
+
+class _Default(int):
+    """A number that the library chose for its own pool: another pool takes Celery's default instead."""
+
+    __slots__ = ()
+
+
+def set_worker_defaults(app: Celery) -> None:
+    """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none.
+
+    Args:
+        app: The application.
+    """
+    conf: Any = app.conf
+    defaults: dict[str, Any] = {
+        "worker_pool": POOL,
+        "worker_concurrency": _Default(DEFAULT_CONCURRENCY),
+        "worker_prefetch_multiplier": _Default(DEFAULT_PREFETCH_MULTIPLIER),
+    }
+    for name, value in defaults.items():
+        if not conf.value_set_for(name):
+            setattr(conf, name, value)
+    signals.worker_init.connect(_adapt_to_pool, weak=False, dispatch_uid="pico-celery-defaults")
+
+
+def _adapt_to_pool(sender: Any, **_: Any) -> None:
+    """Adapt a worker that starts to the pool that its command line chose."""
+    tasks = [task for task in sender.app.tasks.values() if isinstance(task, ContractTask)]
+    if not tasks:
+        return
+    name = sender.pool_cls if isinstance(sender.pool_cls, str) else sender.pool_cls.__module__
+    if name.startswith("pico_celery."):
+        return
+    if name.rpartition(".")[2] in {"gevent", "eventlet"}:
+        raise SystemExit(
+            f"-P {name.rpartition('.')[2]} cannot run async def tasks: it replaces the threads that an event loop needs. "
+            "Leave -P out (thousands of tasks in flight on one event loop), or take threads, solo or processes"
+        )
+    if isinstance(sender.concurrency, _Default):
+        sender.concurrency = cpu_count()
+    if isinstance(sender.prefetch_multiplier, _Default):
+        sender.prefetch_multiplier = _CELERYS_PREFETCH_MULTIPLIER
+    if name.rpartition(".")[2] in {"thread", "threads", "solo"}:
+        _warn_of_limits(sender, tasks, name)
+
+
+def _warn_of_limits(worker: Any, tasks: list[ContractTask], pool: str) -> None:
+    limited = sorted(task.name for task in tasks if task.time_limit or task.soft_time_limit)
+    if limited or worker.time_limit or worker.soft_time_limit:
+        _logger.warning(
+            "the pool %s enforces no time limits, and revoke(terminate=True) does nothing there; limited are: %s. "
+            "Leave -P out, or take -P processes",
+            pool.rpartition(".")[2],
+            ", ".join(limited) if limited else "all tasks of this worker",
+        )

@@ -1,0 +1,51 @@
+"""What a worker says at its start about what it cannot do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+
+from pico_celery.worker.contract_task import ContractTask
+from pico_celery.worker.pool.tracers import HAS_GREENLET
+
+_logger = logging.getLogger(__name__)
+
+
+def log_unsupported(app: Celery | None, options: Mapping[str, Any]) -> None:
+    """Warn of settings that this pool cannot follow.
+
+    Args:
+        app: The application.
+        options: Those that the worker gave to the pool.
+    """
+    for name in ("maxtasksperchild", "max_memory_per_child"):
+        if options.get(name):
+            _logger.warning(
+                "%s=%s is not followed: the pool has no child processes. Restart the worker from outside, or take "
+                "-P processes",
+                {"maxtasksperchild": "max_tasks_per_child"}.get(name, name),
+                options[name],
+            )
+    if not HAS_GREENLET:
+        _logger.warning("greenlet is not installed: every task in flight takes a thread of its own")
+    if app is not None:
+        _warn_of_sync_limits(app, options)
+
+
+def _warn_of_sync_limits(app: Celery, options: Mapping[str, Any]) -> None:
+    own = {
+        name
+        for name, task in app.tasks.items()
+        if not isinstance(task, ContractTask) and not name.startswith("celery.")
+    }
+    everywhere = options.get("timeout") or options.get("soft_timeout")
+    limited = {name for name in own if everywhere or app.tasks[name].time_limit or app.tasks[name].soft_time_limit}
+    if limited:
+        _logger.warning(
+            "time limits of synchronous tasks are not enforced, for they run on threads: %s. Make them async def tasks of "
+            "a contract, or serve them by a worker with -P processes",
+            ", ".join(sorted(limited)),
+        )

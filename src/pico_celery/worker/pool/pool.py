@@ -1,0 +1,265 @@
+"""`TaskPool`: Celery's pool interface over coroutines on one event loop.
+
+Source of the interface: https://docs.celeryq.dev/en/stable/internals/reference/celery.concurrency.base.html
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic, sleep
+from typing import Any, Final
+
+from celery import signals
+from celery.concurrency.base import BasePool
+from celery.worker import state
+
+from pico_celery.threads import DaemonThreads
+from pico_celery.worker.contract_task import ContractTask
+from pico_celery.worker.engine import EngineOptions
+from pico_celery.worker.loop import LoopService, current_loop_service
+from pico_celery.worker.pool.draining import HubPump
+from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job
+from pico_celery.worker.pool.limits import log_unsupported
+from pico_celery.worker.pool.tracers import Tracers, make_tracers
+from pico_celery.worker.startup import start_components, stop_components
+from pico_celery.worker.watchdog import Watchdog
+
+_POLL_SECONDS: Final = 0.02
+_COLD_SECONDS: Final = 2.0  # beyond the grace of a cancellation
+_logger = logging.getLogger(__name__)
+
+
+class TaskPool(BasePool):
+    """Runs asynchronous tasks on one event loop, and synchronous ones on threads beside it.
+
+    ``limit`` (``-c``) is the number of tasks in flight.
+    """
+
+    limit: int
+    signal_safe = False
+    is_green = False
+    uses_semaphore = False
+    task_join_will_block = True
+    body_can_be_buffer = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._engine = EngineOptions.of(self.app)
+        self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
+        self._jobs: set[Job] = set()  # Celery keeps a weak reference only
+        self._waiting: deque[Job] = deque()
+        self._running = 0
+        self._closed = False
+        self._finished = True  # there is nothing to finish before it has started
+        self._service: LoopService
+        self._tracers: Tracers
+        self._sync_threads: DaemonThreads
+        self._watchdog: Watchdog
+
+    def on_start(self) -> None:
+        """Start the loop, the components of the container, and the watchdog."""
+        log_unsupported(self.app, self.options)
+        self._service = current_loop_service(self._engine)
+        self._tracers = make_tracers(self._engine.tracer_threads, self.limit)
+        self._sync_threads = DaemonThreads("pico-celery-sync", self._engine.sync_threads)
+        self._watchdog = Watchdog(self._service, self._engine.block_warning_seconds)
+        self._finished = False
+        start_components(self.app, self._service)
+        _, hostname = self.options.get("initargs") or (None, None)
+        signals.worker_process_init.send(sender=hostname)
+        self._watchdog.start()
+
+    def on_apply(  # type: ignore[override]  # noqa: PLR0917 - celery-types takes it for one that returns nothing
+        self,
+        target: Callable[..., Any],
+        args: Any = None,
+        kwargs: Mapping[str, Any] | None = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        timeout_callback: Callable[..., Any] | None = None,
+        error_callback: Callable[..., Any] | None = None,
+        soft_timeout: float | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> Job:
+        """Run a target as soon as there is a slot.
+
+        Args:
+            target: Celery's tracer.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+            callback: Called with its result.
+            accept_callback: Called with process id and time when it starts.
+            timeout_callback: Called when a limit passes.
+            error_callback: Called with an `ExceptionInfo` when it fails.
+            soft_timeout: Soft limit in seconds.
+            timeout: Hard limit in seconds.
+            **_: Those of other pools.
+
+        Returns:
+            The job.
+        """
+        limits = (timeout or self.options.get("timeout"), soft_timeout or self.options.get("soft_timeout"))
+        callbacks = Callbacks(accept_callback, callback, error_callback, timeout_callback)
+        positional = tuple(args or ())
+        job: Job
+        if self._is_coroutine(positional):
+            job = CoroutineJob(
+                self._service,
+                pool=self,
+                target=target,
+                args=positional,
+                kwargs=kwargs or {},
+                callbacks=callbacks,
+                time_limits=limits,
+            )
+        else:
+            job = Job(
+                pool=self,
+                target=target,
+                args=positional,
+                kwargs=kwargs or {},
+                callbacks=callbacks,
+                time_limits=limits,
+            )
+        with self._lock:
+            if self._closed:
+                return job  # never acknowledged: the broker gives it to another worker
+            self._jobs.add(job)
+            admitted = self._running < self.limit
+            if admitted:
+                self._running += 1
+            else:
+                self._waiting.append(job)
+        if admitted:
+            self._start(job)
+        return job
+
+    def withdraw(self, job: Job) -> bool:
+        """Take back a job that has no slot yet."""
+        with self._lock:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            self._jobs.discard(job)
+            return True
+
+    def release(self, job: Job) -> None:
+        """Give the slot of a job that has ended to the next one."""
+        with self._lock:
+            self._jobs.discard(job)
+            self._running -= 1
+        self._start_waiting()
+
+    def flush(self) -> None:
+        """Forget jobs that have no slot: they are not acknowledged, and the broker delivers them again."""
+        with self._lock:
+            self._jobs.difference_update(self._waiting)
+            self._waiting.clear()
+
+    def grow(self, n: int = 1) -> None:
+        """Allow more tasks in flight."""
+        with self._lock:
+            self.limit += n
+        self._start_waiting()
+
+    def shrink(self, n: int = 1) -> None:
+        """Allow fewer tasks in flight; those that run go on.
+
+        Raises:
+            ValueError: If there are not as many.
+        """
+        with self._lock:
+            if n > self.limit:
+                raise ValueError(f"cannot shrink a pool of {self.limit} by {n}")
+            self.limit -= n
+
+    def terminate_job(self, pid: int, signal: Any = None) -> None:
+        """Do nothing: Celery's request then terminates the job itself."""
+
+    def on_stop(self) -> None:
+        """Wait for what is in flight; only so long, when the worker must end at once."""
+        self._close()
+        self._drain()
+        if not _must_terminate():
+            self._finish()
+
+    def on_terminate(self) -> None:
+        """Cancel what is in flight and end."""
+        self._close()
+        for job in tuple(self._jobs):
+            job.terminate()
+        self._drain(bounded=True)
+        self._finish()
+
+    def _is_coroutine(self, args: tuple[Any, ...]) -> bool:
+        return self.app is not None and bool(args) and isinstance(self.app.tasks.get(args[0]), ContractTask)
+
+    def _start(self, job: Job) -> None:
+        job.accept()
+        if isinstance(job, CoroutineJob):
+            self._tracers.submit(job)
+        else:
+            self._sync_threads.submit(job.execute)
+
+    def _start_waiting(self) -> None:
+        while True:
+            with self._lock:
+                if self._closed or not self._waiting or self._running >= self.limit:
+                    return
+                job = self._waiting.popleft()
+                self._running += 1
+            self._start(job)
+
+    def _close(self) -> None:
+        self._closed = True
+        self.flush()
+
+    def _drain(self, *, bounded: bool = False) -> None:
+        end: float | None = None
+        pump = HubPump()
+        while self._jobs and (end is None or monotonic() < end):
+            bounded = bounded or _must_terminate()
+            if not bounded:
+                pump.run()
+            elif end is None:
+                end = monotonic() + self._engine.cancel_grace_seconds + _COLD_SECONDS
+            sleep(_POLL_SECONDS)  # no lock and no event: this may be a signal handler
+        if self._jobs:
+            _logger.warning("%d tasks did not end in time and are left behind", len(self._jobs))
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._watchdog.stop()
+        self._tracers.stop()
+        self._sync_threads.stop()
+        stop_components(self.app, self._engine.shutdown_seconds)
+
+    def _get_info(self) -> dict[str, Any]:
+        info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
+        info.update(
+            {
+                "max-concurrency": self.limit,
+                "processes": [os.getpid()],
+                "running": self._running,
+                "waiting": len(self._waiting),
+                "tracer-threads": len(self._tracers),
+                "sync-threads": len(self._sync_threads),
+                "event-loop": f"{type(self._service.loop).__module__}.{type(self._service.loop).__qualname__}",
+                "max-tasks-per-child": None,
+                "put-guarded-by-semaphore": False,
+                "timeouts": (self.options.get("soft_timeout") or 0, self.options.get("timeout") or 0),
+            }
+        )
+        return info
+
+
+def _must_terminate() -> bool:
+    flag: Any = state.should_terminate  # celery-types knows it as None only
+    return flag not in {None, False}
