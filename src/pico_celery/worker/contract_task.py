@@ -19,7 +19,7 @@ from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contra
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
-from pico_celery.worker.current import Execution, current, current_execution, install
+from pico_celery.worker.current import Execution, current_execution, install, run_as_current
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.guard import MessageGuard
@@ -67,17 +67,14 @@ class ContractTask(Task[..., Any]):
         request = self.request
         headers = _headers_of(request)
         extra, values = decode_call(self.definition, args, kwargs, headers)
-        service = current_loop_service(EngineOptions.of(self.app))
+        service = running_loop_service() or current_loop_service(EngineOptions.of(self.app))
         if service.is_current_thread():
             raise _blocking(self.name)
-        execution = Execution(self, request)
-        binding, task_id = self.binding, request.id or "direct"
-
-        async def body() -> Any:
-            with current(execution):
-                return await execute(service, binding, task_id, extra, values)
-
-        execution.run = run = CoroutineRun(body, execution.label)
+        task_id = request.id or "direct"
+        execution = Execution(self, request, f"{self.name}[{task_id}]")
+        execution.run = run = CoroutineRun(
+            lambda: run_as_current(execution, execute(service, self.binding, task_id, extra, values)), execution.label
+        )
         try:
             result = wait_for(service, run)
         except (RetryRequested, ReplacementRequested) as asked:

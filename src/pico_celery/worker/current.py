@@ -12,22 +12,27 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from celery import Task, _state
 from celery.utils.threads import LocalStack, get_ident
 
 from pico_celery.errors import ExecutionError
 
-if TYPE_CHECKING:
-    from pico_celery.worker.coroutine import CoroutineRun
-
+T = TypeVar("T")
 STORE_SECONDS: Final = 10.0
 _task_stack: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF001 - what celery.current_task reads
+
+
+class Run(Protocol):
+    """What an execution may know of its coroutine on the loop."""
+
+    interrupted: bool
+    time_limits: tuple[timedelta | None, timedelta | None] | None
 
 
 class Execution:
@@ -36,24 +41,21 @@ class Execution:
     Attributes:
         task: The task.
         request: Its request.
+        label: Name and id, as Celery's logs write them.
         began: When it began, on the monotonic clock.
         run: Its coroutine, once it is on the loop.
         pending: Stores of progress that may still be under way.
     """
 
-    __slots__ = ("began", "pending", "request", "run", "task")
+    __slots__ = ("began", "label", "pending", "request", "run", "task")
 
-    def __init__(self, task: Task[..., Any], request: Any) -> None:
+    def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
         self.task = task
         self.request = request
+        self.label = label
         self.began = monotonic()
-        self.run: CoroutineRun[Any] | None = None
+        self.run: Run | None = None
         self.pending: list[Future[Any]] = []
-
-    @property
-    def label(self) -> str:
-        """Name and id, as Celery's logs write them."""
-        return f"{self.task.name}[{self.request.id}]"
 
     def wait_for_stores(self) -> None:
         """Wait for stores of progress that were cancelled half-way, so that none comes after the result."""
@@ -92,24 +94,28 @@ def install(task: Task[..., Any]) -> None:
             stack.__ident_func__ = _ident
 
 
-@contextmanager
-def current(execution: Execution) -> Iterator[None]:
-    """Make an execution the current one of this context and all contexts copied from it.
+async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution.
 
     Args:
         execution: The execution. One for each call: a background task that outlives it must not see the next one's
             request.
+        coroutine: The coroutine.
 
-    Yields:
-        Nothing.
+    Returns:
+        Its result.
+
+    Raises:
+        BaseException: What the coroutine raised.
     """
     token = _execution.set(execution)
+    request_stack: Any = execution.task.request_stack
     _task_stack.push(execution.task)
-    execution.task.request_stack.push(execution.request)
+    request_stack.push(execution.request)
     try:
-        yield
+        return await coroutine
     finally:
-        execution.task.request_stack.pop()
+        request_stack.pop()
         _task_stack.pop()
         _execution.reset(token)
 
@@ -125,7 +131,7 @@ def _check(stack: Any) -> None:
     seen: list[Any] = []
     context = contextvars.copy_context()
     nobody: Any = None
-    context.run(_execution.set, Execution(nobody, nobody))
+    context.run(_execution.set, Execution(nobody, nobody, ""))
     context.run(probe.push, "it")
     reader = threading.Thread(target=context.run, args=(lambda: seen.append(probe.top),))
     reader.start()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import Parameter
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Binding:
     """A task bound to the method of a component.
 
@@ -43,6 +43,11 @@ class Binding:
     attribute: str
     where: str
     options: Mapping[str, Any]
+
+    @cached_property
+    def has_positional_only(self) -> bool:
+        """Whether a parameter can be given by position only, which those of undeclared names can."""
+        return any(parameter.kind is Parameter.POSITIONAL_ONLY for parameter in self.definition.parameters)
 
     @property
     def method(self) -> str:
@@ -68,10 +73,19 @@ async def execute(
     Raises:
         Exception: What the container or the method raised.
     """
-    async with _scope(binding.container, task_id):
+    container = binding.container
+    # A redelivered task may run twice at once under one id.
+    scope_id = f"{task_id}/{next(_numbers)}"
+    token = container.activate_scope(SCOPE, scope_id)
+    try:
         component = await _resolve(service, binding)
-        positional, named = _call_arguments(binding.definition, args, kwargs)
-        return await getattr(component, binding.attribute)(*positional, **named)
+        if args or binding.has_positional_only:
+            args, kwargs = _call_arguments(binding.definition, args, kwargs)
+        return await getattr(component, binding.attribute)(*args, **kwargs)
+    finally:
+        for error in await close_scope(container, SCOPE, scope_id):
+            _logger.error("a clean-up after task %s failed: %r", task_id, error, exc_info=error)
+        container.deactivate_scope(SCOPE, token)
 
 
 def _call_arguments(
@@ -83,19 +97,6 @@ def _call_arguments(
         return args, kwargs
     positional = tuple(kwargs[name] for name in names if name in kwargs)
     return positional, {name: value for name, value in kwargs.items() if name not in names}
-
-
-@asynccontextmanager
-async def _scope(container: PicoContainer, task_id: str) -> AsyncIterator[None]:
-    # A redelivered task may run twice at once under one id.
-    scope_id = f"{task_id}/{next(_numbers)}"
-    token = container.activate_scope(SCOPE, scope_id)
-    try:
-        yield
-    finally:
-        for error in await close_scope(container, SCOPE, scope_id):
-            _logger.error("a clean-up after task %s failed: %r", task_id, error, exc_info=error)
-        container.deactivate_scope(SCOPE, token)
 
 
 async def _resolve(service: LoopService, binding: Binding) -> Any:

@@ -35,7 +35,7 @@ def remember_container(app: Celery, container: PicoContainer) -> None:
     signals.worker_process_init.connect(_start_in_process, weak=False, dispatch_uid="pico-celery-start")
     signals.worker_ready.connect(_start_when_ready, weak=False, dispatch_uid="pico-celery-start")
     for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
-        signal.connect(_stop_everything, weak=False, dispatch_uid="pico-celery-stop")
+        signal.connect(_stop_at_shutdown, weak=False, dispatch_uid="pico-celery-stop")
 
 
 async def ensure_started(container: PicoContainer, service: LoopService) -> None:
@@ -88,9 +88,12 @@ def stop_components(app: Celery | None, timeout_seconds: float) -> None:
         timeout_seconds: As long as the clean-ups may take.
     """
     container = _container_of(app)
+    _stop([] if container is None else [container], timeout_seconds)
 
+
+def _stop(containers: list[PicoContainer], timeout_seconds: float) -> None:
     async def close() -> None:
-        if container is not None:
+        for container in containers:
             await container.ashutdown()
 
     stop_loop_service(close, timeout_seconds)
@@ -124,6 +127,11 @@ def _try_to_start(app: Celery) -> None:
         _logger.exception("the worker's components did not start; each task tries again")
 
 
-def _stop_everything(**_: Any) -> None:
-    for app in list(_containers):
+def _stop_at_shutdown(sender: Any = None, **_: Any) -> None:
+    """Stop when a worker, or a child of prefork, ends; the child says no application."""
+    app = getattr(sender, "app", None)
+    if app is not None:
         stop_components(app, EngineOptions.of(app).shutdown_seconds)
+        return
+    containers = [container for one in list(_containers) if (container := _container_of(one)) is not None]
+    _stop(containers, max((EngineOptions.of(one).shutdown_seconds for one in list(_containers)), default=0.0))

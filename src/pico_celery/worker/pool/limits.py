@@ -43,6 +43,10 @@ def _warn_of_sync_limits(app: Celery, options: Mapping[str, Any]) -> None:
     }
     everywhere = options.get("timeout") or options.get("soft_timeout")
     limited = {name for name in own if everywhere or app.tasks[name].time_limit or app.tasks[name].soft_time_limit}
+    if own:
+        _logger.info(
+            "%d synchronous tasks run on threads of this process; -P processes runs them in child processes", len(own)
+        )
     if limited:
         _logger.warning(
             "time limits of synchronous tasks are not enforced, for they run on threads: %s. Make them async def tasks of "

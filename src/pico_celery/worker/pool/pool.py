@@ -5,11 +5,12 @@ Source of the interface: https://docs.celeryq.dev/en/stable/internals/reference/
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.loop import LoopService, current_loop_service
 from pico_celery.worker.pool.draining import HubPump
-from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job
+from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job, Lane
 from pico_celery.worker.pool.limits import log_unsupported
 from pico_celery.worker.pool.tracers import Tracers, make_tracers
 from pico_celery.worker.startup import start_components, stop_components
@@ -30,6 +31,7 @@ from pico_celery.worker.watchdog import Watchdog
 
 _POLL_SECONDS: Final = 0.02
 _COLD_SECONDS: Final = 2.0  # beyond the grace of a cancellation
+_NAMED_JOBS: Final = 20
 _logger = logging.getLogger(__name__)
 
 
@@ -51,8 +53,10 @@ class TaskPool(BasePool):
         self._engine = EngineOptions.of(self.app)
         self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
         self._jobs: set[Job] = set()  # Celery keeps a weak reference only
-        self._waiting: deque[Job] = deque()
-        self._running = 0
+        self._coroutines = Lane()
+        self._synchronous = Lane(self._engine.sync_threads)
+        self._lanes = (self._coroutines, self._synchronous)
+        self._numbers = count()
         self._closed = False
         self._finished = True  # there is nothing to finish before it has started
         self._service: LoopService
@@ -69,9 +73,12 @@ class TaskPool(BasePool):
         self._watchdog = Watchdog(self._service, self._engine.block_warning_seconds)
         self._finished = False
         start_components(self.app, self._service)
-        _, hostname = self.options.get("initargs") or (None, None)
-        signals.worker_process_init.send(sender=hostname)
+        signals.worker_process_init.send(sender=self._hostname)
         self._watchdog.start()
+        # What is there now stays: the collector need not look through the application again and again.
+        # Source: https://docs.python.org/3/library/gc.html#gc.freeze
+        gc.collect()
+        gc.freeze()
 
     def on_apply(  # type: ignore[override]  # noqa: PLR0917 - celery-types takes it for one that returns nothing
         self,
@@ -107,7 +114,9 @@ class TaskPool(BasePool):
         callbacks = Callbacks(accept_callback, callback, error_callback, timeout_callback)
         positional = tuple(args or ())
         job: Job
+        lane = self._synchronous
         if self._is_coroutine(positional):
+            lane = self._coroutines
             job = CoroutineJob(
                 self._service,
                 pool=self,
@@ -129,12 +138,13 @@ class TaskPool(BasePool):
         with self._lock:
             if self._closed:
                 return job  # never acknowledged: the broker gives it to another worker
+            job.lane, job.number = lane, next(self._numbers)
             self._jobs.add(job)
-            admitted = self._running < self.limit
+            admitted = self._running < self.limit and not lane.is_full
             if admitted:
-                self._running += 1
+                lane.running += 1
             else:
-                self._waiting.append(job)
+                lane.waiting.append(job)
         if admitted:
             self._start(job)
         return job
@@ -142,9 +152,9 @@ class TaskPool(BasePool):
     def withdraw(self, job: Job) -> bool:
         """Take back a job that has no slot yet."""
         with self._lock:
-            if job not in self._waiting:
+            if job.lane is None or job not in job.lane.waiting:
                 return False
-            self._waiting.remove(job)
+            job.lane.waiting.remove(job)
             self._jobs.discard(job)
             return True
 
@@ -152,14 +162,16 @@ class TaskPool(BasePool):
         """Give the slot of a job that has ended to the next one."""
         with self._lock:
             self._jobs.discard(job)
-            self._running -= 1
+            if job.lane is not None:
+                job.lane.running -= 1
         self._start_waiting()
 
     def flush(self) -> None:
         """Forget jobs that have no slot: they are not acknowledged, and the broker delivers them again."""
         with self._lock:
-            self._jobs.difference_update(self._waiting)
-            self._waiting.clear()
+            for lane in self._lanes:
+                self._jobs.difference_update(lane.waiting)
+                lane.waiting.clear()
 
     def grow(self, n: int = 1) -> None:
         """Allow more tasks in flight."""
@@ -196,8 +208,17 @@ class TaskPool(BasePool):
         self._drain(bounded=True)
         self._finish()
 
+    @property
+    def _hostname(self) -> str | None:
+        _, hostname = self.options.get("initargs") or (None, None)
+        return None if hostname is None else str(hostname)
+
     def _is_coroutine(self, args: tuple[Any, ...]) -> bool:
         return self.app is not None and bool(args) and isinstance(self.app.tasks.get(args[0]), ContractTask)
+
+    @property
+    def _running(self) -> int:
+        return self._coroutines.running + self._synchronous.running
 
     def _start(self, job: Job) -> None:
         job.accept()
@@ -209,10 +230,12 @@ class TaskPool(BasePool):
     def _start_waiting(self) -> None:
         while True:
             with self._lock:
-                if self._closed or not self._waiting or self._running >= self.limit:
+                ready = [lane for lane in self._lanes if lane.waiting and not lane.is_full]
+                if self._closed or not ready or self._running >= self.limit:
                     return
-                job = self._waiting.popleft()
-                self._running += 1
+                lane = min(ready, key=lambda one: one.waiting[0].number)
+                job = lane.waiting.popleft()
+                lane.running += 1
             self._start(job)
 
     def _close(self) -> None:
@@ -230,7 +253,9 @@ class TaskPool(BasePool):
                 end = monotonic() + self._engine.cancel_grace_seconds + _COLD_SECONDS
             sleep(_POLL_SECONDS)  # no lock and no event: this may be a signal handler
         if self._jobs:
-            _logger.warning("%d tasks did not end in time and are left behind", len(self._jobs))
+            labels = ", ".join(sorted(job.label for job in tuple(self._jobs))[:_NAMED_JOBS])
+            _logger.warning("%d tasks did not end in time and are left behind: %s", len(self._jobs), labels)
+            self._jobs.clear()
 
     def _finish(self) -> None:
         if self._finished:
@@ -240,6 +265,7 @@ class TaskPool(BasePool):
         self._tracers.stop()
         self._sync_threads.stop()
         stop_components(self.app, self._engine.shutdown_seconds)
+        signals.worker_process_shutdown.send(sender=self._hostname, pid=os.getpid(), exitcode=0)
 
     def _get_info(self) -> dict[str, Any]:
         info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
@@ -248,7 +274,7 @@ class TaskPool(BasePool):
                 "max-concurrency": self.limit,
                 "processes": [os.getpid()],
                 "running": self._running,
-                "waiting": len(self._waiting),
+                "waiting": sum(len(lane.waiting) for lane in self._lanes),
                 "tracer-threads": len(self._tracers),
                 "sync-threads": len(self._sync_threads),
                 "event-loop": f"{type(self._service.loop).__module__}.{type(self._service.loop).__qualname__}",
