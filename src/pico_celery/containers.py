@@ -1,9 +1,10 @@
 """The one place that reaches into a pico-ioc container where pico-ioc 2.5 offers no public way.
 
-Three things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
+Four things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
 or flat (a ``@configured`` class must choose one, and fails with the other); awaiting the asynchronous ``@cleanup`` methods
-of a scope (``cleanup_scope`` calls them without awaiting); and creating a lazy component with an ``__ainit__`` (``aget``
-keeps its coroutine in the proxy, not the component). `check_container` fails at container start if a release of pico-ioc
+of a scope (``cleanup_scope`` calls them without awaiting); creating a lazy component with an ``__ainit__`` (``aget``
+awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down without creating lazy components that were never
+used (``ashutdown`` creates them to look for clean-ups, and fails where that needs a loop). `check_container` fails at container start if a release of pico-ioc
 moves what is used here.
 """
 
@@ -35,7 +36,9 @@ def check_container(container: PicoContainer) -> None:
         )
         configure: Any = container._run_configure_methods  # type: ignore[attr-defined]  # noqa: SLF001
         usable = usable and callable(configure)
-        usable = usable and "_target" in UnifiedComponentProxy.__slots__
+        singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001
+        usable = usable and callable(singletons.items) and callable(singletons.put)
+        usable = usable and {"_target", "_creator"} <= set(UnifiedComponentProxy.__slots__)
     except AttributeError:
         usable = False
     if not usable:
@@ -141,18 +144,33 @@ async def start_singleton(container: PicoContainer, key: Any) -> None:
     Raises:
         Exception: What its constructor, its ``__ainit__`` or its ``@configure`` methods raised; it is not created then.
     """
-    component = await container.aget(key)
-    if not isinstance(component, UnifiedComponentProxy):
+    component = container.get(key)
+    if not isinstance(component, UnifiedComponentProxy) or object.__getattribute__(component, "_target") is not None:
         return
-    target = object.__getattribute__(component, "_target")
-    if not inspect.isawaitable(target):
-        return
-    object.__setattr__(component, "_target", None)
-    created = await target
+    created = object.__getattribute__(component, "_creator")()
+    if inspect.isawaitable(created):
+        created = await created
     configured = container._run_configure_methods(created)  # type: ignore[attr-defined]  # noqa: SLF001
     if inspect.isawaitable(configured):
         await configured
     object.__setattr__(component, "_target", created)
+
+
+async def close_container(container: PicoContainer) -> None:
+    """Run the clean-ups of a container's components; those that were never created stay so.
+
+    Args:
+        container: The container. Nothing happens the second time.
+
+    Raises:
+        Exception: What a clean-up raised.
+    """
+    # See the module's docstring.
+    singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001
+    for key, component in singletons.items():
+        if isinstance(component, UnifiedComponentProxy) and object.__getattribute__(component, "_target") is None:
+            singletons.put(key, None)
+    await container.ashutdown()
 
 
 def _is_asynchronous(metadata: Any) -> bool:

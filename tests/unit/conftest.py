@@ -12,8 +12,9 @@ import pytest
 from celery import Celery
 from pico_ioc import DictSource, FlatDictSource, PicoContainer, configuration, init
 
+from pico_celery.containers import close_container
 from pico_celery.contract.undeclared import forget_warned
-from pico_celery.worker.loop import stop_loop_service
+from pico_celery.worker.loop import current_loop_service, stop_loop_service
 
 _numbers = itertools.count(1)
 
@@ -82,7 +83,7 @@ def boot(module_of: Callable[..., types.ModuleType]) -> Iterator[Callable[..., P
 
     yield start
     for container in started:
-        container.shutdown()
+        current_loop_service().run(close_container(container))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from pico_celery.worker.current import Execution, current_execution, install, ru
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.guard import MessageGuard
-from pico_celery.worker.loop import current_loop_service, running_loop_service
+from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
 from pico_celery.worker.options import sending_options, task_attributes
 from pico_celery.worker.requests import ReplacementRequested, RetryRequested
 
@@ -67,9 +67,7 @@ class ContractTask(Task[..., Any]):
         request = self.request
         headers = _headers_of(request)
         extra, values = decode_call(self.definition, args, kwargs, headers)
-        service = running_loop_service() or current_loop_service(EngineOptions.of(self.app))
-        if service.is_current_thread():
-            raise _blocking(self.name)
+        service = self._loop_service()
         task_id = request.id or "direct"
         execution = Execution(self, request, f"{self.name}[{task_id}]")
         execution.run = run = CoroutineRun(
@@ -150,6 +148,16 @@ class ContractTask(Task[..., Any]):
     def override_max_retries(self) -> None:
         vars(self.request).pop("override_max_retries", None)
 
+    def _loop_service(self) -> LoopService:
+        """Return the loop that runs the coroutine, which must not be the caller's own."""
+        service = running_loop_service() or current_loop_service(EngineOptions.of(self.app))
+        if service.is_current_thread():
+            raise ExecutionError(
+                f"{self.name} is run synchronously from inside another task's coroutine, which would block the event loop "
+                "for ever: await a client's call instead (await client.task.send(...))"
+            )
+        return service
+
     def _is_inside_body(self) -> bool:
         service, execution = running_loop_service(), current_execution()
         inside = service is not None and service.is_current_thread()
@@ -164,7 +172,11 @@ class ContractTask(Task[..., Any]):
 
         Returns:
             Celery's eager result, with plain JSON data in it.
+
+        Raises:
+            ExecutionError: Inside the coroutine of a task, whose event loop it would block for ever.
         """
+        self._loop_service()
         eager = super().apply(*args, **kwargs)
         result = eager.result
         if isinstance(result, SealedResult):
@@ -201,13 +213,6 @@ class ContractTask(Task[..., Any]):
         options.setdefault("kwargsrepr", call.kwargsrepr)
         options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
         return super().apply_async(call.args, call.kwargs, *rest, **options)
-
-
-def _blocking(name: str) -> ExecutionError:
-    return ExecutionError(
-        f"{name} is run synchronously from inside another task's coroutine, which would block the event loop for ever: "
-        "await a client's call instead (await client.task.send(...))"
-    )
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from pico_celery.errors import ExecutionError
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 _UNSET: Final = object()
+_MAX_FRAMES: Final = 20
 
 
 class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
@@ -29,7 +30,7 @@ class _Interruptible(Generic[T]):
     """Awaits a coroutine and throws into it what interrupts it, in place of a cancellation."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._coroutine = coroutine
+        self.coroutine = coroutine
         self.interruption: BaseException | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -37,7 +38,7 @@ class _Interruptible(Generic[T]):
         failure: BaseException | None = None
         while True:
             try:
-                waited = self._coroutine.send(value) if send else self._coroutine.throw(failure)  # type: ignore[arg-type]
+                waited = self.coroutine.send(value) if send else self.coroutine.throw(failure)  # type: ignore[arg-type]
             except StopIteration as stop:
                 result: T = stop.value
                 return result
@@ -132,7 +133,7 @@ class CoroutineRun(Generic[T]):
             _logger.error(
                 "%s went on after its cancellation; its slot is free again, the coroutine still runs at:\n%s",
                 self.name,
-                _where(task),
+                _where(self._interruptible),
             )
         self._end()
 
@@ -189,11 +190,16 @@ def _nothing() -> None:
     """Do nothing when a coroutine ends that nobody waits for yet."""
 
 
-def _where(task: asyncio.Task[None]) -> str:
-    frames = task.get_stack(limit=8)
-    lines = [
-        f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}' for frame in frames
-    ]
+def _where(interruptible: _Interruptible[Any] | None) -> str:
+    """Say where a coroutine waits; a task's own ``get_stack`` does not look behind an awaitable of ours."""
+    lines: list[str] = []
+    waiting: Any = None if interruptible is None else interruptible.coroutine
+    while waiting is not None and len(lines) < _MAX_FRAMES:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+        if frame is None:
+            break
+        lines.append(f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}')
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
     return "\n".join(lines) or "  an unknown place"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery import Celery, current_app, signals
 from pico_ioc import PicoContainer
 
-from pico_celery.containers import asynchronous_singletons, start_singleton
+from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
 from pico_celery.errors import ExecutionError
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.loop import LoopService, current_loop_service, stop_loop_service
@@ -94,7 +94,7 @@ def stop_components(app: Celery | None, timeout_seconds: float) -> None:
 def _stop(containers: list[PicoContainer], timeout_seconds: float) -> None:
     async def close() -> None:
         for container in containers:
-            await container.ashutdown()
+            await close_container(container)
 
     stop_loop_service(close, timeout_seconds)
 
