@@ -9,6 +9,7 @@ from pico_ioc import PicoContainer, factory, provides
 
 from pico_celery.app.embedded import EmbeddedBroker, directory_of, is_embedded
 from pico_celery.app.settings import DEFAULT_BACKEND_URL, CelerySettings, load_settings
+from pico_celery.client.connection import keep_clients
 from pico_celery.worker.registrar import RegistrationPolicy
 
 _APP_NAME = "pico_celery"
@@ -37,6 +38,7 @@ def create_app(settings: CelerySettings | None = None, *, name: str = _APP_NAME)
     if is_embedded(_wanted_broker(chosen)):
         # Celery would take CELERY_BROKER_URL=embedded from the environment for a host of that name.
         app.conf.update(broker_read_url=broker_url, broker_write_url=broker_url)
+    keep_clients(app)
     return app
 
 

@@ -155,6 +155,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
     info = result
 
+    @property
+    def state(self) -> str:  # type: ignore[override]  # Celery's types know five names, and a task may have its own
+        """Name of the task's state: one of Celery's, or one that the task stored, such as PROGRESS."""
+        return str(super().state)
+
+    status = state  # type: ignore[assignment]  # as state
+
     def forget(self) -> None:
         """Forget the stored result."""
         self._value = _UNSET

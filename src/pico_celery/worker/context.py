@@ -16,10 +16,13 @@ from typing_extensions import TypedDict
 from pico_celery.client.offload import submit
 from pico_celery.contract.options import Duration, Priority, check_options
 from pico_celery.errors import ExecutionError
+from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER
 from pico_celery.worker.current import Execution, current_execution
 from pico_celery.worker.requests import RetryRequested
 
 PROGRESS: Final = "PROGRESS"
+# Added on the way: by this library's clients, and by kombu's Redis transport to a second delivery.
+_ADDED_HEADERS: Final = frozenset({CONTRACT_HEADER, DIGEST_HEADER, "redelivered"})
 
 
 class RetryOptions(TypedDict, total=False):
@@ -98,7 +101,8 @@ class TaskContext:
     @property
     def headers(self) -> Mapping[str, Any]:
         """The headers that the sender added to the message."""
-        return MappingProxyType(dict(_here().request.headers or {}))
+        headers = _here().request.headers or {}
+        return MappingProxyType({name: value for name, value in headers.items() if name not in _ADDED_HEADERS})
 
     @property
     def eta(self) -> datetime | None:
@@ -167,9 +171,17 @@ class TaskContext:
         Args:
             payload: Anything that pydantic turns into JSON.
             state: Name of the state.
+
+        Raises:
+            ExecutionError: If the task has ended.
         """
         here = _here()
+        if here.run is not None and here.run.ended:
+            raise ExecutionError(
+                f"{here.label} has ended and has its result: await in the body what reports its progress"
+            )
         meta = to_jsonable_python(payload)
+        here.has_reported = True
         future = submit(here.task.backend.store_result, here.request.id, meta, state, request=here.request)
         here.pending.append(future)
         # Shielded: a store that has begun ends before the result is stored, whatever cancels the body.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from celery import Celery, Task
-from celery.exceptions import MaxRetriesExceededError
+from celery import Celery, Task, states
+from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult
+from celery.worker.state import revoked
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import ExecutionError
@@ -74,12 +75,22 @@ class ContractTask(Task[..., Any]):
             lambda: run_as_current(execution, execute(service, self.binding, task_id, extra, values)), execution.label
         )
         try:
-            result = wait_for(service, run)
+            result = self._wait(service, execution, run)
         except (RetryRequested, ReplacementRequested) as asked:
             return asked.carry_out(self)
+        return encode_result(self.definition, result, headers)
+
+    def _wait(self, service: LoopService, execution: Execution, run: CoroutineRun[Any]) -> Any:
+        """Wait for a body, and for what it stored of its progress: nothing of it may come after the outcome."""
+        try:
+            return wait_for(service, run)
         finally:
             execution.wait_for_stores()
-        return encode_result(self.definition, result, headers)
+            task_id = execution.request.id
+            if execution.has_reported and run.interrupted and task_id in revoked:
+                # Celery stored the revocation before it cancelled the coroutine.
+                error = TaskRevokedError("terminated")
+                self.backend.store_result(task_id, error, states.REVOKED, request=execution.request)
 
     def retry(  # noqa: PLR0917 - Celery's own signature
         self,
@@ -92,7 +103,9 @@ class ContractTask(Task[..., Any]):
         max_retries: int | None = None,
         **options: Any,
     ) -> Any:
-        """Retry the task, as Celery does; inside its coroutine, without publishing on the event loop.
+        """Retry the task, as Celery does; inside its coroutine, published when that has ended.
+
+        With ``throw=False`` it is published at once, where it stands: on the event loop, inside a coroutine.
 
         Args:
             args: As Celery's.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
 
 from pico_celery.errors import ExecutionError
 
@@ -208,16 +208,25 @@ def _soft(error: SoftTimeLimitCancelled) -> SoftTimeLimitExceeded:
 
 
 def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the soft limit that a TaskGroup before Python 3.13 wraps when it is raised in its body.
+    """Return what a TaskGroup wraps that means something to Celery: a soft limit, a retry, Ignore, Reject.
 
+    A soft limit that is raised in the group's own body comes so before Python 3.13.
     Source: https://docs.python.org/3.13/library/asyncio-task.html#asyncio.TaskGroup
     """
-    limits, others = group.split(SoftTimeLimitCancelled)
-    if limits is not None and others is None:
-        return SoftTimeLimitExceeded().with_traceback(group.__traceback__)
+    told, others = group.split((SoftTimeLimitCancelled, TaskPredicate))
+    if told is not None and others is None:
+        first = _first_of(told)
+        if isinstance(first, SoftTimeLimitCancelled):
+            first = SoftTimeLimitExceeded(*first.args)
+        return first.with_traceback(group.__traceback__)
     if isinstance(group, Exception):
         return group
     return _exited(group).with_traceback(group.__traceback__)
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _cancelled() -> ExecutionError:

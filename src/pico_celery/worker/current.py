@@ -31,6 +31,7 @@ _task_stack: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF
 class Run(Protocol):
     """What an execution may know of its coroutine on the loop."""
 
+    ended: bool
     interrupted: bool
     time_limits: tuple[timedelta | None, timedelta | None] | None
 
@@ -45,9 +46,10 @@ class Execution:
         began: When it began, on the monotonic clock.
         run: Its coroutine, once it is on the loop.
         pending: Stores of progress that may still be under way.
+        has_reported: Whether it has stored progress at all.
     """
 
-    __slots__ = ("began", "label", "pending", "request", "run", "task")
+    __slots__ = ("began", "has_reported", "label", "pending", "request", "run", "task")
 
     def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
         self.task = task
@@ -56,11 +58,11 @@ class Execution:
         self.began = monotonic()
         self.run: Run | None = None
         self.pending: list[Future[Any]] = []
+        self.has_reported = False
 
     def wait_for_stores(self) -> None:
         """Wait for stores of progress that were cancelled half-way, so that none comes after the result."""
-        for future in self.pending:
-            wait([future], timeout=STORE_SECONDS)
+        wait(tuple(self.pending), timeout=STORE_SECONDS)  # a copy: the loop takes out what is stored meanwhile
 
 
 _execution: Final[contextvars.ContextVar[Execution | None]] = contextvars.ContextVar(

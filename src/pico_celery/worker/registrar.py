@@ -12,6 +12,7 @@ from celery import Celery
 from pico_ioc import PicoContainer, component, configure
 
 from pico_celery.client.client import client_faults, senders_of
+from pico_celery.client.connection import keep_clients
 from pico_celery.containers import check_container
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import imply_task
@@ -95,6 +96,7 @@ class PicoTaskRegistrar:
         if self.bindings:
             remember_container(self._app, self._container)
             set_worker_defaults(self._app)
+            keep_clients(self._app)
 
 
 class _Check:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal as signals
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from time import monotonic
@@ -30,26 +29,6 @@ class Unwound(BaseException):
 
     The tracer lets it pass, but for its clean-ups: ``celery.app.trace`` handles an `Exception` only.
     """
-
-
-class Lane:
-    """Jobs of one kind: those that run, and those that wait for a slot.
-
-    Args:
-        limit: How many may run at once, whatever else runs; ``None`` for as many as the pool has slots.
-    """
-
-    __slots__ = ("limit", "running", "waiting")
-
-    def __init__(self, limit: int | None = None) -> None:
-        self.limit = limit
-        self.running = 0
-        self.waiting: deque[Job] = deque()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more of this kind may run."""
-        return self.limit is not None and self.running >= self.limit
 
 
 class Holder(Protocol):
@@ -117,7 +96,6 @@ class Job:
         "_pool",
         "_target",
         "accepted_at",
-        "lane",
         "number",
         "terminated_by",
         "time_limits",
@@ -139,10 +117,14 @@ class Job:
         self._kwargs = kwargs
         self._callbacks = callbacks
         self.time_limits = time_limits
-        self.lane: Lane | None = None
         self.number = 0
         self.accepted_at: float | None = None
         self.terminated_by: int | None = None
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task; of the job itself, where it is none of Celery's."""
+        return str(self._args[1]) if len(self._args) > 1 else f"job {id(self)}"
 
     @property
     def label(self) -> str:

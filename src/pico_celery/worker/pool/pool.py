@@ -8,9 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import threading
 from collections.abc import Callable, Mapping
-from itertools import count
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -23,8 +21,9 @@ from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.loop import LoopService, current_loop_service
 from pico_celery.worker.pool.draining import HubPump
-from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job, Lane
+from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job
 from pico_celery.worker.pool.limits import log_unsupported
+from pico_celery.worker.pool.slots import Slots
 from pico_celery.worker.pool.tracers import Tracers, make_tracers
 from pico_celery.worker.startup import start_components, stop_components
 from pico_celery.worker.watchdog import Watchdog
@@ -51,13 +50,7 @@ class TaskPool(BasePool):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._engine = EngineOptions.of(self.app)
-        self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
-        self._jobs: set[Job] = set()  # Celery keeps a weak reference only
-        self._coroutines = Lane()
-        self._synchronous = Lane(self._engine.sync_threads)
-        self._lanes = (self._coroutines, self._synchronous)
-        self._numbers = count()
-        self._closed = False
+        self._slots = Slots(self.limit, self._engine.sync_threads)
         self._finished = True  # there is nothing to finish before it has started
         self._service: LoopService
         self._tracers: Tracers
@@ -114,9 +107,9 @@ class TaskPool(BasePool):
         callbacks = Callbacks(accept_callback, callback, error_callback, timeout_callback)
         positional = tuple(args or ())
         job: Job
-        lane = self._synchronous
+        lane = self._slots.synchronous
         if self._is_coroutine(positional):
-            lane = self._coroutines
+            lane = self._slots.coroutines
             job = CoroutineJob(
                 self._service,
                 pool=self,
@@ -135,48 +128,30 @@ class TaskPool(BasePool):
                 callbacks=callbacks,
                 time_limits=limits,
             )
-        with self._lock:
-            if self._closed:
-                return job  # never acknowledged: the broker gives it to another worker
-            job.lane, job.number = lane, next(self._numbers)
-            self._jobs.add(job)
-            admitted = self._running < self.limit and not lane.is_full
-            if admitted:
-                lane.running += 1
-            else:
-                lane.waiting.append(job)
-        if admitted:
+        if self._slots.take(job, lane):
             self._start(job)
         return job
 
     def withdraw(self, job: Job) -> bool:
         """Take back a job that has no slot yet."""
-        with self._lock:
-            if job.lane is None or job not in job.lane.waiting:
-                return False
-            job.lane.waiting.remove(job)
-            self._jobs.discard(job)
-            return True
+        withdrawn = self._slots.withdraw(job)
+        if withdrawn:
+            self._start_waiting()
+        return withdrawn
 
     def release(self, job: Job) -> None:
         """Give the slot of a job that has ended to the next one."""
-        with self._lock:
-            self._jobs.discard(job)
-            if job.lane is not None:
-                job.lane.running -= 1
+        self._slots.release(job)
         self._start_waiting()
 
     def flush(self) -> None:
         """Forget jobs that have no slot: they are not acknowledged, and the broker delivers them again."""
-        with self._lock:
-            for lane in self._lanes:
-                self._jobs.difference_update(lane.waiting)
-                lane.waiting.clear()
+        self._slots.flush()
 
     def grow(self, n: int = 1) -> None:
         """Allow more tasks in flight."""
-        with self._lock:
-            self.limit += n
+        self._slots.resize(n)
+        self.limit = self._slots.limit
         self._start_waiting()
 
     def shrink(self, n: int = 1) -> None:
@@ -185,25 +160,23 @@ class TaskPool(BasePool):
         Raises:
             ValueError: If there are not as many.
         """
-        with self._lock:
-            if n > self.limit:
-                raise ValueError(f"cannot shrink a pool of {self.limit} by {n}")
-            self.limit -= n
+        self._slots.resize(-n)
+        self.limit = self._slots.limit
 
     def terminate_job(self, pid: int, signal: Any = None) -> None:
         """Do nothing: Celery's request then terminates the job itself."""
 
     def on_stop(self) -> None:
         """Wait for what is in flight; only so long, when the worker must end at once."""
-        self._close()
+        self._slots.close()
         self._drain()
         if not _must_terminate():
             self._finish()
 
     def on_terminate(self) -> None:
         """Cancel what is in flight and end."""
-        self._close()
-        for job in tuple(self._jobs):
+        self._slots.close()
+        for job in tuple(self._slots.jobs):
             job.terminate()
         self._drain(bounded=True)
         self._finish()
@@ -216,10 +189,6 @@ class TaskPool(BasePool):
     def _is_coroutine(self, args: tuple[Any, ...]) -> bool:
         return self.app is not None and bool(args) and isinstance(self.app.tasks.get(args[0]), ContractTask)
 
-    @property
-    def _running(self) -> int:
-        return self._coroutines.running + self._synchronous.running
-
     def _start(self, job: Job) -> None:
         job.accept()
         if isinstance(job, CoroutineJob):
@@ -228,34 +197,23 @@ class TaskPool(BasePool):
             self._sync_threads.submit(job.execute)
 
     def _start_waiting(self) -> None:
-        while True:
-            with self._lock:
-                ready = [lane for lane in self._lanes if lane.waiting and not lane.is_full]
-                if self._closed or not ready or self._running >= self.limit:
-                    return
-                lane = min(ready, key=lambda one: one.waiting[0].number)
-                job = lane.waiting.popleft()
-                lane.running += 1
+        while (job := self._slots.next()) is not None:
             self._start(job)
-
-    def _close(self) -> None:
-        self._closed = True
-        self.flush()
 
     def _drain(self, *, bounded: bool = False) -> None:
         end: float | None = None
         pump = HubPump()
-        while self._jobs and (end is None or monotonic() < end):
+        while self._slots.jobs and (end is None or monotonic() < end):
             bounded = bounded or _must_terminate()
             if not bounded:
                 pump.run()
             elif end is None:
                 end = monotonic() + self._engine.cancel_grace_seconds + _COLD_SECONDS
             sleep(_POLL_SECONDS)  # no lock and no event: this may be a signal handler
-        if self._jobs:
-            labels = ", ".join(sorted(job.label for job in tuple(self._jobs))[:_NAMED_JOBS])
-            _logger.warning("%d tasks did not end in time and are left behind: %s", len(self._jobs), labels)
-            self._jobs.clear()
+        left = self._slots.abandon()
+        if left:
+            labels = ", ".join(sorted(job.label for job in left)[:_NAMED_JOBS])
+            _logger.warning("%d tasks did not end in time and are left behind: %s", len(left), labels)
 
     def _finish(self) -> None:
         if self._finished:
@@ -273,8 +231,8 @@ class TaskPool(BasePool):
             {
                 "max-concurrency": self.limit,
                 "processes": [os.getpid()],
-                "running": self._running,
-                "waiting": sum(len(lane.waiting) for lane in self._lanes),
+                "running": self._slots.running,
+                "waiting": self._slots.waiting,
                 "tracer-threads": len(self._tracers),
                 "sync-threads": len(self._sync_threads),
                 "event-loop": f"{type(self._service.loop).__module__}.{type(self._service.loop).__qualname__}",

@@ -1,0 +1,195 @@
+"""Who runs and who waits: the slots of a pool."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from itertools import count
+
+from pico_celery.worker.pool.job import Job
+
+
+class Lane:
+    """Jobs of one kind: how many run, and which wait for a slot.
+
+    Args:
+        limit: How many may run at once, whatever else runs; ``None`` for as many as the pool has slots.
+    """
+
+    __slots__ = ("limit", "running", "waiting")
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.running = 0
+        self.waiting: deque[Job] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more of this kind may run."""
+        return self.limit is not None and self.running >= self.limit
+
+
+class Slots:
+    """Gives jobs a slot each, in the order of their coming.
+
+    A job of a task that is in flight here already waits until that one has ended: Celery publishes a retry before it stores
+    that the first run ends, and the second run must not overtake it.
+
+    Args:
+        limit: How many jobs may run at once.
+        synchronous_limit: How many synchronous ones of them.
+    """
+
+    def __init__(self, limit: int, synchronous_limit: int) -> None:
+        self.limit = limit
+        self.coroutines = Lane()
+        self.synchronous = Lane(synchronous_limit)
+        self.jobs: set[Job] = set()  # Celery keeps a weak reference only
+        self._lanes = (self.coroutines, self.synchronous)
+        self._lane_of: dict[Job, Lane] = {}
+        self._followers: dict[str, deque[Job]] = {}
+        self._numbers = count()
+        self._closed = False
+        self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return sum(lane.running for lane in self._lanes)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have no slot yet."""
+        return len(self.jobs) - self.running
+
+    def take(self, job: Job, lane: Lane) -> bool:
+        """Take a job in.
+
+        Args:
+            job: The job.
+            lane: Its kind.
+
+        Returns:
+            Whether it has a slot at once.
+        """
+        with self._lock:
+            if self._closed:
+                return False  # never acknowledged: the broker gives it to another worker
+            job.number = next(self._numbers)
+            self.jobs.add(job)
+            self._lane_of[job] = lane
+            followers = self._followers.get(job.task_id)
+            if followers is not None:
+                followers.append(job)
+                return False
+            self._followers[job.task_id] = deque()
+            if self.running < self.limit and not lane.is_full:
+                lane.running += 1
+                return True
+            lane.waiting.append(job)
+            return False
+
+    def withdraw(self, job: Job) -> bool:
+        """Take back a job that has no slot yet.
+
+        Args:
+            job: The job.
+
+        Returns:
+            Whether it had none.
+        """
+        with self._lock:
+            lane = self._lane_of.get(job)
+            if lane is None:
+                return False
+            followers = self._followers.get(job.task_id, ())
+            if job in followers:
+                self._followers[job.task_id].remove(job)
+                self._forget(job)
+                return True
+            if job in lane.waiting:
+                lane.waiting.remove(job)
+                self._end(job)
+                return True
+            return False
+
+    def release(self, job: Job) -> None:
+        """Take the slot of a job that has ended.
+
+        Args:
+            job: The job.
+        """
+        with self._lock:
+            self._lane_of[job].running -= 1
+            self._end(job)
+
+    def next(self) -> Job | None:
+        """Give a slot to the job that has waited longest.
+
+        Returns:
+            The job, or ``None`` where no slot is free or nobody waits.
+        """
+        with self._lock:
+            ready = [lane for lane in self._lanes if lane.waiting and not lane.is_full]
+            if self._closed or not ready or self.running >= self.limit:
+                return None
+            lane = min(ready, key=lambda one: one.waiting[0].number)
+            lane.running += 1
+            return lane.waiting.popleft()
+
+    def resize(self, by: int) -> None:
+        """Change how many jobs may run.
+
+        Args:
+            by: The difference.
+
+        Raises:
+            ValueError: If there are not as many.
+        """
+        with self._lock:
+            if self.limit + by < 0:
+                raise ValueError(f"cannot shrink a pool of {self.limit} by {-by}")
+            self.limit += by
+
+    def flush(self) -> None:
+        """Forget every job that has no slot."""
+        with self._lock:
+            for lane in self._lanes:
+                for job in tuple(lane.waiting):
+                    for follower in self._followers.pop(job.task_id):
+                        self._forget(follower)
+                    self._forget(job)
+                lane.waiting.clear()
+            for followers in self._followers.values():
+                for follower in followers:
+                    self._forget(follower)
+                followers.clear()
+
+    def close(self) -> None:
+        """Take no more jobs, and forget those without a slot."""
+        self._closed = True
+        self.flush()
+
+    def abandon(self) -> list[Job]:
+        """Forget the jobs that still run.
+
+        Returns:
+            The jobs.
+        """
+        with self._lock:
+            left = list(self.jobs)
+            self.jobs.clear()
+            return left
+
+    def _end(self, job: Job) -> None:
+        self._forget(job)
+        followers = self._followers[job.task_id]
+        if followers:
+            follower = followers.popleft()
+            self._lane_of[follower].waiting.append(follower)
+        else:
+            del self._followers[job.task_id]
+
+    def _forget(self, job: Job) -> None:
+        self.jobs.discard(job)
+        self._lane_of.pop(job, None)
