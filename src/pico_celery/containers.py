@@ -11,8 +11,9 @@ moves what is used here.
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from pico_ioc import PICO_META, PicoContainer, UnifiedComponentProxy
 
@@ -96,9 +97,7 @@ async def close_scope(container: PicoContainer, scope: str, scope_id: object) ->
     cached = container._caches._by_scope.get(scope, {}).pop(scope_id, None)  # noqa: SLF001 - see the module's docstring
     errors: list[Exception] = []
     for _, instance in reversed(cached.items() if cached else []):
-        for name, member in inspect.getmembers_static(type(instance)):
-            if not getattr(member, PICO_META, {}).get("cleanup"):
-                continue
+        for name in _cleanups(type(instance)):
             try:
                 outcome = getattr(instance, name)()
                 if inspect.isawaitable(outcome):
@@ -106,6 +105,18 @@ async def close_scope(container: PicoContainer, scope: str, scope_id: object) ->
             except Exception as error:  # noqa: BLE001 - the clean-up of the others must go on
                 errors.append(error)
     return errors
+
+
+_cleanups_of: Final[weakref.WeakKeyDictionary[type[Any], tuple[str, ...]]] = weakref.WeakKeyDictionary()
+
+
+def _cleanups(cls: type[Any]) -> tuple[str, ...]:
+    names = _cleanups_of.get(cls)
+    if names is None:
+        members = inspect.getmembers_static(cls)
+        names = tuple(name for name, member in members if getattr(member, PICO_META, {}).get("cleanup"))
+        _cleanups_of[cls] = names
+    return names
 
 
 def asynchronous_singletons(container: PicoContainer) -> list[Any]:

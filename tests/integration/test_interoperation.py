@@ -64,7 +64,10 @@ def test_a_result_of_a_plain_worker_that_does_not_fit_is_an_error_of_the_client(
         result.get(timeout=SOON)
 
 
-@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("processes", "redis"), ("threads", "rabbitmq"), ("solo", "redis")))
+@pytest.fixture(
+    scope="module",
+    params=matrix(("async", "redis"), ("processes", "redis"), ("threads", "rabbitmq"), ("solo", "redis")),
+)
 def contract_worker(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:

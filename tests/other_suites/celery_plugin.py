@@ -99,6 +99,8 @@ def _make_asynchronous(app: Celery) -> Any:
     from tests.other_suites import async_tasks
 
     app.finalize()
+    # Celery's default: its tests count on messages that the worker has taken and not yet run.
+    app.conf.worker_prefetch_multiplier = 4
     for name in async_tasks.names():
         app.tasks.pop(name)
     return init(modules=["pico_celery", async_tasks], overrides={Celery: app})

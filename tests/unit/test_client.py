@@ -632,3 +632,19 @@ def test_plain_celery_calls_get_plain_data_of_secrets_too(eager: PicoContainer) 
 def test_secrets_pass_a_chain(eager: PicoContainer) -> None:
     login = eager.get(Celery).tasks["unit_client.login"]
     assert chain(login.s("a"), login.s())().get() == "a!!"
+
+
+def test_a_result_that_comes_between_two_looks_is_not_taken_for_the_progress_before_it(celery_app: Celery) -> None:
+    progress = {"status": "PROGRESS", "result": {"total": 1}}
+    metas = iter([progress, {"status": "SUCCESS", "result": {"total": 2}}])
+    last: dict[str, Any] = {}
+
+    def get_task_meta(task_id: str, **_: Any) -> dict[str, Any]:
+        last.update(next(metas, last))
+        return {"task_id": task_id, **last}
+
+    backend: Any = celery_app.backend
+    backend.get_task_meta = get_task_meta
+    result = AsyncResult.of(Orders.place, "some-id", celery_app)
+    assert result.info == Receipt(total=2)
+    assert result.get(timeout=1) == Receipt(total=2)

@@ -72,6 +72,19 @@ def test_another_pool_has_celerys_defaults_not_those_of_this_library(
     assert (worker.concurrency, worker.prefetch_multiplier) == (cpu_count(), 4)
 
 
+def test_no_thread_changes_the_brokers_channel_behind_the_workers_back(
+    app_with: Callable[..., Celery], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_with()
+    starting(app, app.conf.worker_pool)
+    assert app.conf.worker_enable_prefetch_count_reduction is False
+    with caplog.at_level(logging.WARNING, "pico_celery"):
+        app = app_with(worker_enable_prefetch_count_reduction=True)
+        starting(app, app.conf.worker_pool)
+    assert app.conf.worker_enable_prefetch_count_reduction is True
+    assert "may hang a worker" in caplog.text
+
+
 def test_an_application_without_asynchronous_tasks_is_left_alone() -> None:
     app = create_app(CelerySettings(broker_url="memory://", backend_url=None))
     assert app.conf.worker_pool == "prefork"

@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Connection
+from kombu.connection import ConnectionPool, PooledConnection
 
 
 class BrokerConnection(Connection):
@@ -24,6 +25,31 @@ class BrokerConnection(Connection):
         if transport.__module__ == "kombu.transport.redis" and transport.__name__ == "Transport":
             return _redis_transport()
         return transport
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
+        """Return a pool of such connections.
+
+        Args:
+            limit: How many there may be.
+            **options: Those of kombu.
+
+        Returns:
+            The pool.
+        """
+        return _BrokerConnectionPool(self, limit, **options)
+
+
+class _PooledBrokerConnection(BrokerConnection, PooledConnection):
+    """As kombu's pooled connections, which are of a class of their own."""
+
+
+class _BrokerConnectionPool(ConnectionPool):
+    """Makes pooled connections of this library's class."""
+
+    def new(self) -> Any:
+        """Make one."""
+        pool: Any = self  # its own subclass takes the pool first
+        return _PooledBrokerConnection(pool, **self.connection.info())
 
 
 @cache

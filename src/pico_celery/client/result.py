@@ -141,7 +141,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Returns:
             The value, the failure, or ``None`` where there is neither yet.
         """
-        value = self._typed(super().maybe_throw(propagate=propagate))
+        super().maybe_throw(propagate=propagate)
+        value = self.result
         if callback is not None:
             callback(self.id, value)
         return value
@@ -151,7 +152,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     @property
     def result(self) -> Any:
         """The validated result of a task that succeeded, the exception of one that failed, or ``None``."""
-        return self._typed(super().result)
+        state, value = self.state, super().result
+        if state != states.SUCCESS and self.state == states.SUCCESS:
+            # It ended between the two looks: what was read may be its progress. Celery keeps what has ended.
+            state, value = states.SUCCESS, super().result
+        return self._typed(value) if state == states.SUCCESS else value
 
     info = result
 
@@ -180,8 +185,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return _reopen, (self.definition.name, self.id, self.parent)
 
     def _typed(self, value: Any) -> Any:
-        if self.state != states.SUCCESS:
-            return value
         if self._value is _UNSET:
             self._value = decode_result(self.definition, value)
         return self._value
@@ -222,9 +225,6 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
-        return value
-
-    def _typed(self, value: Any) -> Any:
         return value
 
 

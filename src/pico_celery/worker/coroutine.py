@@ -25,6 +25,10 @@ class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
     It is a `CancelledError` too, so that ``gather``, ``timeout`` and ``TaskGroup`` clean up after it.
     """
 
+    def __repr__(self) -> str:
+        """Return what Celery's own looks like."""
+        return f"{SoftTimeLimitExceeded.__name__}({', '.join(map(repr, self.args))})"
+
 
 class _Interruptible(Generic[T]):
     """Awaits a coroutine and throws into it what interrupts it, in place of a cancellation."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+import click
 from billiard import cpu_count
 from celery import Celery, signals
+from click.core import ParameterSource
 
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine import DEFAULT_CONCURRENCY, DEFAULT_PREFETCH_MULTIPLIER
@@ -47,6 +49,7 @@ def _adapt_to_pool(sender: Any, **_: Any) -> None:
         return
     name = sender.pool_cls if isinstance(sender.pool_cls, str) else sender.pool_cls.__module__
     if name.startswith("pico_celery."):
+        _keep_quality_of_service(sender.app)
         return
     if name.rpartition(".")[2] in {"gevent", "eventlet"}:
         raise SystemExit(
@@ -55,10 +58,32 @@ def _adapt_to_pool(sender: Any, **_: Any) -> None:
         )
     if isinstance(sender.concurrency, _Default):
         sender.concurrency = cpu_count()
-    if isinstance(sender.prefetch_multiplier, _Default):
+    # Celery makes a plain int of it, from which one cannot tell where it came from.
+    if isinstance(sender.app.conf.worker_prefetch_multiplier, _Default) and not _on_command_line("prefetch_multiplier"):
         sender.prefetch_multiplier = _CELERYS_PREFETCH_MULTIPLIER
     if name.rpartition(".")[2] in {"thread", "threads", "solo"}:
         _warn_of_limits(sender, tasks, name)
+
+
+def _keep_quality_of_service(app: Celery) -> None:
+    """Switch off what Celery does with the broker's channel, after a reconnect, on the thread of each acknowledgement.
+
+    Source: https://docs.celeryq.dev/en/stable/userguide/configuration.html#worker-enable-prefetch-count-reduction
+    """
+    conf: Any = app.conf
+    if not conf.value_set_for("worker_enable_prefetch_count_reduction"):
+        conf.worker_enable_prefetch_count_reduction = False
+    elif conf.worker_enable_prefetch_count_reduction:
+        _logger.warning(
+            "worker_enable_prefetch_count_reduction is on: over AMQP it may hang a worker that runs tasks on threads, after a "
+            "reconnect. Leave it out, or take -P processes"
+        )
+
+
+def _on_command_line(name: str) -> bool:
+    context = click.get_current_context(silent=True)
+    source = None if context is None else context.get_parameter_source(name)
+    return source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 
 
 def _warn_of_limits(worker: Any, tasks: list[ContractTask], pool: str) -> None:

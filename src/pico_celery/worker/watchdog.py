@@ -14,7 +14,9 @@ from typing import Final
 from pico_celery.worker.loop import LoopService
 
 _POLLS_PER_LIMIT: Final = 2
+_LOOKS_PER_LIMIT: Final = 4
 _LOOP_MODULES: Final = ("asyncio.base_events", "pico_celery.worker.loop")
+_CALLERS: Final = (*_LOOP_MODULES, "asyncio.events")
 _logger = logging.getLogger(__name__)
 
 
@@ -49,8 +51,31 @@ class Watchdog:
                 self._service.post(self._answered.set)
             except RuntimeError:
                 return  # the loop is closed
-            if not self._answered.wait(self._limit) and self._warn(monotonic() - asked):
+            self._look(asked)
+
+    def _look(self, asked: float) -> None:
+        # A loop with much to do answers late too, but then it is somebody else's turn at each look.
+        holder: object | None = None
+        looks = 0
+        while not self._answered.wait(self._limit / _LOOKS_PER_LIMIT) and not self._stopped.is_set():
+            found = self._holder()
+            looks = looks + 1 if found is not None and found is holder else 1
+            holder = found
+            if found is not None and looks >= _LOOKS_PER_LIMIT and self._warn(monotonic() - asked):
                 self._wait_for_end(asked)
+                return
+
+    def _holder(self) -> object | None:
+        """Return whose turn it is: a task, or the outermost frame of a callback; nobody's, where the loop waits."""
+        frame = sys._current_frames().get(self._service.thread_id or 0)  # noqa: SLF001 - documented, for debuggers
+        if frame is None or _is_waiting(frame):
+            return None
+        task = asyncio.current_task(self._service.loop)
+        if task is not None:
+            return task
+        while frame.f_back is not None and frame.f_back.f_globals.get("__name__") not in _CALLERS:
+            frame = frame.f_back
+        return frame
 
     def _warn(self, seconds: float) -> bool:
         frame = sys._current_frames().get(self._service.thread_id or 0)  # noqa: SLF001 - documented, for debuggers

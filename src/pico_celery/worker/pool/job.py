@@ -136,6 +136,16 @@ class Job:
         self.accepted_at = monotonic()
         self._call(self._callbacks.accepted, os.getpid(), self.accepted_at)
 
+    def is_revoked(self) -> bool:
+        """Tell whether the task was revoked, or has expired, while it waited for a slot; Celery's request announces it."""
+        # Celery asks its request before it gives a job to the pool, which in its own pools is when there is a slot.
+        revoked = getattr(getattr(self._callbacks.accepted, "__self__", None), "revoked", None)
+        try:
+            return revoked is not None and bool(revoked())
+        except Exception:
+            _logger.exception("asking whether %s was revoked failed", self.label)
+            return False
+
     def execute(self) -> None:
         """Run the target where the caller stands, and report its outcome."""
         try:
@@ -160,6 +170,8 @@ class Job:
         Args:
             signum: Number of the signal that was asked for.
         """
+        if self.terminated_by is not None:
+            return
         if not self._pool.withdraw(self):
             self._terminate_running(signum)
         else:

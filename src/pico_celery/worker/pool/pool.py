@@ -166,6 +166,10 @@ class TaskPool(BasePool):
     def terminate_job(self, pid: int, signal: Any = None) -> None:
         """Do nothing: Celery's request then terminates the job itself."""
 
+    def on_close(self) -> None:
+        """Take no more jobs: those without a slot go back to the broker."""
+        self._slots.close()
+
     def on_stop(self) -> None:
         """Wait for what is in flight; only so long, when the worker must end at once."""
         self._slots.close()
@@ -198,7 +202,10 @@ class TaskPool(BasePool):
 
     def _start_waiting(self) -> None:
         while (job := self._slots.next()) is not None:
-            self._start(job)
+            if job.is_revoked():
+                self._slots.release(job)
+            else:
+                self._start(job)
 
     def _drain(self, *, bounded: bool = False) -> None:
         end: float | None = None
