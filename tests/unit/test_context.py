@@ -175,3 +175,49 @@ def test_an_offloaded_call_raises_what_it_raised() -> None:
 
     with pytest.raises(Retry, match="no"):
         asyncio.run(offload(fail))
+
+
+@contract("changing")
+class Changing(Protocol):
+    async def by_args(self, number: int, text: str = "", *, how: str = "") -> list[Any]: ...
+
+    async def by_kwargs(self, number: int, text: str = "", *, how: str = "") -> list[Any]: ...
+
+    async def by_both(self, number: int, text: str = "", *, how: str = "") -> list[Any]: ...
+
+
+@component
+class ChangingWorker(Changing):
+    async def by_args(self, number: int, text: str = "", *, how: str = "") -> list[Any]:
+        if current_task.request.retries == 0:
+            raise current_task.retry(args=(number + 1,), countdown=0)
+        return [number, text, how]
+
+    async def by_kwargs(self, number: int, text: str = "", *, how: str = "") -> list[Any]:
+        if current_task.request.retries == 0:
+            raise current_task.retry(kwargs={"text": "changed", "number": number}, countdown=0)
+        return [number, text, how]
+
+    async def by_both(self, number: int, text: str = "", *, how: str = "") -> list[Any]:
+        if current_task.request.retries == 0:
+            raise current_task.retry(args=(number + 1,), kwargs={"how": "so"}, countdown=0)
+        return [number, text, how]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "expected"),
+    [
+        ("by_args", (), {"number": 1, "text": "kept", "how": "kept"}, [2, "kept", "kept"]),
+        ("by_args", (1, "kept"), {}, [2, "kept", ""]),
+        ("by_kwargs", (1, "replaced"), {}, [1, "changed", ""]),
+        ("by_kwargs", (), {"number": 1, "how": "left out"}, [1, "changed", ""]),
+        ("by_both", (1, "left out"), {}, [2, "", "so"]),
+    ],
+)
+def test_a_retry_may_change_the_arguments_whichever_way_they_came(
+    boot: Callable[..., PicoContainer], name: str, args: Any, kwargs: Any, expected: Any
+) -> None:
+    from celery import Celery
+
+    app = boot(ChangingWorker).get(Celery)
+    assert app.tasks[f"changing.{name}"].apply(args, kwargs).get() == expected

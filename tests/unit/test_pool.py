@@ -316,3 +316,51 @@ def test_two_hundred_jobs_stand_on_few_threads(pool_of: Callable[..., TaskPool],
         SEEN.gate(f"{number}").set()
     assert eventually(lambda: all(job.ended() for job in jobs))
     assert {tuple(job.names) for job in jobs} == {("accepted", "succeeded")}
+
+
+def test_a_second_delivery_waits_for_the_first_and_a_flush_forgets_it(pool_of: Callable[..., TaskPool]) -> None:
+    pool = pool_of(5)
+    first = Submitted(pool, "pooled.wait", "a")
+    second = Submitted(pool, "pooled.wait", "a")
+    third = Submitted(pool, "pooled.wait", "a")
+    assert eventually(lambda: SEEN.events == ["began a"])
+    assert (second.names, third.names, pool.info["waiting"]) == ([], [], 2)
+    third.job.terminate(signal.SIGTERM)
+    assert third.names == ["accepted", "failed"]
+    SEEN.gate("a").set()
+    assert eventually(lambda: first.ended() and second.ended())
+    assert SEEN.events == ["began a", "began a"]
+    SEEN.gates.clear()
+    fourth = Submitted(pool, "pooled.wait", "a")
+    fifth = Submitted(pool, "pooled.wait", "a")
+    assert eventually(lambda: len(SEEN.events) == 3)
+    pool.flush()
+    SEEN.gate("a").set()
+    assert eventually(fourth.ended)
+    assert fifth.names == []
+    sixth = Submitted(pool, "pooled.wait", "a")
+    assert eventually(sixth.ended)
+
+
+def test_a_job_that_waited_is_asked_whether_it_was_revoked(pool_of: Callable[..., TaskPool]) -> None:
+    class Request:
+        """What Celery asks of its request before it gives a job to a pool."""
+
+        accepted = 0
+
+        def on_accepted(self, *_: Any) -> None:
+            self.accepted += 1
+
+        def revoked(self) -> bool:
+            return True
+
+    pool = pool_of(1)
+    first = Submitted(pool, "pooled.wait", "a")
+    request = Request()
+    pool.apply_async(lambda: SEEN.events.append("ran"), accept_callback=request.on_accepted)
+    last = Submitted(pool, "pooled.wait", "b")
+    SEEN.gate("a").set()
+    SEEN.gate("b").set()
+    assert eventually(lambda: first.ended() and last.ended())
+    assert request.accepted == 0
+    assert "ran" not in SEEN.events

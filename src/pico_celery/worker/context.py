@@ -163,7 +163,10 @@ class TaskContext:
             OptionError: If an option is unknown or has a wrong type.
         """
         here = _here()
-        raise RetryRequested.of(check_options(RetryOptions, options, f"TaskContext.retry of {here.task.name}"))
+        given = {
+            name: value for name, value in options.items() if value is not None
+        }  # None is Celery's word for not given
+        raise RetryRequested.of(check_options(RetryOptions, given, f"TaskContext.retry of {here.task.name}"))
 
     async def progress(self, payload: Any = None, *, state: str = PROGRESS) -> None:
         """Store how far the task is, where ``AsyncResult.state`` and ``AsyncResult.info`` show it.

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery, Task, states
 from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
-from celery.result import EagerResult
+from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
 from pico_celery.contract.definition import TaskDefinition
@@ -78,6 +78,9 @@ class ContractTask(Task[..., Any]):
             result = self._wait(service, execution, run)
         except (RetryRequested, ReplacementRequested) as asked:
             return asked.carry_out(self)
+        if not self.definition.declared and isinstance(result, ResultBase):
+            stored: Any = result
+            result = stored.as_tuple()  # as Celery stores the ids of the tasks that a task has sent
         return encode_result(self.definition, result, headers)
 
     def _wait(self, service: LoopService, execution: Execution, run: CoroutineRun[Any]) -> Any:
@@ -126,7 +129,24 @@ class ContractTask(Task[..., Any]):
         given = {"eta": eta, "countdown": countdown, "max_retries": max_retries, "exc": exc, **options}
         if throw and self._is_inside_body():
             raise RetryRequested.of({"args": args, "kwargs": kwargs, **given})
+        if args is not None or kwargs is not None:
+            args, kwargs = self._changed_call(args, kwargs)
         return super().retry(args, kwargs, throw=throw, **given)
+
+    def _changed_call(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Return the arguments of a retry, encoded: those given win over those of this call, whichever way either came."""
+        request, names = self.request, self.definition.positional
+        extra, values = decode_call(self.definition, request.args or (), request.kwargs or {})
+        if extra:  # only an implied contract with *args: what it does not describe is left to Celery
+            return args, kwargs
+        if args is None:
+            kept = {name: values[name] for name in names[: len(request.args or ())]}
+        else:
+            kept = (
+                {} if kwargs is not None else {name: values[name] for name in values if name not in names[: len(args)]}
+            )
+        call = encode_call(self.definition, args or (), {**kept, **(kwargs or {})})
+        return call.args, call.kwargs
 
     def replace(self, sig: Any) -> Any:
         """Replace the task, as Celery does; inside its coroutine, without publishing on the event loop.

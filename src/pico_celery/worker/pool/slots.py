@@ -47,7 +47,8 @@ class Slots:
         self.jobs: set[Job] = set()  # Celery keeps a weak reference only
         self._lanes = (self.coroutines, self.synchronous)
         self._lane_of: dict[Job, Lane] = {}
-        self._followers: dict[str, deque[Job]] = {}
+        # By id of the task in flight; a deque is bigger than all else that is kept of a job, and nearly never needed.
+        self._followers: dict[str, deque[Job] | None] = {}
         self._numbers = count()
         self._closed = False
         self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
@@ -78,11 +79,13 @@ class Slots:
             job.number = next(self._numbers)
             self.jobs.add(job)
             self._lane_of[job] = lane
-            followers = self._followers.get(job.task_id)
-            if followers is not None:
+            if job.task_id in self._followers:
+                followers = self._followers[job.task_id]
+                if followers is None:
+                    followers = self._followers[job.task_id] = deque()
                 followers.append(job)
                 return False
-            self._followers[job.task_id] = deque()
+            self._followers[job.task_id] = None
             if self.running < self.limit and not lane.is_full:
                 lane.running += 1
                 return True
@@ -102,9 +105,9 @@ class Slots:
             lane = self._lane_of.get(job)
             if lane is None:
                 return False
-            followers = self._followers.get(job.task_id, ())
-            if job in followers:
-                self._followers[job.task_id].remove(job)
+            followers = self._followers.get(job.task_id)
+            if followers is not None and job in followers:
+                followers.remove(job)
                 self._forget(job)
                 return True
             if job in lane.waiting:
@@ -156,14 +159,14 @@ class Slots:
         with self._lock:
             for lane in self._lanes:
                 for job in tuple(lane.waiting):
-                    for follower in self._followers.pop(job.task_id):
+                    for follower in self._followers.pop(job.task_id) or ():
                         self._forget(follower)
                     self._forget(job)
                 lane.waiting.clear()
-            for followers in self._followers.values():
-                for follower in followers:
+            for task_id, followers in self._followers.items():
+                for follower in followers or ():
                     self._forget(follower)
-                followers.clear()
+                self._followers[task_id] = None
 
     def close(self) -> None:
         """Take no more jobs, and forget those without a slot."""

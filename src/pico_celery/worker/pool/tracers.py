@@ -28,7 +28,12 @@ else:
     HAS_GREENLET = True
 
 _BLOCKED_SECONDS: Final = 0.005  # a step that has lasted longer waits for a server: the next job goes elsewhere
-_MIN_SHARE: Final = 32  # jobs on one thread before the next thread is used: few busy threads pass the GIL on less often
+# How many jobs stand on one thread before the next thread is used. Few busy threads pass the GIL on less often; but each
+# waits for the result backend by itself, so that a slow backend needs many.
+_SHARE: Final = 32
+_SHARE_OF_FAST_BACKEND: Final = 512
+_FAST_SECONDS: Final = 0.008  # storing a result, and all else that comes after a coroutine
+_WEIGHT: Final = 0.05  # of the newest measurement in the running mean
 _logger = logging.getLogger(__name__)
 
 
@@ -107,7 +112,8 @@ class GreenletTracers:
 
     def __init__(self, threads: int, limit: int) -> None:
         self._limit = max(1, threads)
-        self._share = max(_MIN_SHARE, math.ceil(limit / self._limit))
+        self._spread = max(_SHARE, math.ceil(limit / self._limit))
+        self._pace = _Pace()
         self._lock = threading.RLock()
         self._threads: list[_TracerThread] = []
 
@@ -129,14 +135,25 @@ class GreenletTracers:
 
     def _choose(self) -> _TracerThread:
         now = monotonic()
+        share = max(self._spread, _SHARE_OF_FAST_BACKEND) if self._pace.seconds < _FAST_SECONDS else self._spread
         for thread in self._threads:
-            if thread.load < self._share and not thread.is_blocked(now):
+            if thread.load < share and not thread.is_blocked(now):
                 return thread
         if len(self._threads) < self._limit:
-            thread = _TracerThread(len(self._threads))
+            thread = _TracerThread(len(self._threads), self._pace)
             self._threads.append(thread)
             return thread
         return min(self._threads, key=lambda one: one.load)
+
+
+class _Pace:
+    """How long the second half of a job takes, after its coroutine; slow until it is known."""
+
+    def __init__(self) -> None:
+        self.seconds = 2 * _FAST_SECONDS
+
+    def note(self, seconds: float) -> None:
+        self.seconds += _WEIGHT * (seconds - self.seconds)
 
 
 class _GreenletTracer:
@@ -159,7 +176,8 @@ class _GreenletTracer:
 class _TracerThread:
     """A thread that gives its greenlets a step each, as they become ready."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, pace: _Pace) -> None:
+        self._pace = pace
         self.queue: SimpleQueue[_GreenletTracer | None] = SimpleQueue()
         self.taken = 0  # counted by those who submit, under their lock
         self._ended = 0  # counted by the thread itself
@@ -181,9 +199,12 @@ class _TracerThread:
             tracer = self.queue.get()
             if tracer is None:
                 return
-            self._step_began = monotonic()
+            self._step_began = began = monotonic()
+            resumed = tracer.greenlet is not None
             self._step(tracer)
             self._step_began = None
+            if resumed:
+                self._pace.note(monotonic() - began)
             del tracer  # or an idle thread keeps the last task's arguments alive
 
     def _step(self, tracer: _GreenletTracer) -> None:
