@@ -195,7 +195,7 @@ class ChangingWorker(Changing):
 
     async def by_kwargs(self, number: int, text: str = "", *, how: str = "") -> list[Any]:
         if current_task.request.retries == 0:
-            raise current_task.retry(kwargs={"text": "changed", "number": number}, countdown=0)
+            raise current_task.retry(kwargs={"text": "changed"}, countdown=0)
         return [number, text, how]
 
     async def by_both(self, number: int, text: str = "", *, how: str = "") -> list[Any]:

@@ -140,7 +140,9 @@ class ContractTask(Task[..., Any]):
         if extra:  # only an implied contract with *args: what it does not describe is left to Celery
             return args, kwargs
         if args is None:
-            kept = {name: values[name] for name in names[: len(request.args or ())]}
+            # Arguments travel by name: what must be given may have been given by position, which Celery would keep.
+            required = {parameter.name for parameter in self.definition.parameters if parameter.required}
+            kept = {name: values[name] for name in (*names[: len(request.args or ())], *required) if name in values}
         else:
             kept = (
                 {} if kwargs is not None else {name: values[name] for name in values if name not in names[: len(args)]}
