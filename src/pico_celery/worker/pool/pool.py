@@ -229,6 +229,7 @@ class TaskPool(BasePool):
         self._watchdog.stop()
         self._tracers.stop()
         self._sync_threads.stop()
+        gc.unfreeze()  # a worker inside a test is not the end of its process
         stop_components(self.app, self._engine.shutdown_seconds)
         signals.worker_process_shutdown.send(sender=self._hostname, pid=os.getpid(), exitcode=0)
 
