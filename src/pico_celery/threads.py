@@ -20,9 +20,11 @@ class DaemonThreads:
     Args:
         name: Begins the threads' names.
         limit: How many threads there may be.
+        prepare: Called by each thread when it starts.
     """
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, prepare: Callable[[], None] | None = None) -> None:
+        self._prepare = prepare
         self._name = name
         self._limit = limit
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -56,6 +58,8 @@ class DaemonThreads:
             self._queue.put(None)
 
     def _serve(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while True:
             try:
                 call = self._queue.get_nowait()

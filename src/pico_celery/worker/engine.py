@@ -34,6 +34,8 @@ class EngineOptions:
         cancel_grace_seconds: How long a cancelled task may take to clean up, before its slot is given to another.
         block_warning_seconds: How long code may hold the event loop before a warning says so; 0 for never.
         shutdown_seconds: How long the clean-ups of components may take when the worker stops.
+        keep_to_core: Whether Celery's side of the worker keeps to one processor core, where the system can do that. User
+            code is not bound by it.
     """
 
     event_loop: str = "auto"
@@ -43,6 +45,7 @@ class EngineOptions:
     # As asyncio's own slow_callback_duration: https://docs.python.org/3/library/asyncio-dev.html
     block_warning_seconds: float = 0.1
     shutdown_seconds: float = 10.0
+    keep_to_core: bool = True
 
     @classmethod
     def of(cls, app: Celery | None) -> EngineOptions:

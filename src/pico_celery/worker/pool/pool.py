@@ -20,6 +20,7 @@ from pico_celery.threads import DaemonThreads
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.loop import LoopService, current_loop_service
+from pico_celery.worker.pool.core import Core
 from pico_celery.worker.pool.draining import HubPump
 from pico_celery.worker.pool.job import Callbacks, CoroutineJob, Job
 from pico_celery.worker.pool.limits import log_unsupported
@@ -53,6 +54,7 @@ class TaskPool(BasePool):
         self._slots = Slots(self.limit, self._engine.sync_threads)
         self._finished = True  # there is nothing to finish before it has started
         self._service: LoopService
+        self._core: Core
         self._tracers: Tracers
         self._sync_threads: DaemonThreads
         self._watchdog: Watchdog
@@ -61,13 +63,16 @@ class TaskPool(BasePool):
         """Start the loop, the components of the container, and the watchdog."""
         log_unsupported(self.app, self.options)
         self._service = current_loop_service(self._engine)
-        self._tracers = make_tracers(self._engine.tracer_threads, self.limit)
-        self._sync_threads = DaemonThreads("pico-celery-sync", self._engine.sync_threads)
+        self._core = Core(wanted=self._engine.keep_to_core)
+        self._tracers = make_tracers(self._engine.tracer_threads, self.limit, prepare=self._core.join)
+        self._sync_threads = DaemonThreads("pico-celery-sync", self._engine.sync_threads, prepare=self._core.free)
         self._watchdog = Watchdog(self._service, self._engine.block_warning_seconds)
         self._finished = False
         start_components(self.app, self._service)
         signals.worker_process_init.send(sender=self._hostname)
         self._watchdog.start()
+        self._core.join()
+        self._core.start()
         # What is there now stays: the collector need not look through the application again and again.
         # Source: https://docs.python.org/3/library/gc.html#gc.freeze
         gc.collect()
@@ -227,6 +232,7 @@ class TaskPool(BasePool):
             return
         self._finished = True
         self._watchdog.stop()
+        self._core.stop()
         self._tracers.stop()
         self._sync_threads.stop()
         gc.unfreeze()  # a worker inside a test is not the end of its process
@@ -243,6 +249,7 @@ class TaskPool(BasePool):
                 "waiting": self._slots.waiting,
                 "tracer-threads": len(self._tracers),
                 "sync-threads": len(self._sync_threads),
+                "core": self._core.number,
                 "event-loop": f"{type(self._service.loop).__module__}.{type(self._service.loop).__qualname__}",
                 "max-tasks-per-child": None,
                 "put-guarded-by-semaphore": False,

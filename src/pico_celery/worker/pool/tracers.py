@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -50,24 +51,31 @@ class Tracers(Protocol):
         """Return how many threads there are."""
 
 
-def make_tracers(threads: int, limit: int) -> Tracers:
+def make_tracers(threads: int, limit: int, prepare: Callable[[], None]) -> Tracers:
     """Return the best tracers of this platform.
 
     Args:
         threads: How many threads there may be.
         limit: How many jobs are expected at once.
+        prepare: Called by each thread when it starts.
 
     Returns:
         Greenlets on these threads, or a thread for each job.
     """
-    return GreenletTracers(threads, limit) if HAS_GREENLET else ThreadTracers()
+    return GreenletTracers(threads, limit, prepare) if HAS_GREENLET else ThreadTracers(prepare)
 
 
 class ThreadTracers:
-    """A thread for each job."""
+    """A thread for each job.
 
-    def __init__(self) -> None:
-        self._threads = DaemonThreads("pico-celery-tracer", limit=1_000_000)  # the pool limits the jobs
+    Args:
+        prepare: Called by each thread when it starts.
+    """
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        self._threads = DaemonThreads(
+            "pico-celery-tracer", limit=1_000_000, prepare=prepare
+        )  # the pool limits the jobs
 
     def __len__(self) -> int:
         """Return how many threads there are."""
@@ -108,9 +116,11 @@ class GreenletTracers:
     Args:
         threads: How many threads there may be.
         limit: How many jobs are expected at once.
+        prepare: Called by each thread when it starts.
     """
 
-    def __init__(self, threads: int, limit: int) -> None:
+    def __init__(self, threads: int, limit: int, prepare: Callable[[], None]) -> None:
+        self._prepare = prepare
         self._limit = max(1, threads)
         self._spread = max(_SHARE, math.ceil(limit / self._limit))
         self._pace = _Pace()
@@ -140,7 +150,7 @@ class GreenletTracers:
             if thread.load < share and not thread.is_blocked(now):
                 return thread
         if len(self._threads) < self._limit:
-            thread = _TracerThread(len(self._threads), self._pace)
+            thread = _TracerThread(len(self._threads), self._pace, self._prepare)
             self._threads.append(thread)
             return thread
         return min(self._threads, key=lambda one: one.load)
@@ -176,7 +186,8 @@ class _GreenletTracer:
 class _TracerThread:
     """A thread that gives its greenlets a step each, as they become ready."""
 
-    def __init__(self, index: int, pace: _Pace) -> None:
+    def __init__(self, index: int, pace: _Pace, prepare: Callable[[], None]) -> None:
+        self._prepare = prepare
         self._pace = pace
         self.queue: SimpleQueue[_GreenletTracer | None] = SimpleQueue()
         self.taken = 0  # counted by those who submit, under their lock
@@ -194,6 +205,7 @@ class _TracerThread:
         return began is not None and now - began > _BLOCKED_SECONDS
 
     def _serve(self) -> None:
+        self._prepare()
         self.hub = getcurrent()
         while True:
             tracer = self.queue.get()
