@@ -115,6 +115,13 @@ def test_a_misspelt_engine_setting_is_refused_with_the_right_one() -> None:
         CelerySettings.of({"worker_sync_threads": "many"})
 
 
+def test_a_number_that_is_too_small_is_refused_with_the_default() -> None:
+    with pytest.raises(SettingsError) as caught:
+        CelerySettings.of({"worker_tracer_threads": 0, "worker_cancel_grace_seconds": -1})
+    assert [fault.path for fault in caught.value.faults] == ["worker_cancel_grace_seconds", "worker_tracer_threads"]
+    assert "expected at least 1, got 0; leave it out for 16" in str(caught.value)
+
+
 def test_an_unknown_event_loop_is_refused_with_a_remedy() -> None:
     with pytest.raises(ExecutionError, match=r"give package\.module:function"):
         loop_factory("nowhere.at_all:make")

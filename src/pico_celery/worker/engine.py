@@ -15,10 +15,17 @@ from typing import Any, Final
 from celery import Celery
 from kombu.utils.imports import symbol_by_name
 
-from pico_celery.errors import ExecutionError
+from pico_celery.errors import ExecutionError, Fault, SettingsError
 
 DEFAULT_CONCURRENCY: Final = 200
 DEFAULT_PREFETCH_MULTIPLIER: Final = 1
+_LEAST: Final = {
+    "tracer_threads": 1,
+    "sync_threads": 1,
+    "cancel_grace_seconds": 0,
+    "block_warning_seconds": 0,
+    "shutdown_seconds": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,27 @@ class EngineOptions:
     shutdown_seconds: float = 10.0
     keep_to_core: bool = True
 
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            SettingsError: If one of them is too small; all faults in one error.
+        """
+        faults = [
+            Fault(
+                task="celery",
+                path=f"worker_{name}",
+                expected=f"at least {least}",
+                got=str(getattr(self, name)),
+                remedy=f"leave it out for {_defaults()[name]}",
+                code="setting_range",
+            )
+            for name, least in _LEAST.items()
+            if getattr(self, name) < least
+        ]
+        if faults:
+            raise SettingsError.of("celery", faults)
+
     @classmethod
     def of(cls, app: Celery | None) -> EngineOptions:
         """Read the options of an application.
@@ -56,12 +84,28 @@ class EngineOptions:
 
         Returns:
             Its options.
+
+        Raises:
+            SettingsError: If a number is too small.
         """
-        if app is None:
-            return cls()
+        return cls() if app is None else cls.of_settings(app.conf)
+
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, Any]) -> EngineOptions:
+        """Read the options out of settings.
+
+        Args:
+            settings: Settings by name; others are left alone.
+
+        Returns:
+            The options.
+
+        Raises:
+            SettingsError: If a number is too small.
+        """
         given: dict[str, Any] = {}
         for setting, name in SETTING_FIELDS.items():
-            value = app.conf.get(setting)
+            value = settings.get(setting)
             if value is not None:
                 given[name] = value.total_seconds() if isinstance(value, timedelta) else value
         return cls(**given)
@@ -71,6 +115,10 @@ SETTING_FIELDS: Final[Mapping[str, str]] = {f"worker_{field.name}": field.name f
 SETTING_KINDS: Final[Mapping[str, str]] = {
     f"worker_{field.name}": {"str": "string"}.get(str(field.type), str(field.type)) for field in fields(EngineOptions)
 }
+
+
+def _defaults() -> Mapping[str, Any]:
+    return {field.name: field.default for field in fields(EngineOptions)}
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
