@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pico_celery.client.options import SendOptions
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.sender import BoundSender, TaskSender
-    from pico_celery.worker.context import TaskContext
+    from pico_celery.worker.context import RetryOptions, TaskContext
     from pico_celery.worker.decorator import task
     from pico_celery.worker.options import ImplementationOptions
     from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
@@ -66,6 +66,7 @@ __all__ = [
     "PublishRetryPolicy",
     "RegistrationPolicy",
     "ResultError",
+    "RetryOptions",
     "SendOptions",
     "SettingsError",
     "TaskContext",
@@ -95,6 +96,7 @@ _LATE = {
     "ImplementationOptions": "pico_celery.worker.options",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
+    "RetryOptions": "pico_celery.worker.context",
     "SendOptions": "pico_celery.client.options",
     "TaskContext": "pico_celery.worker.context",
     "TaskSender": "pico_celery.client.sender",

@@ -17,7 +17,7 @@ ROUNDS, CALLS = 12, 250
 GROWTH_MEGABYTES = 40
 
 
-@pytest.fixture(params=matrix(("threads", "redis"), ("solo", "redis"), ("threads", "rabbitmq")))
+@pytest.fixture(params=matrix(("async", "redis"), ("async", "rabbitmq"), ("threads", "redis"), ("solo", "redis")))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as running:

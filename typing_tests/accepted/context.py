@@ -7,7 +7,7 @@ from typing import Any, assert_type
 from pico_ioc import component
 from typing_tests.shop import Order, Orders, Receipt
 
-from pico_celery import AsyncResult, CeleryClient, TaskContext, celery, send_task, task
+from pico_celery import AsyncResult, CeleryClient, RetryOptions, TaskContext, celery, send_task, task
 
 
 @celery
@@ -40,6 +40,9 @@ class OrdersWorker:
             await context.retry(countdown=timedelta(seconds=1), exc=ValueError(text))
         if context.retries > 1:
             await context.retry(countdown=0.5, max_retries=3, queue="slow")
+        options: RetryOptions = {"countdown": timedelta(seconds=1), "priority": 3}
+        if context.retries > 3:
+            await context.retry(**options)
         if context.retries > 2:
             await context.retry(eta=datetime.now(UTC))
         result = await self.client.place.send(Order(id=1), dry_run=True)
