@@ -3,21 +3,25 @@
 Four things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
 or flat (a ``@configured`` class must choose one, and fails with the other); awaiting the asynchronous ``@cleanup`` methods
 of a scope (``cleanup_scope`` calls them without awaiting); creating a lazy component with an ``__ainit__`` (``aget``
-awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down without creating lazy components that were never
-used (``ashutdown`` creates them to look for clean-ups, and fails where that needs a loop). `check_container` fails at container start if a release of pico-ioc
+awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down in the
+right order and without creating lazy components that were never used (``ashutdown`` closes what others still need, stops
+at the first clean-up that fails, and creates lazy components to look for their clean-ups). `check_container` fails at container start if a release of pico-ioc
 moves what is used here.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, get_type_hints
 
 from pico_ioc import PICO_META, PicoContainer, UnifiedComponentProxy
 
 from pico_celery.errors import IncompatibleContainerError
+
+_logger = logging.getLogger(__name__)
 
 
 def check_container(container: PicoContainer) -> None:
@@ -36,7 +40,8 @@ def check_container(container: PicoContainer) -> None:
             manager is None or (callable(manager._lookup_flat) and callable(manager._resolver.tree))  # noqa: SLF001
         )
         configure: Any = container._run_configure_methods  # type: ignore[attr-defined]  # noqa: SLF001
-        usable = usable and callable(configure)
+        cleaning: Any = container._call_cleanup_method  # type: ignore[attr-defined]  # noqa: SLF001
+        usable = usable and callable(configure) and callable(cleaning)
         singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001
         usable = usable and callable(singletons.items) and callable(singletons.put)
         usable = usable and {"_target", "_creator"} <= set(UnifiedComponentProxy.__slots__)
@@ -130,17 +135,23 @@ def asynchronous_singletons(container: PicoContainer) -> list[Any]:
         providers.
     """
     found = {key: metadata for key in container.keys() if _is_asynchronous(metadata := container.metadata_for(key))}  # noqa: SIM118 - a container is no mapping
+    return _ordered(container, found)
+
+
+def _ordered(container: PicoContainer, keys: Collection[Any]) -> list[Any]:
+    """Return keys of a container, each after those it depends on."""
     ordered: dict[Any, None] = {}
 
     def visit(key: Any, above: frozenset[Any]) -> None:
         if key in ordered or key in above:
             return
-        for dependency in _dependencies(found[key]):
-            if dependency in found:
+        metadata = container.metadata_for(key)
+        for dependency in () if metadata is None else _dependencies(metadata):
+            if dependency in keys:
                 visit(dependency, above | {key})
         ordered[key] = None
 
-    for key in sorted(found, key=str):
+    for key in sorted(keys, key=str):
         visit(key, frozenset())
     return list(ordered)
 
@@ -168,19 +179,30 @@ async def start_singleton(container: PicoContainer, key: Any) -> None:
 
 
 async def close_container(container: PicoContainer) -> None:
-    """Run the clean-ups of a container's components; those that were never created stay so.
+    """Run the clean-ups of a container's components, each before those of what it depends on.
+
+    Components that were never created stay so. A clean-up that fails is logged, and the others run all the same.
 
     Args:
         container: The container. Nothing happens the second time.
-
-    Raises:
-        Exception: What a clean-up raised.
     """
     # See the module's docstring.
     singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001
-    for key, component in singletons.items():
-        if isinstance(component, UnifiedComponentProxy) and object.__getattribute__(component, "_target") is None:
+    created = {key: component for key, component in singletons.items() if component is not None}
+    for key in reversed(_ordered(container, created)):
+        component = created[key]
+        if isinstance(component, UnifiedComponentProxy):
+            component = object.__getattribute__(component, "_target")
+        names = () if component is None else _cleanups(type(component))
+        if component is None or names:
             singletons.put(key, None)
+        for name in names:
+            try:
+                outcome = container._call_cleanup_method(getattr(component, name))  # type: ignore[attr-defined]  # noqa: SLF001
+                if inspect.isawaitable(outcome):
+                    await outcome
+            except Exception:  # the clean-ups of the others must go on
+                _logger.exception("the clean-up %s.%s failed", type(component).__qualname__, name)
     await container.ashutdown()
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 _logger = logging.getLogger(__name__)
 
@@ -27,10 +27,11 @@ class DaemonThreads:
         self._prepare = prepare
         self._name = name
         self._limit = limit
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._lock = threading.RLock()
-        self._idle = threading.Semaphore(0)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._idle = 0
         self._threads = 0
+        self._stopped = False
 
     def __len__(self) -> int:
         """Return how many threads there are."""
@@ -42,11 +43,11 @@ class DaemonThreads:
         Args:
             call: What to call; it handles its own exceptions.
         """
-        self._queue.put(call)
-        if self._idle.acquire(blocking=False):
-            return
-        with self._lock:
-            if self._threads >= self._limit:
+        with self._changed:
+            self._calls.append(call)
+            # Each idle thread takes one call: those that were woken and have not come yet are counted as idle still.
+            if self._idle >= len(self._calls) or self._threads >= self._limit:
+                self._changed.notify()
                 return
             self._threads += 1
             number = self._threads
@@ -54,22 +55,27 @@ class DaemonThreads:
 
     def stop(self) -> None:
         """Let every thread end after what it does now."""
-        for _ in range(self._threads):
-            self._queue.put(None)
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def _serve(self) -> None:
         if self._prepare is not None:
             self._prepare()
-        while True:
-            try:
-                call = self._queue.get_nowait()
-            except Empty:
-                self._idle.release()
-                call = self._queue.get()
-            if call is None:
-                return
+        while (call := self._next()) is not None:
             try:
                 call()
             except BaseException:  # a thread of the pool outlives what it runs
                 _logger.exception("%r failed", call)
-            call = None  # or an idle thread keeps the last task's arguments alive
+            del call  # or an idle thread keeps the last task's arguments alive
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._idle += 1
+            while not self._calls and not self._stopped:
+                self._changed.wait()
+            self._idle -= 1
+            if self._calls:
+                return self._calls.popleft()
+            self._threads -= 1
+            return None

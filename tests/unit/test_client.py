@@ -648,3 +648,15 @@ def test_a_result_that_comes_between_two_looks_is_not_taken_for_the_progress_bef
     result = AsyncResult.of(Orders.place, "some-id", celery_app)
     assert result.info == Receipt(total=2)
     assert result.get(timeout=1) == Receipt(total=2)
+
+
+def test_waiting_for_a_result_without_a_backend_says_what_to_set() -> None:
+    app = Celery("no-backend", broker="memory://", backend="disabled://", set_as_current=False)
+    result = AsyncResult.of(Orders.place, "some-id", app)
+
+    async def wait() -> None:
+        await result
+
+    for waits in (lambda: result.get(timeout=1), lambda: asyncio.run(wait())):
+        with pytest.raises(ResultError, match="set backend_url, or do not wait"):
+            waits()

@@ -152,6 +152,10 @@ async def is_interrupted() -> None:
     raise KeyboardInterrupt
 
 
+async def runs_out_of_memory() -> None:
+    raise MemoryError("an array of 8 EiB")
+
+
 async def fails_in_group() -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(exits())
@@ -164,6 +168,7 @@ async def fails_in_group() -> None:
         (exits, r"raised SystemExit\(3\), which ends a process"),
         (is_interrupted, "KeyboardInterrupt"),
         (fails_in_group, "SystemExit"),
+        (runs_out_of_memory, "raised MemoryError: an array of 8 EiB"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*was never retrieved")
@@ -314,3 +319,22 @@ def _left(service: LoopService) -> list[asyncio.Task[Any]]:
         return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     return service.run(others())
+
+
+def test_no_call_waits_behind_a_blocking_one_while_there_may_be_more_threads() -> None:
+    for _ in range(50):
+        threads = DaemonThreads("test", 8)
+        gate = threading.Event()
+        running = threading.Semaphore(0)
+
+        def block(running: threading.Semaphore = running, gate: threading.Event = gate) -> None:
+            running.release()
+            gate.wait(20)
+
+        for _ in range(3):
+            threads.submit(lambda: None)
+        for _ in range(8):
+            threads.submit(block)
+        assert all(running.acquire(timeout=10) for _ in range(8))
+        gate.set()
+        threads.stop()

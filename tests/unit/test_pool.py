@@ -193,6 +193,8 @@ def test_a_pool_that_grows_starts_what_waits_and_one_that_shrinks_lets_it_run(po
     assert eventually(lambda: all(job.ended() for job in jobs))
     with pytest.raises(ValueError, match="cannot shrink a pool of 0"):
         pool.shrink()
+    with pytest.raises(ValueError, match="it would run nothing any more"):
+        pool_of(2).shrink(2)
 
 
 def test_synchronous_tasks_take_threads_of_their_own(pool_of: Callable[..., TaskPool]) -> None:

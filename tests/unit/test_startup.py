@@ -1,6 +1,7 @@
 """The container's asynchronous singletons: created on the worker's loop, in order, once; closed on it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from celery import Celery
 from pico_ioc import PicoContainer, cleanup, component, configure, factory, provides
 
 from pico_celery import AsyncResult, CeleryClient, ExecutionError, celery, send_task, task
-from pico_celery.containers import asynchronous_singletons, start_singleton
+from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
 from pico_celery.worker.loop import current_loop_service
 from pico_celery.worker.startup import start_components, stop_components
 
@@ -164,3 +165,51 @@ def test_a_provider_that_is_a_coroutine_is_awaited(boot: Callable[..., PicoConta
         return container.get(Pool).size
 
     assert current_loop_service().run(start()) == 3
+
+
+def test_each_container_of_a_process_starts_its_own(boot: Callable[..., PicoContainer]) -> None:
+    for _ in range(2):
+        with pytest.warns(match="startup.url") if not EVENTS else contextlib.nullcontext():
+            container = boot(Settings, Database, Cache, DatabaseWorker, StartupClient)
+        assert container.get(StartupClient).url().get() == "db:// True"
+    assert EVENTS.count("warm") == 2
+
+
+def test_components_are_closed_before_what_they_depend_on_even_if_one_fails(
+    boot: Callable[..., PicoContainer], caplog: pytest.LogCaptureFixture
+) -> None:
+    @component
+    class Base:
+        @cleanup
+        async def close(self) -> None:
+            EVENTS.append("base")
+
+    @component
+    class Broken:
+        def __init__(self, base: Base) -> None:
+            self.base = base
+
+        @cleanup
+        def close(self) -> None:
+            EVENTS.append("broken")
+            raise OSError("already gone")
+
+    @component(lazy=True)
+    class Top:
+        def __init__(self, broken: Broken) -> None:
+            self.broken = broken
+
+        async def __ainit__(self) -> None:
+            EVENTS.append("top starts")
+
+        @cleanup
+        async def close(self, base: Base) -> None:
+            EVENTS.append(f"top {type(base).__name__}")
+
+    container = boot(Base, Broken, Top)
+    service = current_loop_service()
+    service.run(start_singleton(container, Top))
+    service.run(close_container(container))
+    service.run(close_container(container))
+    assert EVENTS == ["top starts", "top Base", "broken", "base"]
+    assert "Broken.close failed" in caplog.text

@@ -12,6 +12,7 @@ from pico_ioc import PicoContainer, component
 from pico_celery import ExecutionError, SettingsError, create_app, task
 from pico_celery.app.settings import CelerySettings
 from pico_celery.worker.engine import EngineOptions, loop_factory
+from pico_celery.worker.loop import LoopService
 from pico_celery.worker.pool import TaskPool
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*defaults.*:pico_celery.UndeclaredTaskWarning")
@@ -127,3 +128,5 @@ def test_an_unknown_event_loop_is_refused_with_a_remedy() -> None:
         loop_factory("nowhere.at_all:make")
     loop = loop_factory("asyncio:new_event_loop")()
     loop.close()
+    with pytest.raises(ExecutionError, match="which is no event loop"):
+        LoopService(EngineOptions(event_loop="os:getcwd"))

@@ -9,6 +9,7 @@ from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery, current_task, states
+from celery.backends.base import DisabledBackend
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
@@ -190,6 +191,16 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return self._value
 
     def _check_kept(self) -> None:
+        if isinstance(self.backend, DisabledBackend) and not self.ignored:
+            fault = Fault(
+                task=self.definition.name,
+                path="return",
+                expected="a stored result",
+                got="an application without a result backend",
+                remedy="set backend_url, or do not wait for the result",
+                code="no_backend",
+            )
+            raise ResultError.of(self.definition.name, [fault])
         if self.ignored and not is_assignable(type(None), self.definition.result.annotation):
             fault = Fault(
                 task=self.definition.name,

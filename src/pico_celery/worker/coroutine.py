@@ -169,6 +169,8 @@ class CoroutineRun(Generic[T]):
             self._error = _cancelled().with_traceback(error.__traceback__)
         except BaseExceptionGroup as group:
             self._error = _unwrapped(group)
+        except MemoryError as error:
+            self._error = _out_of_memory(error).with_traceback(error.__traceback__)
         except Exception as error:  # noqa: BLE001 - the task's own failure
             self._error = error
         except BaseException as error:  # noqa: BLE001 - SystemExit ends the task, not the worker
@@ -235,6 +237,12 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def _cancelled() -> ExecutionError:
     return ExecutionError("the coroutine of the task was cancelled from inside")
+
+
+def _out_of_memory(error: MemoryError) -> ExecutionError:
+    # Celery takes a MemoryError for the end of a child process. Here it would end all other tasks too, for what is most often
+    # one allocation that was too large.
+    return ExecutionError(f"the task raised {type(error).__name__}: {error}")
 
 
 def _exited(error: BaseException) -> ExecutionError:

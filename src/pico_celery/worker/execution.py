@@ -100,11 +100,12 @@ def _call_arguments(
 
 
 async def _resolve(service: LoopService, binding: Binding) -> Any:
-    if binding.definition.name in service.resolved:
+    name = f"{binding.container.container_id} {binding.definition.name}"
+    if name in service.resolved:
         return await binding.container.aget(binding.key)
     await ensure_started(binding.container, service)
     # Two executions that both find a lazy singleton missing would both create it.
     async with service.first_resolution:
         component = await binding.container.aget(binding.key)
-        service.resolved.add(binding.definition.name)
+        service.resolved.add(name)
         return component

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from pico_celery.errors import ExecutionError
 from pico_celery.worker.engine import EngineOptions, loop_factory
 from pico_celery.worker.naming import named_task
 
@@ -32,6 +33,11 @@ class LoopService:
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
         self._loop = loop_factory(options.event_loop)()
+        if not isinstance(self._loop, asyncio.AbstractEventLoop):
+            raise ExecutionError(
+                f"worker_event_loop={options.event_loop!r} made {self._loop!r}, which is no event loop: "
+                "give package.module:function of a function that makes one"
+            )
         factory: Any = named_task  # typeshed asks for a generator too, which Python 3.12 does not take any more
         self._loop.set_task_factory(factory)
         self._stopped = False

@@ -200,8 +200,8 @@ class Job:
         except (WorkerShutdown, WorkerTerminate) as error:
             _stop_worker(error)
         except MemoryError:
-            _logger.critical("out of memory: the worker stops", exc_info=True)
-            _worker_state.should_terminate = EX_FAILURE
+            _logger.critical("out of memory: the worker stops when its tasks have ended", exc_info=True)
+            _worker_state.should_stop = EX_FAILURE
         except Exception:
             _logger.exception("reporting %s failed", self.label)
 

@@ -42,6 +42,7 @@ class Slots:
 
     def __init__(self, limit: int, synchronous_limit: int) -> None:
         self.limit = limit
+        self._least = min(1, limit)  # --autoscale may begin with none
         self.coroutines = Lane()
         self.synchronous = Lane(synchronous_limit)
         self.jobs: set[Job] = set()  # Celery keeps a weak reference only
@@ -150,8 +151,8 @@ class Slots:
             ValueError: If there are not as many.
         """
         with self._lock:
-            if self.limit + by < 0:
-                raise ValueError(f"cannot shrink a pool of {self.limit} by {-by}")
+            if self.limit + by < self._least:
+                raise ValueError(f"cannot shrink a pool of {self.limit} by {-by}: it would run nothing any more")
             self.limit += by
 
     def flush(self) -> None:
