@@ -1,7 +1,12 @@
 """A coroutine on the loop and what interrupts it; the loop's own thread; the watchdog; daemon threads."""
 
 import asyncio
+import contextlib
 import logging
+import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -338,3 +343,59 @@ def test_no_call_waits_behind_a_blocking_one_while_there_may_be_more_threads() -
         assert all(running.acquire(timeout=10) for _ in range(8))
         gate.set()
         threads.stop()
+
+
+# The signal comes anywhere, in a callback of the collector too, which cannot raise it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(120)
+def test_a_soft_limit_that_strikes_as_a_body_ends_never_hangs_the_thread_that_waits(service: LoopService) -> None:
+    def alarm(*_: object) -> None:
+        if armed:
+            raise SoftTimeLimitExceeded
+
+    async def body() -> None:
+        with contextlib.suppress(SoftTimeLimitExceeded):
+            await asyncio.sleep(0.001)
+
+    armed = False
+    before = signal.signal(signal.SIGALRM, alarm)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(SoftTimeLimitExceeded):
+                armed = True
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0002, 0.0022))
+                try:
+                    wait_for(service, CoroutineRun(body, "body"))
+                finally:
+                    armed = False
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_thread_in_to_thread_keeps_no_process_from_exiting() -> None:
+    code = """
+import asyncio, time
+from pico_celery.worker.coroutine import CoroutineRun
+from pico_celery.worker.loop import current_loop_service
+service = current_loop_service()
+service.post(CoroutineRun(lambda: asyncio.to_thread(time.sleep, 300), "body").start, service.loop)
+service.run(asyncio.sleep(0.2))
+print("ends", flush=True)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout == "ends\n"
+
+
+def test_what_is_posted_to_a_closed_loop_is_refused_each_time() -> None:
+    service = LoopService(EngineOptions(event_loop="asyncio"))
+
+    async def nothing() -> None:
+        """Close nothing."""
+
+    service.stop(nothing, 5)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="closed"):
+            service.post(lambda: None)
+    with pytest.raises(ExecutionError, match="was closed before the task had ended"):
+        wait_for(service, CoroutineRun(_one, "body"))

@@ -1,6 +1,7 @@
 """The pool by itself: slots, limits, termination and shutdown, without a broker."""
 
 import asyncio
+import contextvars
 import signal
 import threading
 import time
@@ -366,3 +367,34 @@ def test_a_job_that_waited_is_asked_whether_it_was_revoked(pool_of: Callable[...
     assert eventually(lambda: first.ended() and last.ended())
     assert request.accepted == 0
     assert "ran" not in SEEN.events
+
+
+def test_a_worker_that_stops_leaves_the_loop_to_the_others_of_its_process(pool_of: Callable[..., TaskPool]) -> None:
+    first, second = pool_of(1), pool_of(1)
+    first.stop()
+    job = Submitted(second, "pooled.wait", "a")
+    SEEN.gate("a").set()
+    assert eventually(job.ended)
+    assert job.names == ["accepted", "succeeded"]
+
+
+def test_a_context_variable_of_one_job_is_not_seen_by_the_next(pool_of: Callable[..., TaskPool]) -> None:
+    from celery import signals
+
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")
+    seen: list[str] = []
+
+    def remember(task_id: str, **_: Any) -> None:
+        seen.append(variable.get())
+        variable.set(task_id)
+
+    signals.task_prerun.connect(remember)
+    try:
+        pool = pool_of(1)
+        for key in "abc":
+            SEEN.gate(key).set()
+            job = Submitted(pool, "pooled.wait", key)
+            assert eventually(job.ended)
+    finally:
+        signals.task_prerun.disconnect(remember)
+    assert seen == ["", "", ""]

@@ -47,6 +47,7 @@ class _Waiter:
     def _run(self) -> None:
         interval, waited = _POLL_SECONDS[0], 0.0
         while True:
+            self._wake.clear()  # first: what is added from here on is seen now, or wakes
             with self._lock:
                 results = [result for result, _ in self._pending.values()]
                 unseen, self._unseen = self._unseen, []
@@ -58,7 +59,6 @@ class _Waiter:
                 if backend is None or not getattr(backend, "is_async", False):
                     interval = _POLL_SECONDS[0] if unseen else min(interval * 1.5, _POLL_SECONDS[1])
                     self._look(results)
-                    self._wake.clear()
                     self._wake.wait(interval)
                 else:
                     due = waited > _SAFETY_SECONDS
@@ -98,6 +98,14 @@ def _drain(backend: Any) -> None:
 
 _waiters: weakref.WeakKeyDictionary[Any, tuple[int, _Waiter]] = weakref.WeakKeyDictionary()
 _waiters_lock = threading.Lock()
+
+
+def _reset_after_fork() -> None:
+    global _waiters_lock  # noqa: PLW0603 - the lock may have been held by a thread that did not survive the fork
+    _waiters_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _waiter_of(backend: Any) -> _Waiter:

@@ -11,10 +11,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from pico_celery.errors import ExecutionError
 from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
 T = TypeVar("T")
+
+
+_LOOK_SECONDS: Final = 5.0  # how often a thread that waits looks whether the loop is still there
 
 
 class Suspender(Protocol):
@@ -63,21 +67,33 @@ class _ThreadWaiter:
         run.on_end = self._done.release
 
     def wait(self) -> None:
-        self._service.post(self._run.start, self._service.loop)
         interruption: BaseException | None = None
-        grace = self._service.options.cancel_grace_seconds
-        while True:
+        told: list[BaseException | None] = []
+        started = False
+        # A signal handler may raise between any two steps: also when the lock is taken, and is not given back.
+        while not self._run.ended:
+            if self._service.is_closed:
+                raise ExecutionError("the event loop was closed before the task had ended") from interruption
             try:
-                if not self._done.acquire(timeout=-1 if interruption is None else grace):
+                if not started:
+                    self._service.post(self._run.start, self._service.loop)  # the second time does nothing
+                    started = True
+                while told:
+                    self._service.post(self._run.interrupt, told[0])
+                    del told[0]
+                if interruption is None:
+                    self._acquire(_LOOK_SECONDS)
+                elif not self._acquire(self._service.options.cancel_grace_seconds):
                     self._service.post(self._run.abandon)
-                    self._done.acquire()
+                    self._acquire(_LOOK_SECONDS)
             except SoftTimeLimitExceeded as limit:
                 # The coroutine may catch it and go on, as a synchronous task may; the hard limit is the end of that.
-                self._service.post(self._run.interrupt, SoftTimeLimitCancelled(*limit.args))
+                told.append(SoftTimeLimitCancelled(*limit.args))
             except BaseException as error:  # noqa: BLE001 - signals of the pool end the task in every way they like
                 interruption = error
-                self._service.post(self._run.interrupt)
-            else:
-                break
+                told.append(None)
         if interruption is not None:
             raise interruption
+
+    def _acquire(self, seconds: float) -> bool:
+        return self._done.acquire(timeout=seconds)

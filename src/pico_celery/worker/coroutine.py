@@ -108,7 +108,19 @@ class CoroutineRun(Generic[T]):
         Args:
             loop: The running loop.
         """
-        self._task = task = loop.create_task(self._run(), name=self.name, context=self.context)
+        if self._task is not None or self.ended:
+            return
+        if self.interrupted:  # by a signal that came before
+            self._end()
+            return
+        coroutine = self._run()
+        try:
+            self._task = task = loop.create_task(coroutine, name=self.name, context=self.context)
+        except Exception as error:  # noqa: BLE001 - a task factory of the user's: whoever waits must hear of it
+            coroutine.close()
+            self._error = error
+            self._end()
+            return
         task.add_done_callback(self._finish)
 
     def interrupt(self, error: BaseException | None = None) -> None:
@@ -118,13 +130,14 @@ class CoroutineRun(Generic[T]):
             error: What to throw in place of `asyncio.CancelledError`.
         """
         self.interrupted = True
-        if self._task is None or self._task.done():
+        if self.ended or (self._task is not None and self._task.done()):
             return
         if self._interruptible is None:
             self._error = None if error is None else SoftTimeLimitExceeded(*error.args)
         else:
             self._interruptible.interruption = error
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def abandon(self) -> None:
         """Stop waiting for a coroutine that does not end."""
@@ -183,9 +196,9 @@ class CoroutineRun(Generic[T]):
 
     def _end(self) -> None:
         if not self.ended:
-            self.ended = True
             if self._result is _UNSET and self._error is None:
                 self._error = _cancelled()
+            self.ended = True  # last: whoever waits on a thread looks at it
             self.on_end()
 
 

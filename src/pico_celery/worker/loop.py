@@ -12,15 +12,50 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, ParamSpec, TypeVar
 
 from pico_celery.errors import ExecutionError
+from pico_celery.threads import DaemonThreads
 from pico_celery.worker.engine import EngineOptions, loop_factory
 from pico_celery.worker.naming import named_task
 
 T = TypeVar("T")
+P = ParamSpec("P")
+_TO_THREAD_LIMIT: Final = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio itself has
 CLOSE_GRACE_SECONDS: Final = 1.0
 _logger = logging.getLogger(__name__)
+
+
+class _DaemonExecutor(ThreadPoolExecutor):
+    """Runs what `asyncio.to_thread` is given, on daemon threads.
+
+    The interpreter joins an executor's own threads when it exits, however long they block. An event loop takes no executor
+    of another class.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_TO_THREAD_LIMIT)
+        self._daemons = DaemonThreads("pico-celery-to-thread", _TO_THREAD_LIMIT)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call something on a thread, soon."""
+        future: Future[T] = Future()
+
+        def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+                future.set_exception(error)
+
+        self._daemons.submit(call)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - it waits for nobody
+        """Let the threads end."""
+        self._daemons.stop()
 
 
 class LoopService:
@@ -40,10 +75,12 @@ class LoopService:
             )
         factory: Any = named_task  # typeshed asks for a generator too, which Python 3.12 does not take any more
         self._loop.set_task_factory(factory)
+        self._loop.set_default_executor(_DaemonExecutor())
         self._stopped = False
         self._posted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._wake_pending = False
         self.first_resolution = asyncio.Lock()
+        self.users: set[object] = set()
         self.resolved: set[str] = set()
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), name="pico-celery-loop", daemon=True)
@@ -54,6 +91,11 @@ class LoopService:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
         return self._loop
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing runs on it any more."""
+        return self._loop.is_closed()
 
     @property
     def thread_id(self) -> int | None:
@@ -78,7 +120,11 @@ class LoopService:
         self._posted.append((callback, args))
         if not self._wake_pending:
             self._wake_pending = True
-            self._loop.call_soon_threadsafe(self._run_posted)
+            try:
+                self._loop.call_soon_threadsafe(self._run_posted)
+            except BaseException:  # the loop is closed, or a signal handler raised: the next one wakes it
+                self._wake_pending = False
+                raise
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
         """Run a coroutine of the worker itself and wait for it.
@@ -94,7 +140,18 @@ class LoopService:
             TimeoutError: If it did not end in time.
             Exception: What the coroutine raised.
         """
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_seconds)
+        return self.submit(coroutine).result(timeout_seconds)
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine of the worker itself.
+
+        Args:
+            coroutine: What to run.
+
+        Returns:
+            A future of its result.
+        """
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
         """Stop the loop; cancel what is left on it.
@@ -106,12 +163,21 @@ class LoopService:
         if self._stopped:
             return
         self._stopped = True
+        self.close_with(closing, timeout_seconds)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout_seconds)
+
+    def close_with(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
+        """Run clean-ups on the loop, which goes on.
+
+        Args:
+            closing: Makes a coroutine that runs them.
+            timeout_seconds: As long as it may take.
+        """
         try:
             self.run(_bounded(closing, timeout_seconds), timeout_seconds + CLOSE_GRACE_SECONDS)
         except Exception:  # a shutdown goes on whatever a clean-up raises
             _logger.exception("closing the worker's components failed")
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout_seconds)
 
     def _run_posted(self) -> None:
         self._wake_pending = False
@@ -192,6 +258,10 @@ def stop_loop_service(closing: Callable[[], Coroutine[Any, Any, None]], timeout_
         closing: Makes a coroutine that is run on it first.
         timeout_seconds: As long as that may take.
     """
-    service = _services.pop(os.getpid(), None)
-    if service is not None:
+    service = _services.get(os.getpid())
+    if service is None:
+        return
+    if service.users:  # another worker of this process runs its tasks on it
+        service.close_with(closing, timeout_seconds)
+    elif _services.pop(os.getpid(), None) is not None:
         service.stop(closing, timeout_seconds)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import weakref
+from concurrent.futures import wait
 from typing import Any, Final
 
 from celery import Celery, current_app, signals
+from celery.worker import state
 from pico_ioc import PicoContainer
 
 from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
@@ -21,6 +23,7 @@ from pico_celery.worker.loop import LoopService, current_loop_service, stop_loop
 _containers: Final[weakref.WeakKeyDictionary[Celery, weakref.ReferenceType[PicoContainer]]] = (
     weakref.WeakKeyDictionary()
 )
+_LOOK_SECONDS: Final = 0.5
 _logger = logging.getLogger(__name__)
 
 
@@ -74,10 +77,15 @@ def start_components(app: Celery | None, service: LoopService) -> None:
 
     Raises:
         ExecutionError: If one of them cannot be created.
+        WorkerShutdown: If the worker is told to end meanwhile.
     """
     container = _container_of(app)
-    if container is not None:
-        service.run(ensure_started(container, service))
+    if container is None:
+        return
+    started = service.submit(ensure_started(container, service))
+    while not wait([started], timeout=_LOOK_SECONDS).done:
+        state.maybe_shutdown()  # a component that does not come up must not keep a worker from ending
+    started.result()
 
 
 def stop_components(app: Celery | None, timeout_seconds: float) -> None:

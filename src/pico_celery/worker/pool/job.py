@@ -255,7 +255,7 @@ class CoroutineJob(Job):
         if self.terminated_by is not None:
             resume()
             return
-        self._run = run
+        self._run, self._settled = run, False
         loop = self._service.loop
         timers: list[asyncio.TimerHandle] = []
 

@@ -68,6 +68,7 @@ class TaskPool(BasePool):
         self._sync_threads = DaemonThreads("pico-celery-sync", self._engine.sync_threads, prepare=self._core.free)
         self._watchdog = Watchdog(self._service, self._engine.block_warning_seconds)
         self._finished = False
+        self._service.users.add(self)
         start_components(self.app, self._service)
         signals.worker_process_init.send(sender=self._hostname)
         self._watchdog.start()
@@ -236,6 +237,7 @@ class TaskPool(BasePool):
         self._tracers.stop()
         self._sync_threads.stop()
         gc.unfreeze()  # a worker inside a test is not the end of its process
+        self._service.users.discard(self)
         stop_components(self.app, self._engine.shutdown_seconds)
         signals.worker_process_shutdown.send(sender=self._hostname, pid=os.getpid(), exitcode=0)
 

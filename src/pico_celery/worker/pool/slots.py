@@ -87,7 +87,9 @@ class Slots:
                 followers.append(job)
                 return False
             self._followers[job.task_id] = None
-            if self.running < self.limit and not lane.is_full:
+            # A slot that has just become free belongs to those who wait: `next` is about to be asked for one of them.
+            overtakes = any(one.waiting and not one.is_full for one in self._lanes)
+            if self.running < self.limit and not lane.is_full and not overtakes:
                 lane.running += 1
                 return True
             lane.waiting.append(job)

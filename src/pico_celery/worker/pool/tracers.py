@@ -9,6 +9,7 @@ holds the event loop, however slow the result backend is.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import math
 import threading
@@ -99,9 +100,10 @@ class _ThreadTracer:
         self._job.tracer = self
         waiting.suspender = self._job
         try:
-            self._job.execute()
+            contextvars.Context().run(self._job.execute)  # as a greenlet: what the last task has set is not seen
         finally:
             waiting.suspender = None
+            self._job.tracer = None
 
     def park(self) -> None:
         self._resumed.acquire()
