@@ -38,7 +38,7 @@ def main() -> None:
             trips = {name: (lambda call=call: call().get(timeout=30)) for name, call in senders.items()}
             _report("round trip, us", _alternate(trips, rounds=30, calls=max(2, 20 // scale)))
         _flush(APPS)
-        _report("us a task, solo worker", _throughput(SUBJECTS, APPS, messages=2000 // scale, rounds=5))
+        _report("us a task, one worker process", _throughput(SUBJECTS, APPS, messages=2000 // scale, rounds=5))
 
 
 @contextmanager
@@ -89,10 +89,9 @@ def _start_worker(app: str) -> subprocess.Popen[bytes]:
         "-A",
         f"benchmarks.subjects:{app}",
         "worker",
-        "-P",
-        "solo",
         "-l",
         "error",
+        *([] if app == "contracted" else ["-P", "solo"]),  # each as its user would start it: one process
     ]
     return subprocess.Popen(
         [*command, "-n", f"{app}@bench", "--without-gossip", "--without-mingle"],
