@@ -3,10 +3,10 @@
 Four things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
 or flat (a ``@configured`` class must choose one, and fails with the other); awaiting the asynchronous ``@cleanup`` methods
 of a scope (``cleanup_scope`` calls them without awaiting); creating a lazy component with an ``__ainit__`` (``aget``
-awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down in the
-right order and without creating lazy components that were never used (``ashutdown`` closes what others still need, stops
-at the first clean-up that fails, and creates lazy components to look for their clean-ups). `check_container` fails at container start if a release of pico-ioc
-moves what is used here.
+awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down in the right order and without
+creating lazy components that were never used (``ashutdown`` closes what others still need, stops at the first clean-up
+that fails, and creates lazy components to look for their clean-ups). `check_container` fails at container start if a
+release of pico-ioc moves what is used here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import ParamSpec, TypeVar
 
+T = TypeVar("T")
+P = ParamSpec("P")
 _logger = logging.getLogger(__name__)
 
 
@@ -52,6 +56,30 @@ class DaemonThreads:
             self._threads += 1
             number = self._threads
         threading.Thread(target=self._serve, name=f"{self._name}-{number}", daemon=True).start()
+
+    def future_of(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call something on a thread, soon, and keep what comes of it.
+
+        Args:
+            function: What to call.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            A future of its result.
+        """
+        future: Future[T] = Future()
+
+        def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+                future.set_exception(error)
+
+        self.submit(call)
+        return future
 
     def stop(self) -> None:
         """Let every thread end after what it does now."""

@@ -88,20 +88,26 @@ def start_worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     def start(module: str, pool: str, transport: str, **options: Any) -> Iterator[Served]:
         folder: Path = tmp_path_factory.mktemp(f"{module}-{pool}")
         site = options.pop("site", None) or site_of(request, transport, folder)
-        worker = Worker(module, pool, site, folder, **options)
-        try:
-            worker.wait_until_ready()
-            served = Served(worker, transport)
-            try:
-                yield served
-            finally:
-                served.close()
-        finally:
-            worker.stop()
-            if transport != "embedded":
-                site.remove()
+        with serve(Worker(module, pool, site, folder, **options), transport) as served:
+            yield served
 
     return start
+
+
+@contextmanager
+def serve(worker: Worker, transport: str) -> Iterator[Served]:
+    """Give a worker that has been started, when it is ready; stop it, and remove what it left, at the end."""
+    try:
+        worker.wait_until_ready()
+        served = Served(worker, transport)
+        try:
+            yield served
+        finally:
+            served.close()
+    finally:
+        worker.stop()
+        if transport != "embedded":
+            worker.site.remove()
 
 
 def site_of(request: pytest.FixtureRequest, transport: str, folder: Path) -> Site:

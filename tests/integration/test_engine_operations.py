@@ -18,7 +18,7 @@ from celery import chord, group
 from celery.canvas import Signature
 
 from tests.integration.apps.operations_contracts import OperationsClient
-from tests.integration.conftest import Served, matrix, site_of
+from tests.integration.conftest import Served, matrix, serve, site_of
 from tests.support.processes import NOTES_VARIABLE, ROOT, CeleryProcess, Worker
 from tests.support.sites import Site
 from tests.support.waiting import eventually
@@ -50,17 +50,8 @@ def running(
 ) -> Iterator[Served]:
     """Run a worker from its command line."""
     site = site_of(request, transport, folder)
-    worker = CommandLine(site, folder, options, environment)
-    try:
-        worker.wait_until_ready()
-        served = Served(worker, transport)
-        try:
-            yield served
-        finally:
-            served.close()
-    finally:
-        worker.stop()
-        site.remove()
+    with serve(CommandLine(site, folder, options, environment), transport) as served:
+        yield served
 
 
 @pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, ParamSpec, TypeVar
@@ -16,14 +15,12 @@ T = TypeVar("T")
 P = ParamSpec("P")
 _MAX_THREADS: Final = 4
 
-_threads: dict[int, DaemonThreads] = {}
-_threads_lock = threading.Lock()
+_threads = DaemonThreads("pico-celery-io", _MAX_THREADS)
 
 
 def _reset_after_fork() -> None:
-    global _threads_lock  # noqa: PLW0603 - the lock may have been held by a thread that did not survive the fork
-    _threads.clear()
-    _threads_lock = threading.Lock()
+    global _threads  # noqa: PLW0603 - no thread survives a fork
+    _threads = DaemonThreads("pico-celery-io", _MAX_THREADS)
 
 
 os.register_at_fork(after_in_child=_reset_after_fork)
@@ -40,23 +37,8 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Futur
     Returns:
         A future of its result.
     """
-    future: Future[T] = Future()
     context = contextvars.copy_context()
-
-    def call() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(context.run(function, *args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - it belongs to who waits
-            future.set_exception(error)
-
-    with _threads_lock:
-        threads = _threads.get(os.getpid())
-        if threads is None:
-            threads = _threads[os.getpid()] = DaemonThreads("pico-celery-io", _MAX_THREADS)
-    threads.submit(call)
-    return future
+    return _threads.future_of(lambda: context.run(function, *args, **kwargs))
 
 
 async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -9,7 +9,6 @@ from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery, current_task, states
-from celery.backends.base import DisabledBackend
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
@@ -191,26 +190,20 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return self._value
 
     def _check_kept(self) -> None:
-        if isinstance(self.backend, DisabledBackend) and not self.ignored:
-            fault = Fault(
-                task=self.definition.name,
-                path="return",
-                expected="a stored result",
-                got="an application without a result backend",
-                remedy="set backend_url, or do not wait for the result",
-                code="no_backend",
-            )
-            raise ResultError.of(self.definition.name, [fault])
-        if self.ignored and not is_assignable(type(None), self.definition.result.annotation):
-            fault = Fault(
-                task=self.definition.name,
-                path="return",
-                expected="a stored result",
-                got="a call that was sent with ignore_result",
-                remedy="send it without ignore_result, or do not wait for it",
-                code="ignored",
-            )
-            raise ResultError.of(self.definition.name, [fault])
+        from celery.backends.base import DisabledBackend  # noqa: PLC0415 - whoever waits has a backend already
+
+        if self.ignored:
+            if not is_assignable(type(None), self.definition.result.annotation):
+                remedy = "send it without ignore_result, or do not wait for it"
+                raise self._not_kept("a call that was sent with ignore_result", remedy, "ignored")
+        elif isinstance(self.backend, DisabledBackend):
+            remedy = "set backend_url, or do not wait for the result"
+            raise self._not_kept("an application without a result backend", remedy, "no_backend")
+
+    def _not_kept(self, got: str, remedy: str, code: str) -> ResultError:
+        task = self.definition.name
+        fault = Fault(task=task, path="return", expected="a stored result", got=got, remedy=remedy, code=code)
+        return ResultError.of(task, [fault])
 
 
 class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[misc]  # the two get() differ as above

@@ -16,8 +16,6 @@ from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
 T = TypeVar("T")
-
-
 _LOOK_SECONDS: Final = 5.0  # how often a thread that waits looks whether the loop is still there
 
 
@@ -82,10 +80,10 @@ class _ThreadWaiter:
                     self._service.post(self._run.interrupt, told[0])
                     del told[0]
                 if interruption is None:
-                    self._acquire(_LOOK_SECONDS)
-                elif not self._acquire(self._service.options.cancel_grace_seconds):
+                    self._done.acquire(timeout=_LOOK_SECONDS)
+                elif not self._done.acquire(timeout=self._service.options.cancel_grace_seconds):
                     self._service.post(self._run.abandon)
-                    self._acquire(_LOOK_SECONDS)
+                    self._done.acquire(timeout=_LOOK_SECONDS)
             except SoftTimeLimitExceeded as limit:
                 # The coroutine may catch it and go on, as a synchronous task may; the hard limit is the end of that.
                 told.append(SoftTimeLimitCancelled(*limit.args))
@@ -94,6 +92,3 @@ class _ThreadWaiter:
                 told.append(None)
         if interruption is not None:
             raise interruption
-
-    def _acquire(self, seconds: float) -> bool:
-        return self._done.acquire(timeout=seconds)

@@ -121,7 +121,7 @@ class CoroutineRun(Generic[T]):
             self._error = error
             self._end()
             return
-        task.add_done_callback(self._finish)
+        task.add_done_callback(lambda _: self._end())
 
     def interrupt(self, error: BaseException | None = None) -> None:
         """Cancel the coroutine, or throw something into it.
@@ -189,14 +189,9 @@ class CoroutineRun(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - SystemExit ends the task, not the worker
             self._error = _exited(error).with_traceback(error.__traceback__)
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() and self._error is None:  # before its first step, so that _run had no chance to see it
-            self._error = _cancelled()
-        self._end()
-
     def _end(self) -> None:
         if not self.ended:
-            if self._result is _UNSET and self._error is None:
+            if self._result is _UNSET and self._error is None:  # cancelled before its first step, or abandoned
                 self._error = _cancelled()
             self.ended = True  # last: whoever waits on a thread looks at it
             self.on_end()
@@ -236,7 +231,7 @@ def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
     if told is not None and others is None:
         first = _first_of(told)
         if isinstance(first, SoftTimeLimitCancelled):
-            first = SoftTimeLimitExceeded(*first.args)
+            first = _soft(first)
         return first.with_traceback(group.__traceback__)
     if isinstance(group, Exception):
         return group

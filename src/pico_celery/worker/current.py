@@ -62,7 +62,8 @@ class Execution:
 
     def wait_for_stores(self) -> None:
         """Wait for stores of progress that were cancelled half-way, so that none comes after the result."""
-        wait(tuple(self.pending), timeout=STORE_SECONDS)  # a copy: the loop takes out what is stored meanwhile
+        if self.pending:
+            wait(tuple(self.pending), timeout=STORE_SECONDS)  # a copy: the loop takes out what is stored meanwhile
 
 
 _execution: Final[contextvars.ContextVar[Execution | None]] = contextvars.ContextVar(

@@ -272,11 +272,7 @@ class CoroutineJob(Job):
             timers.append(loop.call_later(_left(begun, soft), self._pass_soft, run, soft))
         if hard:
             timers.append(loop.call_later(_left(begun, hard), self._pass_hard, run))
-        try:
-            run.start(loop)
-        except BaseException:
-            end()
-            raise
+        run.start(loop)
 
     def _pass_soft(self, run: CoroutineRun[Any], seconds: float) -> None:
         if not run.ended and not self._hard_passed and self.terminated_by is None:

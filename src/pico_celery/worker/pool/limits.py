@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.pool.tracers import HAS_GREENLET
 
+_OF_CHILDREN: Final = {"maxtasksperchild": "max_tasks_per_child", "max_memory_per_child": "max_memory_per_child"}
 _logger = logging.getLogger(__name__)
 
 
@@ -21,13 +22,13 @@ def log_unsupported(app: Celery | None, options: Mapping[str, Any]) -> None:
         app: The application.
         options: Those that the worker gave to the pool.
     """
-    for name in ("maxtasksperchild", "max_memory_per_child"):
-        if options.get(name):
+    for option, setting in _OF_CHILDREN.items():
+        if options.get(option):
             _logger.warning(
                 "%s=%s is not followed: the pool has no child processes. Restart the worker from outside, or take "
                 "-P processes",
-                {"maxtasksperchild": "max_tasks_per_child"}.get(name, name),
-                options[name],
+                setting,
+                options[option],
             )
     if not HAS_GREENLET:
         _logger.warning("greenlet is not installed: every task in flight takes a thread of its own")

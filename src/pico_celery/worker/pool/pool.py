@@ -110,30 +110,21 @@ class TaskPool(BasePool):
             The job.
         """
         limits = (timeout or self.options.get("timeout"), soft_timeout or self.options.get("soft_timeout"))
-        callbacks = Callbacks(accept_callback, callback, error_callback, timeout_callback)
         positional = tuple(args or ())
-        job: Job
-        lane = self._slots.synchronous
+        given: dict[str, Any] = {
+            "pool": self,
+            "target": target,
+            "args": positional,
+            "kwargs": kwargs or {},
+            "callbacks": Callbacks(accept_callback, callback, error_callback, timeout_callback),
+            "time_limits": limits,
+        }
         if self._is_coroutine(positional):
+            job: Job = CoroutineJob(self._service, **given)
             lane = self._slots.coroutines
-            job = CoroutineJob(
-                self._service,
-                pool=self,
-                target=target,
-                args=positional,
-                kwargs=kwargs or {},
-                callbacks=callbacks,
-                time_limits=limits,
-            )
         else:
-            job = Job(
-                pool=self,
-                target=target,
-                args=positional,
-                kwargs=kwargs or {},
-                callbacks=callbacks,
-                time_limits=limits,
-            )
+            job = Job(**given)
+            lane = self._slots.synchronous
         if self._slots.take(job, lane):
             self._start(job)
         return job
