@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial, update_wrapper
-from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from functools import update_wrapper
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from celery import Celery
-from kombu.exceptions import EncodeError
 
 from pico_celery.client.offload import offload
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
-from pico_celery.client.result import AsyncResult, EagerAsyncResult
+from pico_celery.client.result import AsyncResult
+from pico_celery.client.sending import prepare, publish
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.signature import location_of
-from pico_celery.errors import Fault, PayloadError, UnboundClientError
-from pico_celery.messaging.calls import encode_call
-from pico_celery.messaging.headers import contract_headers
+from pico_celery.errors import UnboundClientError
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -56,7 +54,7 @@ class BoundSender(Generic[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        return publish(self._app, self.definition, args, kwargs, self._options)
+        return publish(self._app, prepare(self.definition, args, kwargs, self._options))
 
     async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
@@ -72,7 +70,7 @@ class BoundSender(Generic[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        return await offload(publish, self._app, self.definition, args, kwargs, self._options)
+        return await offload(publish, self._app, prepare(self.definition, args, kwargs, self._options))
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
         """Return the same call with other options.
@@ -210,47 +208,3 @@ def _without_result(method: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(method).replace(return_annotation=inspect.Signature.empty)
     declaration.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads first
     return declaration
-
-
-def publish(
-    app: Celery, definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]
-) -> AsyncResult[Any]:
-    """Validate and publish one call.
-
-    Args:
-        app: The application.
-        definition: The task.
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
-        options: Checked options.
-
-    Returns:
-        The typed result.
-
-    Raises:
-        PayloadError: If the arguments do not fit the contract.
-    """
-    call = encode_call(definition, args, kwargs)
-    headers = contract_headers(definition)
-    own = options.get("headers")
-    rest = {**options, "headers": {**own, **headers} if own else dict(headers)}
-    if app.conf.task_always_eager and definition.name in app.tasks:
-        eager = app.tasks[definition.name].apply(call.args, call.kwargs, **rest)
-        return EagerAsyncResult(eager, definition)
-    # Celery calls result_cls with the id alone, and takes any callable.
-    result_cls: Any = partial(AsyncResult, app=app, definition=definition)
-    try:
-        result = app.send_task(
-            definition.name,
-            call.args,
-            call.kwargs,
-            result_cls=result_cls,
-            argsrepr=call.argsrepr,
-            kwargsrepr=call.kwargsrepr,
-            **rest,
-        )
-    except EncodeError as error:
-        got = type(error).__name__ if definition.arguments.sensitive else str(error)
-        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
-        raise PayloadError.of(definition.name, [fault]) from None
-    return cast("AsyncResult[Any]", result)
