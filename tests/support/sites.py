@@ -13,6 +13,8 @@ from celery import Celery
 from kombu import Connection
 from redis import Redis
 
+from pico_celery.client.hub.hub import close_hub
+
 _SCALARS = (str, int, float, bool)
 
 
@@ -123,6 +125,7 @@ def _remove_keys(url: str, prefix: str) -> None:
 
 def close_app(app: Celery) -> None:
     """Close the connections of an application."""
+    close_hub(app)
     close_backend(app)
     app.close()
 
@@ -130,7 +133,8 @@ def close_app(app: Celery) -> None:
 def close_backend(app: Celery) -> None:
     """Close the connections of this thread's result backend."""
     backend: Any = app.backend
-    backend.result_consumer.stop()
+    with contextlib.suppress(AttributeError):  # rpc:// has no consumer before it is used
+        backend.result_consumer.stop()
     client = vars(backend).get("client")
     if client is not None:
         client.close()

@@ -21,6 +21,7 @@ from pico_celery import (
     task_options,
 )
 from pico_celery.client.options import merge_options
+from pico_celery.client.hub.hub import hub_of
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.options import EXECUTING, SENDING
 from pico_celery.worker.options import task_attributes
@@ -58,6 +59,8 @@ def published(celery_app: Celery, monkeypatch: pytest.MonkeyPatch) -> Published:
         sent.clear()
         for own in ("result_cls", "argsrepr", "kwargsrepr"):
             options.pop(own)
+        if hub_of(celery_app).ids.covers(options["task_id"]):
+            del options["task_id"]  # made by the library
         options["headers"] = {k: v for k, v in options["headers"].items() if not k.startswith("pico_")}
         return options
 

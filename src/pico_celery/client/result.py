@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from types import MethodType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery, current_task, states
 from celery.result import AsyncResult as CeleryAsyncResult
-from celery.result import EagerResult
+from celery.result import EagerResult, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
 
-from pico_celery.client.waiting import wait_until_ready
+from pico_celery.client.hub.hub import ResultHub, hub_of
+from pico_celery.client.hub.waiters import Meta
+from pico_celery.client.waiting import is_on_loop, store_meta, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
@@ -24,6 +26,9 @@ R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 P = ParamSpec("P")
 _UNSET: Any = object()
+_LATER: Any = object()  # stands for the hub's backend, which is not made before somebody needs it
+_OWN_OPTIONS: Final = frozenset({"interval", "callback", "follow_parents", "disable_sync_subtasks"})
+_logger = logging.getLogger(__name__)
 
 
 class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
@@ -48,7 +53,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         *,
         definition: TaskDefinition,
     ) -> None:
-        super().__init__(id, backend, task_name, app, parent)
+        self._backend: Any = None
+        self.heard = 0
+        self._unsent: BaseException | None = None
+        self._unsent_told = False
+        super().__init__(id, backend or _LATER, task_name, app, parent)
         self.definition = definition
         self._value: Any = _UNSET
 
@@ -97,7 +106,15 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         self._check_kept()
         _refuse_inside_task(self)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return super().get(timeout=seconds, propagate=propagate, **options)
+        if not _OWN_OPTIONS.issuperset(options):
+            return super().get(timeout=seconds, propagate=propagate, **options)
+        if self.ignored:
+            return None
+        if options.get("disable_sync_subtasks", True):
+            assert_will_not_block()
+        if not self.on_ready.ready:
+            wait_for(self, seconds, with_parents=propagate and bool(options.get("follow_parents", True)))
+        return self.maybe_throw(propagate=propagate, callback=options.get("callback"))
 
     # An alias (wait = get) would keep the type that Celery's own wait has in pyright's eyes.
     @overload  # type: ignore[override]  # as get
@@ -127,9 +144,74 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if self.ignored:
             return None  # type: ignore[return-value]  # _check_kept saw that the contract allows None
         if not self.on_ready.ready:
-            await wait_until_ready(self)
+            await wait_for_on_loop(self, None)
         value: R_co = self.maybe_throw()
         return value
+
+    @property
+    def hub(self) -> ResultHub:
+        """Where this process waits for results."""
+        return hub_of(self.app)
+
+    @property
+    def backend(self) -> Any:
+        """The result backend that the result is read from."""
+        if self._backend is _LATER:
+            self._backend = self.hub.backend
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: Any) -> None:
+        self._backend = backend
+
+    def settle(self, meta: Meta) -> None:
+        """Take what the worker stored.
+
+        Args:
+            meta: As the result backend has it.
+        """
+        store_meta(self, meta)
+
+    def not_sent(self, error: BaseException) -> None:
+        """Take the reason why the call was never sent.
+
+        Args:
+            error: It is raised wherever the result is waited for.
+        """
+        self._unsent = error
+        self.hub.fail(self.id, error)
+
+    def raise_unsent(self) -> None:
+        """Raise the reason why the call was never sent, if it was not.
+
+        Raises:
+            Exception: That reason.
+        """
+        if self._unsent is not None:
+            self._unsent_told = True
+            raise self._unsent
+
+    def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:
+        """Call something when the result is there, on a thread of the library.
+
+        Args:
+            callback: Called with this result.
+            on_error: As Celery's.
+            weak: As Celery's.
+
+        Returns:
+            Celery's promise.
+        """
+        del weak  # the hub holds whoever waits
+        promised = self.on_ready.then(callback, on_error)
+        if not self.on_ready.ready:
+            self.hub.watch(self.id, lambda meta, _: None if meta is None else self.settle(meta), self.heard)
+        return promised
+
+    def __del__(self) -> None:
+        """Say so where nobody ever asked why the call was not sent."""
+        if getattr(self, "_unsent", None) is not None and not self._unsent_told:
+            _logger.error("%s[%s] was not sent, and nobody asked: %r", self.definition.name, self.id, self._unsent)
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.
@@ -234,7 +316,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:
     running: Any = current_task
-    if running and asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented as the one that does not raise
+    if running and is_on_loop():
         raise ExecutionError(
             f"{running.name} waits for {result.definition.name}[{result.id}] with .get(), which would block the event loop "
             "and every other task on it: await the result instead (await result)"

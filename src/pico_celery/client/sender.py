@@ -9,10 +9,10 @@ from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, overlo
 
 from celery import Celery
 
-from pico_celery.client.offload import offload
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult
-from pico_celery.client.sending import prepare, publish
+from pico_celery.client.sending import is_eager, prepare, publish, publish_on_loop, publish_soon
+from pico_celery.client.waiting import is_on_loop
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.definition import TaskDefinition
@@ -43,6 +43,9 @@ class BoundSender(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments, publish the call, and return its result to be.
 
+        Inside a running event loop the call is handed over to a thread of the library, which publishes in the order of the
+        calls: the loop is not held up. Why a call could not be sent is raised where its result is waited for.
+
         Args:
             *args: As the contract says.
             **kwargs: As the contract says.
@@ -54,7 +57,10 @@ class BoundSender(Generic[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        return publish(self._app, prepare(self.definition, args, kwargs, self._options))
+        app, outgoing = self._app, prepare(self.definition, args, kwargs, self._options)
+        if is_on_loop() and not is_eager(app, self.definition):
+            return publish_soon(app, outgoing)
+        return publish(app, outgoing)
 
     async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
@@ -70,7 +76,7 @@ class BoundSender(Generic[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        return await offload(publish, self._app, prepare(self.definition, args, kwargs, self._options))
+        return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
         """Return the same call with other options.

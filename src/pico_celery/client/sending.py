@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 from celery import Celery
 from kombu.exceptions import EncodeError
 
+from pico_celery.client.hub.hub import hub_of
+from pico_celery.client.hub.publisher import Job
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
@@ -57,8 +59,73 @@ def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], op
     )
 
 
-def publish(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
-    """Publish one call.
+def publish(
+    app: Celery, outgoing: Outgoing, result: AsyncResult[Any] | None = None, producer: Any = None
+) -> AsyncResult[Any]:
+    """Publish one call, holding the calling thread.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+        result: Its result, where that was opened before (`open_result`).
+        producer: kombu's producer; one of the application's pool without it.
+
+    Returns:
+        The typed result.
+
+    Raises:
+        PayloadError: If the broker's serializer cannot carry the arguments.
+        kombu.exceptions.OperationalError: If the broker cannot be reached.
+    """
+    definition, call, options = outgoing.definition, outgoing.call, outgoing.options
+    if is_eager(app, definition):
+        eager = app.tasks[definition.name].apply(call.args, call.kwargs, **options)
+        return EagerAsyncResult(eager, definition)
+    opened = open_result(app, outgoing) if result is None else result
+    hub = hub_of(app)
+    chosen = {} if producer is None else {"producer": producer}
+    opened.heard = 0 if opened.ignored else hub.expect(opened)
+    try:
+        with hub.sending(ignores_result=bool(opened.ignored)) as added:
+            sent = app.send_task(
+                definition.name,
+                call.args,
+                call.kwargs,
+                # Celery calls result_cls with the id alone, and takes any callable.
+                result_cls=cast("Any", lambda _: opened),
+                argsrepr=call.argsrepr,
+                kwargsrepr=call.kwargsrepr,
+                **{**chosen, **added, **options, "task_id": opened.id},
+            )
+    except EncodeError as error:
+        got = type(error).__name__ if definition.arguments.sensitive else str(error)
+        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
+        raise PayloadError.of(definition.name, [fault]) from None
+    return cast("AsyncResult[Any]", sent)
+
+
+def publish_soon(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    """Hand a call over to the thread that publishes, so that the event loop goes on.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        The typed result. Where the call cannot be sent, whoever waits for it is told why.
+    """
+    result = open_result(app, outgoing)
+
+    def done(error: BaseException | None) -> None:
+        if error is not None:
+            result.not_sent(error)
+
+    hub_of(app).publisher.submit(Job(lambda producer: publish(app, outgoing, result, producer), done))
+    return result
+
+
+async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    """Publish one call and wait until the broker has it, leaving the event loop free.
 
     Args:
         app: The application.
@@ -71,24 +138,42 @@ def publish(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         PayloadError: If the broker's serializer cannot carry the arguments.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    definition, call = outgoing.definition, outgoing.call
-    if app.conf.task_always_eager and definition.name in app.tasks:
-        eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
-        return EagerAsyncResult(eager, definition)
-    # Celery calls result_cls with the id alone, and takes any callable.
-    result_cls: Any = partial(AsyncResult, app=app, definition=definition)
-    try:
-        result = app.send_task(
-            definition.name,
-            call.args,
-            call.kwargs,
-            result_cls=result_cls,
-            argsrepr=call.argsrepr,
-            kwargsrepr=call.kwargsrepr,
-            **outgoing.options,
-        )
-    except EncodeError as error:
-        got = type(error).__name__ if definition.arguments.sensitive else str(error)
-        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
-        raise PayloadError.of(definition.name, [fault]) from None
-    return cast("AsyncResult[Any]", result)
+    import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
+
+    published: Future[AsyncResult[Any]] = Future()
+
+    def send(producer: Any) -> None:
+        sent.append(publish(app, outgoing, None, producer))
+
+    def done(error: BaseException | None) -> None:
+        if error is None:
+            published.set_result(sent[0])
+        else:
+            published.set_exception(error)
+
+    sent: list[AsyncResult[Any]] = []
+    hub_of(app).publisher.submit(Job(send, done))
+    # Shielded: what has been handed over is sent, whoever stops waiting for that.
+    return await asyncio.shield(asyncio.wrap_future(published))
+
+
+def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    """Return the result of a call that has not been sent yet.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        The typed result, with an id of its own.
+    """
+    options = outgoing.options
+    task_id = options.get("task_id") or hub_of(app).ids.new()
+    result: AsyncResult[Any] = AsyncResult(task_id, app=app, definition=outgoing.definition)
+    result.ignored = cast("Any", options.get("ignore_result"))
+    return result
+
+
+def is_eager(app: Celery, definition: TaskDefinition) -> bool:
+    """Tell whether calls of a task are run where they are made (``task_always_eager``)."""
+    return bool(app.conf.task_always_eager) and definition.name in app.tasks

@@ -1,132 +1,68 @@
-"""Awaiting results without blocking the event loop: one thread for each result backend drains it for all waiters."""
+"""Waiting for a result: a thread on an event, a coroutine on a future, both by way of the hub."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import sys
 import threading
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+from celery.exceptions import TimeoutError as CeleryTimeoutError
+from celery.result import AsyncResult as CeleryAsyncResult
+
+from pico_celery.client.hub.waiters import Meta, Waiter
 
 if TYPE_CHECKING:
     import asyncio
 
-    from celery.result import AsyncResult
+    from pico_celery.client.result import AsyncResult
 
-_DRAIN_SECONDS: Final = 0.2  # how long a drain may block before the thread looks at what is new or cancelled
-_POLL_SECONDS: Final = (0.002, 0.25)  # first and longest interval between two looks at a backend that only polls
-_SAFETY_SECONDS: Final = 5.0  # a notification may be lost in a reconnect; a look at the store finds its result
+Told = Callable[[BaseException | None], None]
 
 
-class _Waiter:
-    """Futures that wait for results of one backend, and the thread that resolves them while there are any."""
+def wait_for(result: AsyncResult[Any], seconds: float | None, *, with_parents: bool = True) -> None:
+    """Wait until a result is there, holding the calling thread.
 
-    def __init__(self, backend: Any) -> None:
-        self._backend = weakref.ref(backend)
-        self._lock = threading.Lock()
-        self._pending: dict[int, tuple[AsyncResult[Any], Callable[[BaseException | None], None]]] = {}
-        self._unseen: list[AsyncResult[Any]] = []
-        self._running = False
-        self._wake = threading.Event()
+    Args:
+        result: The result.
+        seconds: How long to wait; for ever without it.
+        with_parents: Whether the failure of a task before it in a chain ends the wait.
 
-    def add(self, result: AsyncResult[Any], resolve: Callable[[BaseException | None], None]) -> None:
-        with self._lock:
-            self._pending[id(result)] = (result, resolve)
-            self._unseen.append(result)
-            start = not self._running
-            self._running = True
-        self._wake.set()
-        if start:
-            threading.Thread(target=self._run, name="pico-celery-results", daemon=True).start()
+    Raises:
+        celery.exceptions.TimeoutError: If it is not there in time.
+        Exception: Why it cannot be had, or what a task before it raised.
+    """
+    told = threading.Event()
+    failures: list[BaseException] = []
 
-    def discard(self, result: AsyncResult[Any]) -> None:
-        with self._lock:
-            self._pending.pop(id(result), None)
+    def tell(error: BaseException | None) -> None:
+        if error is not None:
+            failures.append(error)
+        told.set()
 
-    def _run(self) -> None:
-        interval, waited = _POLL_SECONDS[0], 0.0
-        while True:
-            self._wake.clear()  # first: what is added from here on is seen now, or wakes
-            with self._lock:
-                results = [result for result, _ in self._pending.values()]
-                unseen, self._unseen = self._unseen, []
-                if not results:
-                    self._running = False
-                    return
-            backend = self._backend()
-            try:
-                if backend is None or not getattr(backend, "is_async", False):
-                    interval = _POLL_SECONDS[0] if unseen else min(interval * 1.5, _POLL_SECONDS[1])
-                    self._look(results)
-                    self._wake.wait(interval)
-                else:
-                    due = waited > _SAFETY_SECONDS
-                    waited = 0.0 if due else waited + _DRAIN_SECONDS
-                    self._look(results if due else unseen, backend)
-                    _drain(backend)
-            except Exception as error:  # noqa: BLE001 - whatever the backend raises belongs to those who wait for it
-                self._fail(error)
-            del backend
-
-    def _look(self, results: list[AsyncResult[Any]], backend: Any = None) -> None:
-        # rpc:// keeps its results in a queue of the thread that sent: nothing is lost there, and nothing to look up.
-        from celery.backends.rpc import RPCBackend  # noqa: PLC0415 - whoever waits has a backend already
-
-        readable = not isinstance(backend, RPCBackend)
-        for result in results:
-            if result.on_ready.ready or (readable and result.ready()):
-                self._resolve(result, None)
-
-    def _resolve(self, result: AsyncResult[Any], error: BaseException | None) -> None:
-        with self._lock:
-            _, resolve = self._pending.pop(id(result), (None, None))
-        if resolve is not None:
-            resolve(error)
-
-    def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            pending, self._pending = list(self._pending.values()), {}
-        for _, resolve in pending:
-            resolve(error)
+    waiters = _watch(result, tell, with_parents=with_parents)
+    try:
+        if not told.wait(seconds):
+            raise timed_out(result, seconds)
+    finally:
+        _unwatch(result, waiters)
+    if failures and not result.on_ready.ready:
+        raise failures[0]
 
 
-def _drain(backend: Any) -> None:
-    with contextlib.suppress(TimeoutError):
-        backend.result_consumer.drain_events(timeout=_DRAIN_SECONDS)
-
-
-_waiters: weakref.WeakKeyDictionary[Any, tuple[int, _Waiter]] = weakref.WeakKeyDictionary()
-_waiters_lock = threading.Lock()
-
-
-def _reset_after_fork() -> None:
-    global _waiters_lock  # noqa: PLW0603 - the lock may have been held by a thread that did not survive the fork
-    _waiters_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_reset_after_fork)
-
-
-def _waiter_of(backend: Any) -> _Waiter:
-    with _waiters_lock:
-        pid, waiter = _waiters.get(backend, (0, None))
-        if waiter is None or pid != os.getpid():
-            waiter = _Waiter(backend)
-            _waiters[backend] = (os.getpid(), waiter)
-        return waiter
-
-
-async def wait_until_ready(result: AsyncResult[Any]) -> None:
+async def wait_for_on_loop(result: AsyncResult[Any], seconds: float | None) -> None:
     """Wait until a result is there, leaving the event loop free.
 
     A cancelled wait leaves nothing behind; the task itself goes on.
 
     Args:
-        result: A result of an application with a result backend.
+        result: The result.
+        seconds: How long to wait; for ever without it.
 
     Raises:
-        Exception: What the result backend raises when it cannot be reached.
+        celery.exceptions.TimeoutError: If it is not there in time.
+        Exception: Why it cannot be had, or what a task before it raised.
     """
     import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
 
@@ -136,27 +72,107 @@ async def wait_until_ready(result: AsyncResult[Any]) -> None:
     def settle(error: BaseException | None) -> None:
         if future.done():
             return
-        if error is None:
+        if error is None or result.on_ready.ready:
             future.set_result(None)
         else:
             future.set_exception(error)
 
-    def resolve(error: BaseException | None) -> None:
+    def tell(error: BaseException | None) -> None:
         try:
             loop.call_soon_threadsafe(settle, error)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
-    def on_ready(_: object) -> None:
-        waiter.discard(result)
-        resolve(None)
-
-    backend: Any = result.backend
-    waiter = _waiter_of(backend)
-    result.then(on_ready)
-    waiter.add(result, resolve)
+    waiters = _watch(result, tell, with_parents=True)
+    timer = None if seconds is None else loop.call_later(seconds, lambda: settle(timed_out(result, seconds)))
     try:
         await future
     finally:
-        waiter.discard(result)
-        backend.remove_pending_result(result)
+        if timer is not None:
+            timer.cancel()
+        _unwatch(result, waiters)
+
+
+def is_on_loop() -> bool:
+    """Tell whether the caller runs on an event loop."""
+    asyncio = sys.modules.get("asyncio")  # who runs a loop has imported it; who does not need not
+    # Documented as the one that does not raise.
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001
+
+
+def timed_out(result: AsyncResult[Any], seconds: float | None) -> CeleryTimeoutError:
+    """Return the error that a result has not come in time.
+
+    Args:
+        result: The result.
+        seconds: How long it was waited for.
+
+    Returns:
+        Celery's error, which says why as far as it is known.
+    """
+    trouble = result.hub.trouble
+    reason = (
+        "the task goes on: wait again, or revoke() it"
+        if trouble is None
+        else f"the result backend cannot be reached: {type(trouble).__name__}: {trouble}"
+    )
+    return CeleryTimeoutError(f"{result.definition.name}[{result.id}] has no result after {seconds:g} s; {reason}")
+
+
+def _watch(result: AsyncResult[Any], tell: Told, *, with_parents: bool) -> list[Waiter]:
+    def resolve(meta: Meta | None, error: BaseException | None) -> None:
+        if meta is not None:
+            result.settle(meta)
+        tell(error)
+
+    waiters = [result.hub.watch(result.id, resolve, result.heard)]
+    if with_parents and result.parent is not None:
+        waiters.extend(_watch_parents(result, tell))
+    if result.on_ready.ready:  # it came before it was watched
+        tell(None)
+    try:
+        result.raise_unsent()
+    except BaseException:
+        _unwatch(result, waiters)
+        raise
+    return waiters
+
+
+def _watch_parents(result: AsyncResult[Any], tell: Told) -> list[Waiter]:
+    """Hear of a task before it in a chain that fails: then the result never comes."""
+    waiters = []
+    node = result.parent
+    while node is not None:
+        if isinstance(node, CeleryAsyncResult):
+            waiters.append(result.hub.watch(node.id, _failure_of(node, tell), getattr(node, "heard", 0)))
+        node = node.parent
+    return waiters
+
+
+def _failure_of(parent: CeleryAsyncResult[Any], tell: Told) -> Callable[[Meta | None, BaseException | None], None]:
+    def resolve(meta: Meta | None, _: BaseException | None) -> None:
+        if meta is None or meta["status"] not in states.PROPAGATE_STATES:
+            return
+        store_meta(parent, meta)
+        try:
+            parent.maybe_throw()
+        except Exception as error:  # noqa: BLE001 - it is what the task before raised
+            tell(error)
+
+    return resolve
+
+
+def store_meta(result: Any, meta: Meta) -> None:
+    """Give a result what was stored of its task, as the consumers of Celery's own backends do.
+
+    Args:
+        result: A `celery.result.AsyncResult`.
+        meta: What was stored.
+    """
+    if not result.on_ready.ready:
+        result._maybe_set_cache(dict(meta))  # noqa: SLF001 - there is no other way in
+
+
+def _unwatch(result: AsyncResult[Any], waiters: list[Waiter]) -> None:
+    for waiter in waiters:
+        result.hub.unwatch(waiter)

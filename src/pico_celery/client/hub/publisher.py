@@ -1,0 +1,133 @@
+"""Publishing on behalf of event loops: one thread for each application, in the order of the calls.
+
+What was handed over while it was busy is sent together, where the transport can do that.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
+
+_LINGER_SECONDS: Final = 2.0
+_TOGETHER: Final = 32
+_logger = logging.getLogger(__name__)
+
+
+class Job:
+    """Something to be published.
+
+    Args:
+        send: Publishes it, by a producer or by one that it takes itself.
+        done: Called when the broker has it, or with why not.
+        alone: Whether it must not be sent together with others.
+    """
+
+    __slots__ = ("alone", "context", "done", "send")
+
+    def __init__(
+        self, send: Callable[[Any], Any], done: Callable[[BaseException | None], None], *, alone: bool = False
+    ) -> None:
+        self.send = send
+        self.done = done
+        self.alone = alone
+        self.context = contextvars.copy_context()
+
+    def run(self, producer: Any = None) -> None:
+        """Publish it."""
+        self.context.run(self.send, producer)
+
+
+class Publisher:
+    """The thread that publishes.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+
+    def submit(self, job: Job) -> None:
+        """Publish something, soon."""
+        with self._changed:
+            self._jobs.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
+                self._thread.start()
+            else:
+                self._changed.notify_all()
+
+    def call(self, function: Callable[[], Any]) -> None:
+        """Call something that may block, soon."""
+        self.submit(Job(lambda _: function(), _log_failure, alone=True))
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until everything is published; tell whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_seconds)
+
+    def _serve(self) -> None:
+        while jobs := self._next():
+            if len(jobs) == 1:
+                _publish(jobs[0])
+            else:
+                self._publish_together(jobs)
+
+    def _next(self) -> list[Job]:
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            if not self._changed.wait_for(lambda: self._jobs, _LINGER_SECONDS):
+                self._thread = None
+                return []
+            self._busy = True
+            jobs = [self._jobs.popleft()]
+            while self._jobs and len(jobs) < _TOGETHER and not jobs[0].alone and not self._jobs[0].alone:
+                jobs.append(self._jobs.popleft())
+            return jobs
+
+    def _publish_together(self, jobs: list[Job]) -> None:
+        pending = list(jobs)
+        try:
+            with self._app.amqp.producer_pool.acquire(block=True) as producer, producer.batch(max_size=_TOGETHER * 8):
+                for job in jobs:
+                    try:
+                        job.run(producer)
+                    except Exception as error:  # noqa: BLE001 - it belongs to that call alone
+                        pending.remove(job)
+                        job.done(error)
+        except BatchPublishError as error:
+            # As with one message whose connection breaks: it is sent again, and may arrive twice.
+            _logger.warning("%d calls that were sent together are sent again: %s", len(pending), error)
+            for job in pending:
+                _publish(job)
+        except Exception as error:  # noqa: BLE001 - no connection can be had: each of them must hear of it
+            for job in pending:
+                job.done(error)
+        else:
+            for job in pending:
+                job.done(None)
+
+
+def _publish(job: Job) -> None:
+    try:
+        job.run()
+    except BaseException as error:  # noqa: BLE001 - it belongs to who called
+        job.done(error)
+    else:
+        job.done(None)
+
+
+def _log_failure(error: BaseException | None) -> None:
+    if error is not None:
+        _logger.debug("a call of the library's own failed", exc_info=error)

@@ -1,0 +1,194 @@
+"""How results come in: by a subscription of Redis, by a consumer of Celery's, or by looking again and again.
+
+A receiver is used by one thread only, but for `Receiver.wake`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from celery import states
+from celery.app.backends import by_url
+
+from pico_celery.client.hub.waiters import Meta, Waiters
+
+TICK_SECONDS: Final = 0.5  # how long a receiver may block before it looks at what has changed
+_CONSUMER_TICK_SECONDS: Final = 0.2  # nothing wakes it before
+SAFETY_SECONDS: Final = 5.0  # a notification may be lost; a look at the store finds its result
+_FIRST_POLL_SECONDS: Final = 0.002
+_LONGEST_POLL_SECONDS: Final = 0.25
+LOOK_UP_AT_ONCE: Final = 500
+
+
+class Receiver(Protocol):
+    """Brings in the results of one application."""
+
+    transient: bool
+    """Whether what nobody receives is lost: then one has to listen before a call is sent."""
+
+    def step(self) -> bool:
+        """Bring in what there is, or wait for it for at most `TICK_SECONDS`; tell whether it listens."""
+
+    def wake(self) -> None:
+        """Let a step that waits look at what is new; from any thread, and it may block."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+def private_backend(app: Any, sink: Any) -> Any:
+    """Return a result backend of the hub's own, beside those that Celery keeps for each thread.
+
+    Args:
+        app: The application.
+        sink: Called with what the backend's consumer receives, where it has one.
+
+    Returns:
+        The backend.
+    """
+    found: Any = by_url(app.backend_cls or app.conf.result_backend, app.loader)
+    cls, url = found
+    base = getattr(cls, "ResultConsumer", None)
+    if base is not None and not is_redis(cls):
+        # In place of Celery's, which keeps what nobody has asked for yet.
+        consumer = type("ResultConsumer", (base,), {"on_state_change": lambda _, meta, __: sink(meta)})
+        cls = type(cls.__name__, (cls,), {"ResultConsumer": consumer, "__module__": cls.__module__})
+    return cls(app=app, url=url)
+
+
+def is_redis(cls: Any) -> bool:
+    """Tell whether a backend's class is Celery's for Redis, or a subclass (Sentinel)."""
+    return any(base.__module__ == "celery.backends.redis" for base in cls.__mro__)
+
+
+def is_rpc(cls: Any) -> bool:
+    """Tell whether a backend's class is Celery's for replies over the broker."""
+    return any(base.__module__ == "celery.backends.rpc" for base in cls.__mro__)
+
+
+class ConsumerReceiver:
+    """Receives what a backend's own consumer receives (``rpc://``).
+
+    Args:
+        backend: A backend of `private_backend`.
+        waiters: Who waits.
+    """
+
+    def __init__(self, backend: Any, waiters: Waiters) -> None:
+        self._consumer: Any = backend.result_consumer
+        self._backend = backend
+        self._waiters = waiters
+        self._started = False
+        self.transient = is_rpc(type(backend))
+
+    def step(self) -> bool:
+        """Bring in what there is, or wait for it."""
+        unseen = self._waiters.take_unseen()
+        if self.transient:
+            unseen = [] if self._started else ["replies"]  # its name does not matter: one queue for all
+        for task_id in unseen:
+            self._consumer.consume_from(task_id)
+            self._started = True
+            if not self.transient:
+                settle_ready(self._waiters, {**self._backend.get_task_meta(task_id), "task_id": task_id})
+        for task_id in self._waiters.take_left():
+            if not self.transient:
+                self._consumer.cancel_for(task_id)
+        with contextlib.suppress(TimeoutError):
+            self._consumer.drain_events(timeout=_CONSUMER_TICK_SECONDS if not unseen else 0.001)
+        return self._started
+
+    def wake(self) -> None:
+        """Do nothing: what is new is seen with the next step."""
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._started:
+            self._consumer.stop()
+
+
+class PollingReceiver:
+    """Looks into a store that tells nobody of its changes, for all waiters at once.
+
+    Args:
+        app: The application.
+        waiters: Who waits.
+    """
+
+    transient = False
+
+    def __init__(self, app: Any, waiters: Waiters) -> None:
+        self._backend: Any = app.backend  # this thread's own
+        self._waiters = waiters
+        self._interval = _FIRST_POLL_SECONDS
+        self._woken = threading.Event()
+        self._reads_many = hasattr(self._backend, "mget")
+
+    def step(self) -> bool:
+        """Bring in what there is, or wait for it."""
+        self._woken.clear()
+        if self._waiters.take_unseen():
+            self._interval = _FIRST_POLL_SECONDS
+        self._waiters.take_left()
+        ids = self._waiters.ids()
+        if self._reads_many:
+            try:
+                look_up(self._backend, self._waiters, ids)
+            except NotImplementedError:
+                self._reads_many = False
+        if not self._reads_many:
+            for task_id in ids:
+                settle_ready(self._waiters, {**self._backend.get_task_meta(task_id, cache=False), "task_id": task_id})
+        self._woken.wait(self._interval)
+        self._interval = min(self._interval * 1.5, _LONGEST_POLL_SECONDS)
+        return False
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class SafetyLook:
+    """Says whose results to look for although nothing was heard of them."""
+
+    def __init__(self, waiters: Waiters) -> None:
+        self._waiters = waiters
+        self._last = monotonic()
+
+    def due(self) -> list[str]:
+        """Return the ids to look for now."""
+        now = monotonic()
+        if now - self._last < SAFETY_SECONDS:
+            return []
+        self._last = now
+        return self._waiters.ids_since(now - SAFETY_SECONDS)
+
+
+def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
+    """Look results up in a store that reads many keys at once, and settle those that are there.
+
+    Args:
+        backend: A `celery.backends.base.KeyValueStoreBackend`.
+        waiters: Who waits.
+        task_ids: Whose results.
+    """
+    for first in range(0, len(task_ids), LOOK_UP_AT_ONCE):
+        some = task_ids[first : first + LOOK_UP_AT_ONCE]
+        keys = [backend.get_key_for_task(task_id) for task_id in some]
+        found = backend.mget(keys)
+        values = [found.get(key) for key in keys] if hasattr(found, "items") else found
+        for task_id, value in zip(some, values, strict=True):
+            if value:
+                settle_ready(waiters, {**backend.decode(value), "task_id": task_id})
+
+
+def settle_ready(waiters: Waiters, meta: Meta) -> None:
+    """Settle a result whose state is final."""
+    if meta["status"] in states.READY_STATES:
+        waiters.settle(meta)

@@ -1,0 +1,145 @@
+"""Who waits for which result, and which results somebody still holds."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from typing import Any, Protocol
+
+Meta = Mapping[str, Any]
+"""What a result backend stores of a task: status, result, traceback, children."""
+
+Resolve = Callable[[Meta | None, BaseException | None], None]
+"""Called once, on any thread, with what was stored or with why it cannot be had."""
+
+
+class Sent(Protocol):
+    """A result of a call that was sent."""
+
+    id: str
+
+    def settle(self, meta: Meta) -> None:
+        """Take what was stored."""
+
+
+class Waiter:
+    """Somebody who waits for one task.
+
+    Args:
+        task_id: Id of the task.
+        resolve: What to call.
+    """
+
+    __slots__ = ("resolve", "since", "task_id")
+
+    def __init__(self, task_id: str, resolve: Resolve) -> None:
+        self.task_id = task_id
+        self.resolve = resolve
+        self.since = monotonic()
+
+
+class Waiters:
+    """The waiters of a process, by task. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiters: dict[str, list[Waiter]] = {}
+        self._held: weakref.WeakValueDictionary[str, Sent] = weakref.WeakValueDictionary()
+        self._unseen: list[str] = []
+        self._left: list[str] = []
+
+    def __bool__(self) -> bool:
+        """Tell whether anybody waits."""
+        return bool(self._waiters)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether a result that was sent is still held by somebody, and has not come."""
+        return len(self._held) > 0
+
+    def hold(self, result: Sent) -> None:
+        """Settle a result when it comes, as long as somebody holds it."""
+        with self._lock:
+            self._held[result.id] = result
+
+    def release(self) -> None:
+        """Forget the results that are held: nobody hears of them any more."""
+        with self._lock:
+            self._held.clear()
+
+    def add(self, waiter: Waiter, *, unseen: bool) -> None:
+        """Add a waiter.
+
+        Args:
+            waiter: It.
+            unseen: Whether its result may be there already, so that one has to look.
+        """
+        with self._lock:
+            self._waiters.setdefault(waiter.task_id, []).append(waiter)
+            if unseen:
+                self._unseen.append(waiter.task_id)
+
+    def discard(self, waiter: Waiter) -> None:
+        """Take a waiter away, if it is still there."""
+        with self._lock:
+            waiting = self._waiters.get(waiter.task_id, [])
+            if waiter in waiting:
+                waiting.remove(waiter)
+                if not waiting:
+                    del self._waiters[waiter.task_id]
+                    self._left.append(waiter.task_id)
+
+    def take_unseen(self) -> list[str]:
+        """Return the ids that were added unseen since the last call."""
+        with self._lock:
+            taken, self._unseen = self._unseen, []
+        return taken
+
+    def take_left(self) -> list[str]:
+        """Return the ids that nobody has waited for since the last call."""
+        with self._lock:
+            taken, self._left = self._left, []
+            return [task_id for task_id in taken if task_id not in self._waiters]
+
+    def ids(self) -> list[str]:
+        """Return the ids that somebody waits for."""
+        with self._lock:
+            return list(self._waiters)
+
+    def ids_since(self, moment: float) -> list[str]:
+        """Return the ids that somebody has waited for since before a moment of the monotonic clock."""
+        with self._lock:
+            return [task_id for task_id, waiting in self._waiters.items() if waiting[0].since <= moment]
+
+    def settle(self, meta: Meta) -> None:
+        """Give a stored result to all that wait for it or hold it.
+
+        Args:
+            meta: What was stored, in a state that is final.
+        """
+        task_id = meta["task_id"]
+        with self._lock:
+            waiting = self._waiters.pop(task_id, [])
+            held = self._held.pop(task_id, None)
+            if waiting:
+                self._left.append(task_id)
+        if held is not None:
+            held.settle(meta)
+        for waiter in waiting:
+            waiter.resolve(meta, None)
+
+    def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> None:
+        """Tell those who wait that their results cannot be had.
+
+        Args:
+            error: Why.
+            task_ids: Of which tasks; of all of them without it.
+        """
+        with self._lock:
+            failed = list(self._waiters) if task_ids is None else task_ids
+            waiting = [waiter for task_id in failed for waiter in self._waiters.pop(task_id, [])]
+            self._left.extend(waiter.task_id for waiter in waiting)
+        for waiter in waiting:
+            waiter.resolve(None, error)
