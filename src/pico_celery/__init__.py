@@ -11,6 +11,7 @@ from pico_celery.contract.declaration import contract, task_options
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
 from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
 from pico_celery.errors import (
+    BatchError,
     ConformanceError,
     ContractError,
     DecoratorError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncResult",
+    "BatchError",
     "BoundSender",
     "Catalog",
     "CeleryClient",

@@ -15,6 +15,7 @@
           ├── PayloadError                   arguments do not fit the contract         (the call, or the worker; TypeError)
           ├── ResultError                    a result does not fit the contract        (the worker, or .get())
           ├── ExecutionError                 a task cannot be run here, or cancelled itself (the worker)
+          ├── BatchError                     a batch of calls was sent in part         (the call)
           ├── IncompatibleContainerError     pico-ioc lacks what this library needs    (container start)
           └── UnboundClientError             a client has no Celery application        (the call)
 
@@ -27,7 +28,7 @@ the JSON in which Celery's result backends store a failure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -207,6 +208,65 @@ class UnboundClientError(PicoCeleryError):
 
 class ExecutionError(PicoCeleryError):
     """A task cannot be run where it is called, or its coroutine cancelled itself."""
+
+
+class BatchError(PicoCeleryError):
+    """A batch of calls could not be sent whole; it says which calls were sent, which were not, and which may have been.
+
+    Every call of the batch is in exactly one of the three groups, by its position.
+    """
+
+    @classmethod
+    def of(cls, task: str, groups: Mapping[str, Sequence[int]], task_ids: Sequence[str], reason: str) -> Self:
+        """Build the error.
+
+        Args:
+            task: Name of the task.
+            groups: Positions by group: ``sent``, ``unsent``, ``unknown``.
+            task_ids: Id of each call, in the order of the batch.
+            reason: What went wrong.
+
+        Returns:
+            The error.
+        """
+        sent, unsent, unknown = (list(groups.get(name, ())) for name in ("sent", "unsent", "unknown"))
+        remedy = "send the others again"
+        if unknown:
+            remedy = (
+                "send those again that were not; those that are unknown may have been sent: look for their results, or send "
+                "them again if the task is idempotent"
+            )
+        message = (
+            f"{task}: {len(sent)} of {len(task_ids)} calls were sent, {len(unsent)} were not"
+            f"{f', of {len(unknown)} it is unknown' if unknown else ''}: {reason}; {remedy}"
+        )
+        data = {"task": task, "sent": sent, "unsent": unsent, "unknown": unknown, "task_ids": list(task_ids)}
+        return cls(message, {**data, "reason": reason})
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return str(self.data.get("task", ""))
+
+    @property
+    def task_ids(self) -> tuple[str, ...]:
+        """Id of each call, in the order of the batch."""
+        return tuple(self.data.get("task_ids", ()))
+
+    @property
+    def sent(self) -> tuple[int, ...]:
+        """Positions of the calls that the broker has."""
+        return tuple(self.data.get("sent", ()))
+
+    @property
+    def unsent(self) -> tuple[int, ...]:
+        """Positions of the calls that the broker does not have."""
+        return tuple(self.data.get("unsent", ()))
+
+    @property
+    def unknown(self) -> tuple[int, ...]:
+        """Positions of the calls of which nobody can tell: the connection broke before the broker answered."""
+        return tuple(self.data.get("unknown", ()))
 
 
 class IncompatibleContainerError(PicoCeleryError):

@@ -1,4 +1,4 @@
-"""Connections to a Redis broker that keep one client for each channel.
+"""Connections to a Redis broker that keep one client for each channel, and whose batches are sent whole or not at all.
 
 kombu's Redis channel makes a new `redis.Redis` object for every message that it sends, takes or acknowledges, over the one
 connection pool that it has anyway. Making it takes about as long as the command itself.
@@ -14,6 +14,8 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 from kombu.connection import ConnectionPool, PooledConnection
+
+from pico_celery.client.certain_batch import certain_batch
 
 
 class BrokerConnection(Connection):
@@ -73,6 +75,10 @@ def _redis_transport() -> Any:
                     with super().conn_or_acquire() as made:
                         client = self._held = made
             yield client
+
+        def create_publish_batch(self, max_size: int) -> Any:
+            """Make a batch of which one can tell afterwards whether it was sent."""
+            return certain_batch()(self, max_size)
 
     transport: Any = redis.Transport
     return type("Transport", (transport,), {"Channel": Channel, "__module__": __name__, "__doc__": transport.__doc__})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
-from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
 
+from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loop, send_batch_soon
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import is_eager, prepare, publish, publish_on_loop, publish_soon
@@ -20,7 +21,10 @@ from pico_celery.contract.signature import location_of
 from pico_celery.errors import UnboundClientError
 
 P = ParamSpec("P")
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+First = TypeVar("First")
+Rest = ParamSpec("Rest")
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
 
 
@@ -77,6 +81,70 @@ class BoundSender(Generic[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
+
+    def send_many(  # pyright: ignore[reportGeneralTypeIssues]  # any callable with a first parameter: mypy knows it only so
+        self: Callable[Concatenate[First, Rest], AsyncResult[R]],
+        items: Iterable[First],
+        /,
+        *args: Rest.args,
+        **kwargs: Rest.kwargs,
+    ) -> list[AsyncResult[R]]:
+        """Send many calls at once: all are validated before the first is sent, and few commands carry them.
+
+        Inside a running event loop the batch is handed over to a thread of the library, as one call is.
+
+        Args:
+            items: Values of the first parameter, one for each call.
+            *args: Further positional arguments, the same for all calls.
+            **kwargs: Keyword arguments, the same for all calls.
+
+        Returns:
+            The results to be, in the order of the items.
+
+        Raises:
+            PayloadError: If arguments do not fit the contract; nothing is published then.
+            BatchError: If not all calls could be sent; it says which were. On an event loop it is raised where the results
+                of the others are waited for.
+        """
+        sender: Any = self
+        return cast("list[AsyncResult[R]]", sender.batch(items, args, kwargs))
+
+    async def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
+        self: Callable[Concatenate[First, Rest], AsyncResult[R]],
+        items: Iterable[First],
+        /,
+        *args: Rest.args,
+        **kwargs: Rest.kwargs,
+    ) -> list[AsyncResult[R]]:
+        """Send many calls at once without blocking the event loop, and wait until the broker has them.
+
+        Args:
+            items: Values of the first parameter, one for each call.
+            *args: Further positional arguments, the same for all calls.
+            **kwargs: Keyword arguments, the same for all calls.
+
+        Returns:
+            The results to be, in the order of the items.
+
+        Raises:
+            PayloadError: If arguments do not fit the contract; nothing is published then.
+            BatchError: If not all calls could be sent; it says which were.
+        """
+        sender: Any = self
+        return cast("list[AsyncResult[R]]", await sender.batch_on_loop(items, args, kwargs))
+
+    def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
+        """Send many calls, as `send_many` does, without its types."""
+        app, calls = self._app, prepare_many(self.definition, items, args, kwargs, self._options)
+        if is_on_loop() and not is_eager(app, self.definition):
+            return send_batch_soon(app, calls)
+        return send_batch(app, calls)
+
+    async def batch_on_loop(
+        self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> list[AsyncResult[Any]]:
+        """Send many calls, as `asend_many` does, without its types."""
+        return await send_batch_on_loop(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
         """Return the same call with other options.

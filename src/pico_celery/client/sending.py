@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from celery import Celery
 from kombu.exceptions import EncodeError
@@ -17,6 +17,8 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import EncodedCall, encode_call
 from pico_celery.messaging.headers import contract_headers
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,23 +140,25 @@ async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         PayloadError: If the broker's serializer cannot carry the arguments.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
+    return await published(hub_of(app).publisher.future_of(lambda producer: publish(app, outgoing, None, producer)))
+
+
+async def published(future: Future[T]) -> T:
+    """Wait for what the publishing thread does, leaving the event loop free.
+
+    Args:
+        future: Of `Publisher.future_of`.
+
+    Returns:
+        Its result.
+
+    Raises:
+        Exception: What it raised.
+    """
     import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
 
-    published: Future[AsyncResult[Any]] = Future()
-
-    def send(producer: Any) -> None:
-        sent.append(publish(app, outgoing, None, producer))
-
-    def done(error: BaseException | None) -> None:
-        if error is None:
-            published.set_result(sent[0])
-        else:
-            published.set_exception(error)
-
-    sent: list[AsyncResult[Any]] = []
-    hub_of(app).publisher.submit(Job(send, done))
     # Shielded: what has been handed over is sent, whoever stops waiting for that.
-    return await asyncio.shield(asyncio.wrap_future(published))
+    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:

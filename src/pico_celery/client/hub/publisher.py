@@ -10,10 +10,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 
+T = TypeVar("T")
 _LINGER_SECONDS: Final = 2.0
 _TOGETHER: Final = 32
 _logger = logging.getLogger(__name__)
@@ -66,6 +68,28 @@ class Publisher:
                 self._thread.start()
             else:
                 self._changed.notify_all()
+
+    def future_of(self, send: Callable[[Any], T], *, alone: bool = False) -> Future[T]:
+        """Publish something, soon, and keep what comes of it.
+
+        Args:
+            send: As `Job`'s.
+            alone: As `Job`'s.
+
+        Returns:
+            A future of what ``send`` returns, which is done when the broker has it.
+        """
+        future: Future[T] = Future()
+        made: list[T] = []
+
+        def done(error: BaseException | None) -> None:
+            if error is None:
+                future.set_result(made[-1])
+            else:
+                future.set_exception(error)
+
+        self.submit(Job(lambda producer: made.append(send(producer)), done, alone=alone))
+        return future
 
     def call(self, function: Callable[[], Any]) -> None:
         """Call something that may block, soon."""

@@ -1,0 +1,312 @@
+"""Many calls of one task at once: all are validated before the first is sent, and few commands carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from celery import Celery
+from celery.utils.nodenames import anon_nodename
+from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
+from kombu.utils.functional import retry_over_time
+
+from pico_celery.client.certain_batch import NotPublishedError
+from pico_celery.client.confirmations import Confirmations
+from pico_celery.client.hub.hub import hub_of
+from pico_celery.client.hub.publisher import Job
+from pico_celery.client.result import AsyncResult
+from pico_celery.client.sending import Outgoing, is_eager, open_result, prepare, publish, published
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.errors import BatchError, Fault, OptionError, PayloadError
+
+_CHUNK: Final = 500
+_SHOWN: Final = 20
+# What a message can be made with here; for the rest there is Celery's own send_task, which takes longer.
+_PLAIN_OPTIONS: Final = frozenset(
+    {
+        "queue",
+        "exchange",
+        "routing_key",
+        "priority",
+        "headers",
+        "ignore_result",
+        "time_limit",
+        "soft_time_limit",
+        "compression",
+        "delivery_mode",
+        "reply_to",
+    }
+)
+
+
+def prepare_many(
+    definition: TaskDefinition,
+    items: Iterable[Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> list[Outgoing]:
+    """Validate and encode the calls of a batch.
+
+    Args:
+        definition: The task.
+        items: Values of the first parameter, one for each call.
+        args: Further positional arguments, the same for all calls.
+        kwargs: Keyword arguments, the same for all calls.
+        options: Checked options.
+
+    Returns:
+        What `send_batch` takes.
+
+    Raises:
+        PayloadError: If arguments do not fit the contract; paths begin with the position in the batch.
+        OptionError: If an option is given that only one call can have.
+    """
+    if "task_id" in options:
+        fault = Fault(
+            task=definition.name,
+            path="task_id",
+            expected="an option that many calls can share",
+            got="one id for all of them",
+            remedy="leave it out",
+            code="option_of_one_call",
+        )
+        raise OptionError.of(definition.name, [fault])
+    calls: list[Outgoing] = []
+    faults: list[Fault] = []
+    for position, item in enumerate(items):
+        try:
+            calls.append(prepare(definition, (item, *args), kwargs, options))
+        except PayloadError as error:
+            faults.extend(replace(fault, path=f"[{position}].{fault.path}") for fault in error.faults)
+    if faults:
+        raise PayloadError.of(definition.name, faults[:_SHOWN])
+    return calls
+
+
+def send_batch(
+    app: Celery, calls: Sequence[Outgoing], results: Sequence[AsyncResult[Any]] | None = None
+) -> list[AsyncResult[Any]]:
+    """Publish a batch, holding the calling thread.
+
+    Args:
+        app: The application.
+        calls: The calls.
+        results: Their results, in the same order, where those were opened before.
+
+    Returns:
+        The results.
+
+    Raises:
+        BatchError: If not all calls could be sent.
+    """
+    if not calls:
+        return []
+    if is_eager(app, calls[0].definition):
+        return [publish(app, call) for call in calls]
+    hub = hub_of(app)
+    opened = _open_results(app, calls) if results is None else list(results)
+    batch = _Batch(app, calls, opened)
+    ignores = bool(opened[0].ignored)
+    for result in opened:
+        result.heard = 0 if ignores else hub.expect(result)
+    try:
+        with hub.sending(ignores_result=ignores) as added:
+            batch.send(added)
+    except Exception as error:
+        raise batch.error(error) from error
+    return opened
+
+
+def send_batch_soon(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+    """Hand a batch over to the thread that publishes, so that the event loop goes on.
+
+    Args:
+        app: The application.
+        calls: The calls.
+
+    Returns:
+        The results. Where calls cannot be sent, whoever waits for theirs is told why.
+    """
+    opened = _open_results(app, calls)
+
+    def done(error: BaseException | None) -> None:
+        if error is None:
+            return
+        sent = set(error.sent) if isinstance(error, BatchError) else set()
+        for position, result in enumerate(opened):
+            if position not in sent:
+                result.not_sent(error)
+
+    hub_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
+    return opened
+
+
+async def send_batch_on_loop(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+    """Publish a batch and wait until the broker has it, leaving the event loop free.
+
+    Args:
+        app: The application.
+        calls: The calls.
+
+    Returns:
+        The results.
+
+    Raises:
+        BatchError: If not all calls could be sent.
+    """
+    return await published(hub_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True))
+
+
+def _open_results(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+    return [open_result(app, call) for call in calls]
+
+
+class _Batch:
+    """The calls of a batch, and how far they are."""
+
+    def __init__(self, app: Any, calls: Sequence[Outgoing], results: Sequence[AsyncResult[Any]]) -> None:
+        self.app = app
+        self.calls = calls
+        self.results = results
+        self.sent: set[int] = set()
+        self.unknown: set[int] = set()
+        self._amqp = app.amqp
+        self._send_message = app.amqp.send_task_message
+        self._reply_to = app.thread_oid
+        self._sends_events = bool(app.conf.task_send_sent_event)
+        self._origin = anon_nodename()
+        self._is_inside_task = bool(app.current_worker_task)
+        self._common_route: Mapping[str, Any] | None = None
+
+    def send(self, added: Mapping[str, Any]) -> None:
+        for first in range(0, len(self.calls), _CHUNK):
+            positions = range(first, min(first + _CHUNK, len(self.calls)))
+            retry_over_time(
+                self._send_chunk, NotPublishedError, (positions, added), max_retries=self._max_retries(), **_PAUSES
+            )
+
+    def error(self, reason: Exception) -> BatchError:
+        unsent = [position for position in range(len(self.calls)) if position not in self.sent | self.unknown]
+        groups = {"sent": sorted(self.sent), "unsent": unsent, "unknown": sorted(self.unknown)}
+        ids = [result.id for result in self.results]
+        cause = reason.__cause__ or reason
+        return BatchError.of(self.calls[0].definition.name, groups, ids, f"{type(cause).__name__}: {cause}")
+
+    def _max_retries(self) -> int | None:
+        conf = self.app.conf
+        retry = self.calls[0].options.get("retry", conf.task_publish_retry)
+        policy = {**conf.task_publish_retry_policy, **(self.calls[0].options.get("retry_policy") or {})}
+        # 0 means for ever to kombu.
+        limit: int | None = policy.get("max_retries", 3)
+        return limit if retry and limit != 0 else -1
+
+    def _send_chunk(self, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+        left = [position for position in positions if position not in self.sent]
+        try:
+            with self.app.amqp.producer_pool.acquire(block=True) as producer:
+                if producer.supports_batch_publish:
+                    self._send_together(producer, left, added)
+                elif hasattr(producer.channel, "confirm_select"):
+                    self._send_confirmed(producer, left, added)
+                else:
+                    self._send_each(producer, left, added)
+        except NotPublishedError:
+            raise
+        except Exception as error:
+            if self.unknown:
+                raise
+            raise NotPublishedError(str(error)) from error
+
+    def _send_together(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+        try:
+            with producer.batch(max_size=len(positions) * 16):
+                for position in positions:
+                    self._publish(producer, position, added, is_first=position == positions[0])
+        except NotPublishedError:
+            raise
+        except BatchPublishError:
+            self.unknown.update(positions)
+            raise
+        self._settle(positions)
+
+    def _send_each(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+        for position in positions:
+            self.unknown.add(position)
+            self._publish(producer, position, added, is_first=position == positions[0])
+            self._settle([position])
+
+    def _send_confirmed(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+        """Send over a channel of its own, whose messages the broker confirms all at once at the end."""
+        with Confirmations(producer) as confirmations:
+            try:
+                for position in positions:
+                    self._publish(confirmations.producer, position, added, is_first=position == positions[0])
+                    self.unknown.add(position)
+                confirmations.wait(len(positions))
+            finally:
+                confirmed, refused = confirmations.outcome(len(positions))
+                self._settle(positions[number] for number in confirmed)
+                self.unknown.difference_update(positions[number] for number in refused)
+            if refused:
+                raise NotPublishedError(f"the broker refused {len(refused)} messages")
+
+    def _settle(self, positions: Iterable[int]) -> None:
+        for position in positions:
+            self.unknown.discard(position)
+            self.sent.add(position)
+
+    def _publish(self, producer: Any, position: int, added: Mapping[str, Any], *, is_first: bool) -> None:
+        call, result = self.calls[position], self.results[position]
+        options = {**added, **call.options}
+        if options.keys() <= _PLAIN_OPTIONS and not self._is_inside_task:
+            self._publish_plain(producer, call, result.id, options, is_first=is_first)
+            return
+        options.setdefault("retry", False)
+        self.app.send_task(
+            call.definition.name,
+            call.call.args,
+            call.call.kwargs,
+            result_cls=lambda _: result,
+            argsrepr=call.call.argsrepr,
+            kwargsrepr=call.call.kwargsrepr,
+            producer=producer,
+            **{**options, "task_id": result.id},
+        )
+
+    def _publish_plain(
+        self, producer: Any, call: Outgoing, task_id: str, options: dict[str, Any], *, is_first: bool
+    ) -> None:
+        encoded = call.call
+        message = self._amqp.create_task_message(
+            task_id,
+            call.definition.name,
+            encoded.args,
+            encoded.kwargs,
+            reply_to=options.pop("reply_to", self._reply_to),
+            time_limit=options.pop("time_limit", None),
+            soft_time_limit=options.pop("soft_time_limit", None),
+            ignore_result=options.pop("ignore_result", None),
+            create_sent_event=self._sends_events,
+            argsrepr=encoded.argsrepr,
+            kwargsrepr=encoded.kwargsrepr,
+            origin=self._origin,
+        )
+        headers = options.pop("headers")
+        route = dict(self._route(call, options))
+        if not is_first:
+            route["declare"] = []  # the first message of a chunk has declared the queue
+        self._send_message(producer, call.definition.name, message, retry=False, headers=headers, **route)
+
+    def _route(self, call: Outgoing, options: dict[str, Any]) -> Mapping[str, Any]:
+        if self._common_route is not None:
+            return self._common_route
+        encoded = call.call
+        route: Mapping[str, Any] = self._amqp.router.route(options, call.definition.name, encoded.args, encoded.kwargs)
+        if not self.app.conf.task_routes:  # a router of the user's may look at the arguments
+            self._common_route = route
+        return route
+
+
+_PAUSES: Final[Mapping[str, Any]] = {"interval_start": 0, "interval_step": 0.2, "interval_max": 1}
