@@ -108,11 +108,8 @@ def send_batch(
     hub = hub_of(app)
     opened = _open_results(app, calls) if results is None else list(results)
     batch = _Batch(app, calls, opened)
-    ignores = bool(opened[0].ignored)
-    for result in opened:
-        result.heard = 0 if ignores else hub.expect(result)
     try:
-        with hub.sending(ignores_result=ignores) as added:
+        with hub.sending(opened) as added:
             batch.send(added)
     except Exception as error:
         raise batch.error(error) from error

@@ -272,13 +272,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return self._value
 
     def _check_kept(self) -> None:
-        from celery.backends.base import DisabledBackend  # noqa: PLC0415 - whoever waits has a backend already
-
         if self.ignored:
             if not is_assignable(type(None), self.definition.result.annotation):
                 remedy = "send it without ignore_result, or do not wait for it"
                 raise self._not_kept("a call that was sent with ignore_result", remedy, "ignored")
-        elif isinstance(self.backend, DisabledBackend):
+        elif not self.hub.keeps_results:
             remedy = "set backend_url, or do not wait for the result"
             raise self._not_kept("an application without a result backend", remedy, "no_backend")
 

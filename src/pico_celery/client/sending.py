@@ -86,9 +86,8 @@ def publish(
     opened = open_result(app, outgoing) if result is None else result
     hub = hub_of(app)
     chosen = {} if producer is None else {"producer": producer}
-    opened.heard = 0 if opened.ignored else hub.expect(opened)
     try:
-        with hub.sending(ignores_result=bool(opened.ignored)) as added:
+        with hub.sending([opened]) as added:
             sent = app.send_task(
                 definition.name,
                 call.args,

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
@@ -35,6 +35,7 @@ from pico_celery.client.hub.task_ids import TaskIds
 from pico_celery.client.hub.waiters import Meta, Resolve, Sent, Waiter, Waiters
 
 _ATTRIBUTE: Final = "__pico_celery_hub__"
+_DISABLED: Final = "disabled"
 _LINGER_SECONDS: Final = 2.0
 _UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait are told
 _START_SECONDS: Final = 10.0
@@ -86,23 +87,15 @@ class ResultHub:
         return self._backend if self._is_shared(self._backend) else self._app.backend
 
     @property
+    def keeps_results(self) -> bool:
+        """Whether the application has a result backend at all; asking does not load it, which takes its time."""
+        name = self._app.backend_cls or self._app.conf.result_backend or _DISABLED
+        return not isinstance(name, str) or name.partition(":")[0] != _DISABLED
+
+    @property
     def trouble(self) -> BaseException | None:
         """Why the result backend cannot be reached at the moment, if so."""
         return self._trouble
-
-    def expect(self, result: Sent) -> int:
-        """Settle a result as soon as it comes, whether or not somebody waits for it by then.
-
-        Args:
-            result: Result of a call that is about to be sent.
-
-        Returns:
-            What tells `watch` that nothing can have been missed; 0 where something can.
-        """
-        epoch = self._epoch if self._listening.is_set() else 0
-        if epoch:
-            self._waiters.hold(result)
-        return epoch
 
     def watch(self, task_id: str, resolve: Resolve, heard: int = 0) -> Waiter:
         """Wait for a result.
@@ -110,7 +103,7 @@ class ResultHub:
         Args:
             task_id: Id of the task.
             resolve: Called once, on any thread.
-            heard: What `expect` returned before the call was sent.
+            heard: What `sending` noted on the result; 0 where it may be there already.
 
         Returns:
             What `unwatch` takes.
@@ -135,11 +128,13 @@ class ResultHub:
         self._waiters.fail(error, [task_id])
 
     @contextmanager
-    def sending(self, *, ignores_result: bool) -> Iterator[dict[str, Any]]:
-        """Publish calls whose results the hub listens to; Celery would subscribe to each.
+    def sending(self, results: Sequence[Sent]) -> Iterator[dict[str, Any]]:
+        """Publish calls, and settle their results as soon as they come, whether or not somebody waits by then.
+
+        Celery would subscribe to each of them.
 
         Args:
-            ignores_result: Whether there will be no result.
+            results: Results of the calls, which are all ignored or none of them.
 
         Yields:
             Options that go with the calls.
@@ -147,10 +142,12 @@ class ResultHub:
         Raises:
             celery.exceptions.OperationalError: If replies cannot be received.
         """
-        if ignores_result:
+        if results[0].ignored:
             yield {}
             return
         options = self._listen_first()
+        for result in results:
+            result.heard = self._expect(result)
         _quieten(self._app.backend)
         _sending.active = True
         try:
@@ -171,10 +168,7 @@ class ResultHub:
             thread.join(_EXIT_SECONDS)
 
     def _make_backend(self) -> Any:
-        backend = private_backend(self._app, self._take)
-        if is_rpc(type(backend)):
-            backend.oid = self._replies  # those to all threads of this process go to one queue
-        return backend
+        return private_backend(self._app, self._take, self._replies)
 
     def _is_shared(self, backend: Any) -> bool:
         """Tell whether any number of threads may read from a backend."""
@@ -182,6 +176,14 @@ class ResultHub:
 
     def _take(self, meta: Meta) -> None:
         settle_ready(self._waiters, meta)
+
+    def _expect(self, result: Sent) -> int:
+        """Hold a result, if one listens to it already; return since when, which `watch` wants to know."""
+        is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
+        epoch = self._epoch if is_covered and self._listening.is_set() else 0
+        if epoch:
+            self._waiters.hold(result)
+        return epoch
 
     def _listen_first(self) -> dict[str, Any]:
         """Listen before a call is sent, where what nobody hears is lost."""

@@ -18,6 +18,7 @@ from pico_celery.client.hub.waiters import Meta, Waiters
 TICK_SECONDS: Final = 0.5  # how long a receiver may block before it looks at what has changed
 _CONSUMER_TICK_SECONDS: Final = 0.2  # nothing wakes it before
 SAFETY_SECONDS: Final = 5.0  # a notification may be lost; a look at the store finds its result
+_REPLY_QUEUE_SECONDS: Final = 300  # as long as this it waits for its consumer to come back
 _FIRST_POLL_SECONDS: Final = 0.002
 _LONGEST_POLL_SECONDS: Final = 0.25
 LOOK_UP_AT_ONCE: Final = 500
@@ -39,12 +40,13 @@ class Receiver(Protocol):
         """Stop listening."""
 
 
-def private_backend(app: Any, sink: Any) -> Any:
+def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
     """Return a result backend of the hub's own, beside those that Celery keeps for each thread.
 
     Args:
         app: The application.
         sink: Called with what the backend's consumer receives, where it has one.
+        replies: Name of the queue of replies, where results are replies over the broker.
 
     Returns:
         The backend.
@@ -55,8 +57,18 @@ def private_backend(app: Any, sink: Any) -> Any:
     if base is not None and not is_redis(cls):
         # In place of Celery's, which keeps what nobody has asked for yet.
         consumer = type("ResultConsumer", (base,), {"on_state_change": lambda _, meta, __: sink(meta)})
-        cls = type(cls.__name__, (cls,), {"ResultConsumer": consumer, "__module__": cls.__module__})
+        members: dict[str, Any] = {"ResultConsumer": consumer, "__module__": cls.__module__}
+        if is_rpc(cls):
+            members.update(binding=property(_reply_queue), oid=replies)
+        cls = type(cls.__name__, (cls,), members)
     return cls(app=app, url=url)
+
+
+def _reply_queue(backend: Any) -> Any:
+    # Celery's own is deleted with its connection: a reply that comes before the next one would be lost.
+    return backend.Queue(
+        backend.oid, backend.exchange, backend.oid, durable=True, auto_delete=False, expires=_REPLY_QUEUE_SECONDS
+    )
 
 
 def is_redis(cls: Any) -> bool:
@@ -108,6 +120,9 @@ class ConsumerReceiver:
         """Stop listening."""
         if self._started:
             self._consumer.stop()
+        if self.transient:
+            with self._backend.app.connection_for_write() as connection:
+                self._backend.binding(connection.default_channel).delete()
 
 
 class PollingReceiver:

@@ -19,6 +19,8 @@ class Sent(Protocol):
     """A result of a call that was sent."""
 
     id: str
+    ignored: bool
+    heard: int
 
     def settle(self, meta: Meta) -> None:
         """Take what was stored."""
