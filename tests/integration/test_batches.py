@@ -175,15 +175,15 @@ def test_a_batch_that_fails_half_way_says_exactly_what_was_sent(site: Site, monk
 def test_a_batch_on_a_loop_tells_who_waits_for_what_was_not_sent() -> None:
     app = create_app(
         CelerySettings(
-            broker_url="redis://127.0.0.1:1/0",
+            broker_url="amqp://127.0.0.1:1//",
             backend_url="cache+memory://",
-            options={"task_publish_retry": False},
+            options={"task_publish_retry": False, "broker_transport_options": {"max_retries": 1, "interval_start": 0}},
         )
     )
 
     async def call() -> list[BaseException]:
         results = ShopClient(app).place.send_many([ORDER, ORDER])
-        return list(await asyncio.gather(*map(_value, results), return_exceptions=True))  # type: ignore[arg-type]
+        return list(await asyncio.gather(*map(_value, results), return_exceptions=True))
 
     try:
         errors = asyncio.run(asyncio.wait_for(call(), SOON))

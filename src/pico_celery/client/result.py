@@ -56,7 +56,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         self._backend: Any = None
         self.heard = 0
         self._unsent: BaseException | None = None
-        self._unsent_told = False
         super().__init__(id, backend or _LATER, task_name, app, parent)
         self.definition = definition
         self._value: Any = _UNSET
@@ -179,7 +178,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             error: It is raised wherever the result is waited for.
         """
         self._unsent = error
-        self.hub.fail(self.id, error)
+        if not self.hub.fail(self.id, error):
+            _logger.error("%s[%s] was not sent, and nobody waits for it: %r", self.definition.name, self.id, error)
 
     def raise_unsent(self) -> None:
         """Raise the reason why the call was never sent, if it was not.
@@ -188,7 +188,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             Exception: That reason.
         """
         if self._unsent is not None:
-            self._unsent_told = True
             raise self._unsent
 
     def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:
@@ -207,11 +206,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if not self.on_ready.ready:
             self.hub.watch(self.id, lambda meta, _: None if meta is None else self.settle(meta), self.heard)
         return promised
-
-    def __del__(self) -> None:
-        """Say so where nobody ever asked why the call was not sent."""
-        if getattr(self, "_unsent", None) is not None and not self._unsent_told:
-            _logger.error("%s[%s] was not sent, and nobody asked: %r", self.definition.name, self.id, self._unsent)
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.

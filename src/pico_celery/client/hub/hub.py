@@ -123,9 +123,9 @@ class ResultHub:
         """Wait no more."""
         self._waiters.discard(waiter)
 
-    def fail(self, task_id: str, error: BaseException) -> None:
-        """Tell those who wait for a call that it could not be sent."""
-        self._waiters.fail(error, [task_id])
+    def fail(self, task_id: str, error: BaseException) -> bool:
+        """Tell those who wait for a call that it could not be sent; tell whether there are any."""
+        return self._waiters.fail(error, [task_id])
 
     @contextmanager
     def sending(self, results: Sequence[Sent]) -> Iterator[dict[str, Any]]:

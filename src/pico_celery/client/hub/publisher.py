@@ -106,6 +106,7 @@ class Publisher:
                 _publish(jobs[0])
             else:
                 self._publish_together(jobs)
+            jobs.clear()  # or an idle thread keeps the last calls alive
 
     def _next(self) -> list[Job]:
         with self._changed:

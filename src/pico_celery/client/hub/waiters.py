@@ -132,12 +132,15 @@ class Waiters:
         for waiter in waiting:
             waiter.resolve(meta, None)
 
-    def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> None:
+    def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> bool:
         """Tell those who wait that their results cannot be had.
 
         Args:
             error: Why.
             task_ids: Of which tasks; of all of them without it.
+
+        Returns:
+            Whether there was anybody to tell.
         """
         with self._lock:
             failed = list(self._waiters) if task_ids is None else task_ids
@@ -145,3 +148,4 @@ class Waiters:
             self._left.extend(waiter.task_id for waiter in waiting)
         for waiter in waiting:
             waiter.resolve(None, error)
+        return bool(waiting)
