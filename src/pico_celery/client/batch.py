@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from celery import Celery
-from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 from kombu.utils.functional import retry_over_time
 
@@ -22,22 +21,6 @@ from pico_celery.errors import BatchError, Fault, OptionError, PayloadError
 
 _CHUNK: Final = 500
 _SHOWN: Final = 20
-# What a message can be made with here; for the rest there is Celery's own send_task, which takes longer.
-_PLAIN_OPTIONS: Final = frozenset(
-    {
-        "queue",
-        "exchange",
-        "routing_key",
-        "priority",
-        "headers",
-        "ignore_result",
-        "time_limit",
-        "soft_time_limit",
-        "compression",
-        "delivery_mode",
-        "reply_to",
-    }
-)
 
 
 def prepare_many(
@@ -169,13 +152,7 @@ class _Batch:
         self.results = results
         self.sent: set[int] = set()
         self.unknown: set[int] = set()
-        self._amqp = app.amqp
-        self._send_message = app.amqp.send_task_message
-        self._reply_to = app.thread_oid
-        self._sends_events = bool(app.conf.task_send_sent_event)
-        self._origin = anon_nodename()
-        self._is_inside_task = bool(app.current_worker_task)
-        self._common_route: Mapping[str, Any] | None = None
+        self._post = hub_of(app).post
 
     def send(self, added: Mapping[str, Any]) -> None:
         for first in range(0, len(self.calls), _CHUNK):
@@ -220,7 +197,7 @@ class _Batch:
         try:
             with producer.batch(max_size=len(positions) * 16):
                 for position in positions:
-                    self._publish(producer, position, added, is_first=position == positions[0])
+                    self._publish(producer, position, added)
         except NotPublishedError:
             raise
         except BatchPublishError:
@@ -231,7 +208,7 @@ class _Batch:
     def _send_each(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
         for position in positions:
             self.unknown.add(position)
-            self._publish(producer, position, added, is_first=position == positions[0])
+            self._publish(producer, position, added)
             self._settle([position])
 
     def _send_confirmed(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
@@ -239,7 +216,7 @@ class _Batch:
         with Confirmations(producer) as confirmations:
             try:
                 for position in positions:
-                    self._publish(confirmations.producer, position, added, is_first=position == positions[0])
+                    self._publish(confirmations.producer, position, added)
                     self.unknown.add(position)
                 confirmations.wait(len(positions))
             finally:
@@ -254,56 +231,11 @@ class _Batch:
             self.unknown.discard(position)
             self.sent.add(position)
 
-    def _publish(self, producer: Any, position: int, added: Mapping[str, Any], *, is_first: bool) -> None:
+    def _publish(self, producer: Any, position: int, added: Mapping[str, Any]) -> None:
         call, result = self.calls[position], self.results[position]
-        options = {**added, **call.options}
-        if options.keys() <= _PLAIN_OPTIONS and not self._is_inside_task:
-            self._publish_plain(producer, call, result.id, options, is_first=is_first)
-            return
-        options.setdefault("retry", False)
-        self.app.send_task(
-            call.definition.name,
-            call.call.args,
-            call.call.kwargs,
-            result_cls=lambda _: result,
-            argsrepr=call.call.argsrepr,
-            kwargsrepr=call.call.kwargsrepr,
-            producer=producer,
-            **{**options, "task_id": result.id},
-        )
-
-    def _publish_plain(
-        self, producer: Any, call: Outgoing, task_id: str, options: dict[str, Any], *, is_first: bool
-    ) -> None:
-        encoded = call.call
-        message = self._amqp.create_task_message(
-            task_id,
-            call.definition.name,
-            encoded.args,
-            encoded.kwargs,
-            reply_to=options.pop("reply_to", self._reply_to),
-            time_limit=options.pop("time_limit", None),
-            soft_time_limit=options.pop("soft_time_limit", None),
-            ignore_result=options.pop("ignore_result", None),
-            create_sent_event=self._sends_events,
-            argsrepr=encoded.argsrepr,
-            kwargsrepr=encoded.kwargsrepr,
-            origin=self._origin,
-        )
-        headers = options.pop("headers")
-        route = dict(self._route(call, options))
-        if not is_first:
-            route["declare"] = []  # the first message of a chunk has declared the queue
-        self._send_message(producer, call.definition.name, message, retry=False, headers=headers, **route)
-
-    def _route(self, call: Outgoing, options: dict[str, Any]) -> Mapping[str, Any]:
-        if self._common_route is not None:
-            return self._common_route
-        encoded = call.call
-        route: Mapping[str, Any] = self._amqp.router.route(options, call.definition.name, encoded.args, encoded.kwargs)
-        if not self.app.conf.task_routes:  # a router of the user's may look at the arguments
-            self._common_route = route
-        return route
+        # A batch is tried again as a whole, not message by message.
+        options = {**added, **call.options, "retry": False}
+        self._post.send(call.definition, call.call, options, result, producer)
 
 
 _PAUSES: Final[Mapping[str, Any]] = {"interval_start": 0, "interval_step": 0.2, "interval_max": 1}

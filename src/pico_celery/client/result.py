@@ -207,6 +207,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             self.hub.watch(self.id, lambda meta, _: None if meta is None else self.settle(meta), self.heard)
         return promised
 
+    def __del__(self) -> None:
+        """Cancel what Celery's own ways of waiting left behind, if any was used."""
+        if getattr(self, "_backend", _LATER) not in (None, _LATER):
+            super().__del__()
+
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.
 

@@ -85,19 +85,9 @@ def publish(
         return EagerAsyncResult(eager, definition)
     opened = open_result(app, outgoing) if result is None else result
     hub = hub_of(app)
-    chosen = {} if producer is None else {"producer": producer}
     try:
         with hub.sending([opened]) as added:
-            sent = app.send_task(
-                definition.name,
-                call.args,
-                call.kwargs,
-                # Celery calls result_cls with the id alone, and takes any callable.
-                result_cls=cast("Any", lambda _: opened),
-                argsrepr=call.argsrepr,
-                kwargsrepr=call.kwargsrepr,
-                **{**chosen, **added, **options, "task_id": opened.id},
-            )
+            sent = hub.post.send(definition, call, {**added, **options}, opened, producer)
     except EncodeError as error:
         got = type(error).__name__ if definition.arguments.sensitive else str(error)
         fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")

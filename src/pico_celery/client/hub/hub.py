@@ -20,6 +20,7 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import OperationalError
 
+from pico_celery.client.hub.posting import Post
 from pico_celery.client.hub.publisher import Publisher
 from pico_celery.client.hub.receivers import (
     ConsumerReceiver,
@@ -65,6 +66,7 @@ class ResultHub:
         self._app: Any = app
         self.ids: Final = TaskIds()
         self.publisher: Final = Publisher(app)
+        self.post: Final = Post(app)
         self._waiters = Waiters()
         self._replies = str(uuid4())
         self._lock = threading.Lock()
