@@ -14,7 +14,7 @@ from celery.result import EagerResult, assert_will_not_block  # type: ignore[att
 
 from pico_celery.client.hub.hub import ResultHub, hub_of
 from pico_celery.client.hub.waiters import Meta
-from pico_celery.client.waiting import is_on_loop, store_meta, wait_for, wait_for_on_loop
+from pico_celery.client.waiting import running_loop, store_meta, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
@@ -313,7 +313,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:
     running: Any = current_task
-    if running and is_on_loop():
+    if running and running_loop() is not None:
         raise ExecutionError(
             f"{running.name} waits for {result.definition.name}[{result.id}] with .get(), which would block the event loop "
             "and every other task on it: await the result instead (await result)"

@@ -13,7 +13,7 @@ from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loo
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import is_eager, prepare, publish, publish_on_loop, publish_soon
-from pico_celery.client.waiting import is_on_loop
+from pico_celery.client.waiting import running_loop
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.definition import TaskDefinition
@@ -62,8 +62,9 @@ class BoundSender(Generic[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         app, outgoing = self._app, prepare(self.definition, args, kwargs, self._options)
-        if is_on_loop() and not is_eager(app, self.definition):
-            return publish_soon(app, outgoing)
+        loop = running_loop()
+        if loop is not None and not is_eager(app, self.definition):
+            return publish_soon(app, outgoing, loop)
         return publish(app, outgoing)
 
     async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
@@ -136,7 +137,7 @@ class BoundSender(Generic[P, R_co]):
     def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
         """Send many calls, as `send_many` does, without its types."""
         app, calls = self._app, prepare_many(self.definition, items, args, kwargs, self._options)
-        if is_on_loop() and not is_eager(app, self.definition):
+        if running_loop() is not None and not is_eager(app, self.definition):
             return send_batch_soon(app, calls)
         return send_batch(app, calls)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from celery import Celery
 from kombu.exceptions import EncodeError
@@ -17,6 +17,9 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import EncodedCall, encode_call
 from pico_celery.messaging.headers import contract_headers
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -95,12 +98,13 @@ def publish(
     return cast("AsyncResult[Any]", sent)
 
 
-def publish_soon(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> AsyncResult[Any]:
     """Hand a call over to the thread that publishes, so that the event loop goes on.
 
     Args:
         app: The application.
         outgoing: The call.
+        loop: The event loop on which this is called.
 
     Returns:
         The typed result. Where the call cannot be sent, whoever waits for it is told why.
@@ -111,7 +115,10 @@ def publish_soon(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         if error is not None:
             result.not_sent(error)
 
-    hub_of(app).publisher.submit(Job(lambda producer: publish(app, outgoing, result, producer), done))
+    hub = hub_of(app)
+    if not result.ignored:
+        result.heard = hub.expect(result)
+    hub.publisher.submit(Job(lambda producer: publish(app, outgoing, result, producer), done), loop.call_soon)
     return result
 
 

@@ -93,11 +93,11 @@ async def wait_for_on_loop(result: AsyncResult[Any], seconds: float | None) -> N
         _unwatch(result, waiters)
 
 
-def is_on_loop() -> bool:
-    """Tell whether the caller runs on an event loop."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop on which the caller runs, if any."""
     asyncio = sys.modules.get("asyncio")  # who runs a loop has imported it; who does not need not
     # Documented as the one that does not raise.
-    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001
+    return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
 
 
 def timed_out(result: AsyncResult[Any], seconds: float | None) -> CeleryTimeoutError:

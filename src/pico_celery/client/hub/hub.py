@@ -99,13 +99,28 @@ class ResultHub:
         """Why the result backend cannot be reached at the moment, if so."""
         return self._trouble
 
+    def expect(self, result: Sent) -> int:
+        """Settle a result as soon as it comes, whether or not somebody waits for it by then.
+
+        Args:
+            result: Result of a call that is about to be sent.
+
+        Returns:
+            What tells `watch` that nothing can have been missed; 0 where something can.
+        """
+        is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
+        epoch = self._epoch if is_covered and self._listening.is_set() else 0
+        if epoch:
+            self._waiters.hold(result)
+        return epoch
+
     def watch(self, task_id: str, resolve: Resolve, heard: int = 0) -> Waiter:
         """Wait for a result.
 
         Args:
             task_id: Id of the task.
             resolve: Called once, on any thread.
-            heard: What `sending` noted on the result; 0 where it may be there already.
+            heard: What `expect` returned before the call was sent; 0 where its result may be there already.
 
         Returns:
             What `unwatch` takes.
@@ -114,10 +129,10 @@ class ResultHub:
         with self._lock:
             self._used = time.monotonic()
             is_new = heard == 0 or heard != self._epoch
-            self._waiters.add(waiter, unseen=is_new)
+            has_to_look = self._waiters.add(waiter, unseen=is_new)
             self._start()
             receiver = self._receiver
-        if is_new and receiver is not None and self._listening.is_set():
+        if has_to_look and receiver is not None and self._listening.is_set():
             self.publisher.call(receiver.wake)
         return waiter
 
@@ -149,7 +164,7 @@ class ResultHub:
             return
         options = self._listen_first()
         for result in results:
-            result.heard = self._expect(result)
+            result.heard = result.heard or self.expect(result)
         _quieten(self._app.backend)
         _sending.active = True
         try:
@@ -178,14 +193,6 @@ class ResultHub:
 
     def _take(self, meta: Meta) -> None:
         settle_ready(self._waiters, meta)
-
-    def _expect(self, result: Sent) -> int:
-        """Hold a result, if one listens to it already; return since when, which `watch` wants to know."""
-        is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
-        epoch = self._epoch if is_covered and self._listening.is_set() else 0
-        if epoch:
-            self._waiters.hold(result)
-        return epoch
 
     def _listen_first(self) -> dict[str, Any]:
         """Listen before a call is sent, where what nobody hears is lost."""

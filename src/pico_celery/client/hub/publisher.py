@@ -17,6 +17,7 @@ from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # 
 
 T = TypeVar("T")
 _LINGER_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 0.02
 _TOGETHER: Final = 32
 _logger = logging.getLogger(__name__)
 
@@ -58,16 +59,32 @@ class Publisher:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._busy = False
+        self._is_armed = False
 
-    def submit(self, job: Job) -> None:
-        """Publish something, soon."""
+    def submit(self, job: Job, call_soon: Callable[[Callable[[], None]], Any] | None = None) -> None:
+        """Publish something, soon.
+
+        Args:
+            job: It.
+            call_soon: That of an event loop, on which this is called: what is submitted within one turn of the loop is sent
+                together.
+        """
         with self._changed:
             self._jobs.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
                 self._thread.start()
-            else:
+            if call_soon is None:
                 self._changed.notify_all()
+                return
+            is_armed, self._is_armed = self._is_armed, True
+        if not is_armed:
+            call_soon(self._wake)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._is_armed = False
+            self._changed.notify_all()
 
     def future_of(self, send: Callable[[Any], T], *, alone: bool = False) -> Future[T]:
         """Publish something, soon, and keep what comes of it.
@@ -112,6 +129,8 @@ class Publisher:
         with self._changed:
             self._busy = False
             self._changed.notify_all()
+            # While a loop's turn goes on, its next calls come along; whatever becomes of the loop, they are sent.
+            self._changed.wait_for(lambda: not self._is_armed, _TURN_SECONDS)
             if not self._changed.wait_for(lambda: self._jobs, _LINGER_SECONDS):
                 self._thread = None
                 return []

@@ -71,17 +71,22 @@ class Waiters:
         with self._lock:
             self._held.clear()
 
-    def add(self, waiter: Waiter, *, unseen: bool) -> None:
+    def add(self, waiter: Waiter, *, unseen: bool) -> bool:
         """Add a waiter.
 
         Args:
             waiter: It.
             unseen: Whether its result may be there already, so that one has to look.
+
+        Returns:
+            Whether somebody has to be told to look.
         """
         with self._lock:
             self._waiters.setdefault(waiter.task_id, []).append(waiter)
-            if unseen:
-                self._unseen.append(waiter.task_id)
+            if not unseen:
+                return False
+            self._unseen.append(waiter.task_id)
+            return len(self._unseen) == 1
 
     def discard(self, waiter: Waiter) -> None:
         """Take a waiter away, if it is still there."""
