@@ -19,7 +19,7 @@ from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DecoratorError, ExecutionError, Fault, ResultError
+from pico_celery.errors import DecoratorError, ExecutionError, Fault, RemoteError, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
@@ -305,6 +305,8 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         value = decode_result(definition, eager.result) if eager.state == states.SUCCESS else eager.result
         if eager.state in states.EXCEPTION_STATES and definition.declared:
             value = failure_of([definition], eager.id, value, eager.traceback)
+            if isinstance(value, RemoteError):
+                value.__cause__ = eager.result  # it never left this process
         self._fill(definition, (eager.id, value, eager.state, cast("str | None", eager.traceback)))
 
     def _fill(self, definition: TaskDefinition, outcome: tuple[Any, ...]) -> None:

@@ -45,18 +45,17 @@ class TaskError(PicoCeleryError):
     code: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, code: str | None = None, retryable: bool | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, code: str | None = None, retryable: bool | None = None) -> None:
         """Read the fields of a class.
 
         Args:
             code: Its stable name on the wire; `domain.class_name` of the contract that lists it, without it.
             retryable: Whether a retry may succeed; as its base says, without it.
-            **kwargs: Those of other bases.
 
         Raises:
             ErrorClassError: If a field has a reserved name or a type that is no JSON; all faults in one error.
         """
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__()
         frame = sys._getframe(1)  # noqa: SLF001 - as pydantic finds the names that are local to a function
         while frame.f_back is not None and frame.f_code.co_name == "__init_subclass__":
             frame = frame.f_back
@@ -91,7 +90,7 @@ class TaskError(PicoCeleryError):
             ErrorFieldsError: If they do not fit the class, with all faults.
         """
         declared = _fields_of(type(self))
-        if _is_stored(stored, fields):
+        if _is_stored(declared, stored, fields):
             self._restore(declared, *stored)
         elif declared is None or stored:
             raise ErrorFieldsError.of(type(self).__qualname__, [_misuse(type(self), declared)])
@@ -103,7 +102,7 @@ class TaskError(PicoCeleryError):
         """Return the field ``message``, or all fields as pydantic shows them, or what the class's docstring says first."""
         declared, values = _fields_of(type(self)), values_of(self)
         if declared is None or values is None:
-            return self.message
+            return str(vars(self).get("message", ""))
         if "message" in declared.shown:
             return str(self.message)
         return _shown(declared, values, " ") or _headline(type(self))
@@ -111,7 +110,8 @@ class TaskError(PicoCeleryError):
     def __repr__(self) -> str:
         """Return class and fields, without secrets."""
         declared, values = _fields_of(type(self)), values_of(self)
-        shown = repr(self.message) if declared is None or values is None else _shown(declared, values, ", ")
+        unread = repr(vars(self).get("message", ""))  # before the constructor has ended there is none
+        shown = unread if declared is None or values is None else _shown(declared, values, ", ")
         return f"{type(self).__name__}({shown})"
 
     def __eq__(self, other: object) -> bool:
@@ -236,10 +236,10 @@ def _values(declared: ErrorFields, model: BaseModel) -> dict[str, Any]:
     return {name: getattr(model, name) for name in declared.declared}
 
 
-def _is_stored(stored: tuple[Any, ...], fields: Mapping[str, Any]) -> bool:
-    if fields or len(stored) != _STORED_LENGTH:
+def _is_stored(declared: ErrorFields | None, stored: tuple[Any, ...], fields: Mapping[str, Any]) -> bool:
+    if fields or len(stored) != _STORED_LENGTH or not isinstance(stored[0], str):
         return False
-    return isinstance(stored[0], str) and isinstance(stored[1], Mapping) and "fields" in stored[1]
+    return isinstance(stored[1], Mapping) and (declared is None or "fields" in stored[1])
 
 
 def _misuse(cls: type[TaskError], declared: ErrorFields | None) -> Fault:

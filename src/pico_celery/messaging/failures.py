@@ -179,7 +179,7 @@ def _decode_declared(
     definition: TaskDefinition, declared: ErrorDefinition, task_id: str, failure: StoredFailure, data: Mapping[str, Any]
 ) -> Exception:
     original = failure.original
-    if type(original) is declared.cls and values_of(original) is not None:
+    if isinstance(original, TaskError) and type(original) is declared.cls and values_of(original) is not None:
         return original
     error = declared.cls(failure.text, data)
     if values_of(error) is not None:
