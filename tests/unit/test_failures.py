@@ -67,7 +67,7 @@ def definition_of(method: Any) -> TaskDefinition:
 PAY, PACK = definition_of(Till.pay), definition_of(Till.pack)
 
 
-def stored(error: BaseException) -> dict[str, Any]:
+def stored(error: Exception) -> dict[str, Any]:
     """Return what Celery's result backends keep of an exception."""
     raw: Any = Backend(Celery(set_as_current=False), serializer="json").prepare_exception(error)
     again: dict[str, Any] = json.loads(json.dumps(raw))
@@ -230,7 +230,7 @@ def test_whatever_is_stored_something_is_told(failure: Any, told: tuple[str, str
 def test_nothing_is_imported_or_built_because_a_message_names_it() -> None:
     built: list[Any] = []
 
-    class Bomb(Exception):  # noqa: N818 - what a stranger's class may be called
+    class Bomb(Exception):
         def __init__(self, *args: Any) -> None:
             built.append(args)
 

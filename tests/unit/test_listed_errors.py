@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
+from types import new_class
 from typing import Any, Protocol
 
 import pytest
@@ -105,7 +106,8 @@ def test_the_schema_tells_the_errors_by_code() -> None:
 def test_the_digest_changes_with_code_flag_and_fields_and_with_nothing_else() -> None:
     def make(*, retryable: bool = False, code: str = "a.failed", kind: type = str, doc: str = "") -> type[TaskError]:
         members = {"__annotations__": {"reason": kind}, "__module__": __name__, "__doc__": doc}
-        made: type[TaskError] = type(TaskError)("Failed", (TaskError,), members, retryable=retryable, code=code)  # type: ignore[call-overload]
+        keywords = {"retryable": retryable, "code": code}
+        made: type[TaskError] = new_class("Failed", (TaskError,), keywords, lambda namespace: namespace.update(members))
         return made
 
     first = declared([make(), CardDeclined]).digest

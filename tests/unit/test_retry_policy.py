@@ -15,7 +15,6 @@ from celery.exceptions import Reject
 from pico_ioc import PicoContainer, component
 
 from pico_celery import (
-    Catalog,
     CeleryClient,
     DeadlineExceeded,
     Err,

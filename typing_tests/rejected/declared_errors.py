@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol, assert_never
 
-from typing_tests.accepted.declared_errors import CardDeclined, OutOfStock, PaymentDeclined, Till, TillClient
+from typing_tests.accepted.declared_errors import CardDeclined, Closed, OutOfStock, PaymentDeclined, Till, TillClient
 
 from pico_celery import Err, Ok, RetryPolicy, TaskError, contract, task, task_options
 
@@ -16,6 +16,8 @@ def built() -> object:
     PaymentDeclined(reason="limit", retry_after=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # seconds are no timedelta
     PaymentDeclined(reasn="limit")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a misspelt field
     CardDeclined(last_digits="4711")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a field of the base is missing
+    Closed(at=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a class without fields
+    TaskError(reason="limit")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the base has no fields
     OutOfStock(message="gone", missing={"tea": "two"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]  # a part of another type
     return PaymentDeclined(reason="limit").reasn  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # a misspelt attribute
 

@@ -79,24 +79,30 @@ class TaskError(PicoCeleryError):
             if type(vars(cls).get(name)).__name__ == "FieldInfo":
                 delattr(cls, name)
 
-    def __init__(self, *stored: Any, **fields: Any) -> None:
-        """Build the error.
+    if TYPE_CHECKING:  # the constructor of a class without fields; that of others comes from their annotations
 
-        Args:
-            *stored: Nothing; or text and data, with which Celery builds again what it has stored.
-            **fields: The fields of the class.
+        def __init__(self) -> None: ...
 
-        Raises:
-            ErrorFieldsError: If they do not fit the class, with all faults.
-        """
-        declared = _fields_of(type(self))
-        if _is_stored(declared, stored, fields):
-            self._restore(declared, *stored)
-        elif declared is None or stored:
-            raise ErrorFieldsError.of(type(self).__qualname__, [_misuse(type(self), declared)])
-        else:
-            model = declared.build(type(self).__qualname__, fields)
-            self._fill(declared, model, *stored_form(self, type(self), "", _values(declared, model)))
+    else:
+
+        def __init__(self, *stored: Any, **fields: Any) -> None:
+            """Build the error.
+
+            Args:
+                *stored: Nothing; or text and data, with which Celery builds again what it has stored.
+                **fields: The fields of the class.
+
+            Raises:
+                ErrorFieldsError: If they do not fit the class, with all faults.
+            """
+            declared = _fields_of(type(self))
+            if _is_stored(declared, stored, fields):
+                self._restore(declared, *stored)
+            elif declared is None or stored:
+                raise ErrorFieldsError.of(type(self).__qualname__, [_misuse(type(self), declared)])
+            else:
+                model = declared.build(type(self).__qualname__, fields)
+                self._fill(declared, model, *stored_form(self, type(self), "", _values(declared, model)))
 
     def __str__(self) -> str:
         """Return the field ``message``, or all fields as pydantic shows them, or what the class's docstring says first."""
