@@ -226,6 +226,22 @@ def stored_form(
     return _text(error), {"code": cls.code, "task": task, "fields": data}
 
 
+def restored(cls: type[TaskError], text: str, data: Mapping[str, Any]) -> TaskError:
+    """Return an error from its stored form.
+
+    Args:
+        cls: Its class.
+        text: The stored text.
+        data: The stored data.
+
+    Returns:
+        The error; `values_of` tells whether its fields fit the class.
+    """
+    build: Any = cls
+    error: TaskError = build(text, data)
+    return error
+
+
 def _fields_of(cls: type[TaskError]) -> ErrorFields | None:
     return getattr(cls, _FIELDS, None)
 

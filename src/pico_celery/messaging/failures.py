@@ -18,7 +18,7 @@ from pico_celery import errors
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.error_fields import ErrorFields
-from pico_celery.contract.task_error import TaskError, fields_of, stored_form, values_of
+from pico_celery.contract.task_error import TaskError, fields_of, restored, stored_form, values_of
 from pico_celery.errors import Fault, PicoCeleryError, RemoteError
 
 _OWN: Final[Mapping[str, type[PicoCeleryError]]] = {
@@ -108,7 +108,7 @@ def encode_failure(definition: TaskDefinition, error: Exception) -> Exception:
     text, data = stored_form(error, declared.cls, definition.name)
     data["code"] = declared.code
     if type(error) is not declared.cls:
-        return declared.cls(text, data)
+        return restored(declared.cls, text, data)
     error.data, error.args = data, (text, data)
     return error
 
@@ -181,7 +181,7 @@ def _decode_declared(
     original = failure.original
     if isinstance(original, TaskError) and type(original) is declared.cls and values_of(original) is not None:
         return original
-    error = declared.cls(failure.text, data)
+    error = restored(declared.cls, failure.text, data)
     if values_of(error) is not None:
         return error
     fields = fields_of(declared.cls)
