@@ -13,7 +13,7 @@
           │         └── UnknownTaskError     no contract declares the name             (container start, client import)
           ├── SettingsError                  a setting is misspelt, ill-typed, unsafe  (container start)
           ├── EmbeddedBrokerError            the private Redis server cannot be had    (start of the process)
-          ├── TaskError                      base of the errors that contracts declare (raised in tasks; see contract.task_error)
+          ├── TaskError                      base of the errors that contracts declare (raised in tasks)
           ├── ErrorFieldsError               fields do not fit a declared error        (where it is built; TypeError)
           ├── RemoteError                    a task raised what its contract does not declare (.get(), await)
           ├── PayloadError                   arguments do not fit the contract         (the call, or the worker; TypeError)
