@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from pico_celery import AsyncResult, Err, ExecutionError, Ok, RemoteError
 from pico_celery.contract.marks import marks_of
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, Till, TillClient
 from tests.integration.conftest import MATRIX, Served, StartWorker, matrix
+from tests.integration.test_secrets import captured_events
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=20)
@@ -120,16 +122,21 @@ def test_a_declared_error_is_logged_as_expected_without_a_traceback(served: Serv
     assert eventually(lambda: f"till.pay[{other.id}] raised unexpected" in served.worker.log)
 
 
-def test_secrets_of_an_error_arrive_and_are_in_no_log(served: Served, till: TillClient) -> None:
-    result = till.pay("locked")
-    with pytest.raises(Locked) as caught:
-        result.get(timeout=SOON)
-    assert caught.value.card == SecretStr("5500-0000")
-    assert caught.value.pin == "pin-0815"
+def test_secrets_of_an_error_arrive_and_are_in_no_log_event_or_text(served: Served, till: TillClient) -> None:
+    with captured_events(served) as events:
+        result = till.pay("locked")
+        with pytest.raises(Locked) as caught:
+            result.get(timeout=SOON)
+        plainly = served.plain.send_task("till.pay", kwargs={"way": "locked"})
+        assert "5500-0000" not in str(plainly.get(timeout=20, propagate=False))
+        assert eventually(lambda: [event for event in events if event["type"] == "task-failed"], 5)
+    assert (caught.value.card, caught.value.pin) == (SecretStr("5500-0000"), "pin-0815")
     assert eventually(lambda: f"till.pay[{result.id}] raised expected" in served.worker.log)
-    for text in (served.worker.log, str(caught.value), repr(caught.value), str(result.traceback)):
-        assert "5500-0000" not in text.replace('card=SecretStr("5500-0000"), pin="pin-0815"', "")
-        assert "pin-0815" not in text.replace('card=SecretStr("5500-0000"), pin="pin-0815"', "")
+    told = json.dumps(events, default=str)
+    assert "Locked(card=SecretStr(" in told
+    for text in (told, served.worker.log, str(caught.value), repr(caught.value), str(result.traceback)):
+        assert "5500-0000" not in text
+        assert "pin-0815" not in text
 
 
 def test_a_group_of_calls_raises_the_declared_error(served: Served, till: TillClient) -> None:

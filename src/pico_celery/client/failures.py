@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
@@ -45,6 +45,18 @@ CONTROLS: Final[dict[str, type[Exception]]] = {
 All others of Celery's and kombu's, such as a time-out or a broker that cannot be reached, tell what failed inside the task;
 to a caller they would tell the same of its own wait or broker.
 """
+
+
+def is_failure(stored: object) -> bool:
+    """Tell whether what a result backend keeps is a failure.
+
+    Args:
+        stored: A mapping as Celery stores an exception, or the exception that it has made of it; or anything else.
+
+    Returns:
+        Whether it is.
+    """
+    return isinstance(stored, BaseException) or (isinstance(stored, Mapping) and "exc_type" in stored)
 
 
 def failure_of(definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object) -> Exception:

@@ -12,7 +12,7 @@ from celery import Celery, current_task, states
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
-from pico_celery.client.failures import failure_of
+from pico_celery.client.failures import failure_of, is_failure
 from pico_celery.client.outcome import Err, Ok
 from pico_celery.client.waiting import wait_until_ready
 from pico_celery.contract.assignability import is_assignable
@@ -241,14 +241,14 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def result(self) -> Any:
         """The validated result of a task that succeeded, the exception of one that failed, or ``None``."""
         state, value = self.state, super().result
-        if state != states.SUCCESS and self.state == states.SUCCESS:
+        if state not in states.READY_STATES and self.state in states.READY_STATES:
             # It ended between the two looks: what was read may be its progress. Celery keeps what has ended.
-            state, value = states.SUCCESS, super().result
+            state, value = self.state, super().result
         if state == states.SUCCESS:
             return self._typed(value)
-        if state in states.EXCEPTION_STATES and value is not None:
-            return self._failure(value, self.traceback)
-        return value
+        # Of a task that is retried, the next attempt may have stored its progress meanwhile.
+        failed = state in states.PROPAGATE_STATES or (state == states.RETRY and is_failure(value))
+        return self._failure(value, self.traceback) if failed and value is not None else value
 
     info = result
 

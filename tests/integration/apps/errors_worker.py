@@ -25,6 +25,8 @@ from tests.integration.apps.errors_contracts import (
 )
 from tests.integration.apps.notes import note
 
+CARD, PIN = "5500-0000", "pin-0815"  # here, so that no line of a traceback shows them
+
 
 class StrangerError(Exception):
     """What the client cannot import in any test that asks for it."""
@@ -45,7 +47,7 @@ class TillWorker:
         if way == "heir":
             raise CardDeclined(reason="limit", last_digits="4711")
         if way == "locked":
-            raise Locked(card=SecretStr("5500-0000"), pin="pin-0815")
+            raise Locked(card=SecretStr(CARD), pin=PIN)
         if way == "unlisted":
             raise Unlisted(reason="nobody listed me")
         if way == "keyword":
