@@ -95,7 +95,10 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             celery.exceptions.TimeoutError: If there is no result in time.
             ResultError: If the result does not fit the contract, or none is kept.
             ExecutionError: Inside the coroutine of a task, whose event loop it would block.
-            Exception: What the task raised.
+            TaskError: What the task raised and its contract declares, as the class that it lists.
+            RemoteError: What else the task raised.
+            Exception: One of this library's or Celery's own, such as `celery.exceptions.TaskRevokedError`; what the task
+                raised, where no contract declares it.
         """
         self._check_kept()
         _refuse_inside_task(self)
@@ -121,7 +124,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
         Raises:
             ResultError: If the result does not fit the contract, or none is kept.
-            Exception: What the task raised.
+            Exception: As `get`.
         """
         return self._wait().__await__()
 

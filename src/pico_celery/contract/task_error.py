@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -12,12 +11,11 @@ from pydantic import BaseModel, Field
 from typing_extensions import dataclass_transform
 
 from pico_celery.contract.error_fields import ErrorFields, read_fields
+from pico_celery.contract.error_texts import headline, safe_text, shown_fields
 from pico_celery.contract.naming import is_task_name
 from pico_celery.contract.typenames import safe_repr
 from pico_celery.errors import ErrorFieldsError, Fault, PicoCeleryError
 
-TEXT_LIMIT: Final = 1024  # as what logs show of arguments and results
-UNSHOWN: Final = "(not shown)"
 _FIELDS: Final = "__pico_celery_fields__"
 _CODE: Final = "__pico_celery_code__"
 _STORED_LENGTH: Final = 2  # text and data, what Celery keeps of an exception
@@ -111,13 +109,13 @@ class TaskError(PicoCeleryError):
             return str(vars(self).get("message", ""))
         if "message" in declared.shown:
             return str(self.message)
-        return _shown(declared, values, " ") or _headline(type(self))
+        return shown_fields(declared, values, " ") or headline(type(self))
 
     def __repr__(self) -> str:
         """Return class and fields, without secrets."""
         declared, values = _fields_of(type(self)), values_of(self)
         unread = repr(vars(self).get("message", ""))  # before the constructor has ended there is none
-        shown = unread if declared is None or values is None else _shown(declared, values, ", ")
+        shown = unread if declared is None or values is None else shown_fields(declared, values, ", ")
         return f"{type(self).__name__}({shown})"
 
     def __eq__(self, other: object) -> bool:
@@ -223,7 +221,7 @@ def stored_form(
     data = fields_of(cls).encode(cls.__qualname__, known)
     if values is not None:
         vars(error).update(values)
-    return _text(error), {"code": cls.code, "task": task, "fields": data}
+    return safe_text(error), {"code": cls.code, "task": task, "fields": data}
 
 
 def restored(cls: type[TaskError], text: str, data: Mapping[str, Any]) -> TaskError:
@@ -297,24 +295,6 @@ def _keyword_faults(cls: type[TaskError], code: Any, retryable: Any, where: str)
         if name in vars(cls)
     )
     return faults
-
-
-def _text(error: TaskError) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error
-        return f"a {type(error).__name__}, whose text fails"
-
-
-def _shown(declared: ErrorFields, values: Mapping[str, Any], separator: str) -> str:
-    parts = [f"{name}={safe_repr(values[name]) if may else UNSHOWN}" for name, may in declared.shown.items()]
-    text = separator.join(parts)
-    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 3] + "..."
-
-
-def _headline(cls: type[TaskError]) -> str:
-    doc = inspect.cleandoc(vars(cls).get("__doc__") or "")
-    return doc.split("\n", 1)[0] or cls.__name__
 
 
 _RESERVED: Final = frozenset(dir(TaskError)) - {"message"} | {"data"}

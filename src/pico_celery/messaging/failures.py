@@ -18,6 +18,7 @@ from pico_celery import errors
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.error_fields import ErrorFields
+from pico_celery.contract.error_texts import safe_text
 from pico_celery.contract.task_error import TaskError, fields_of, restored, stored_form, values_of
 from pico_celery.errors import Fault, PicoCeleryError, RemoteError
 
@@ -218,7 +219,7 @@ def _of_exception(error: BaseException, traceback: str) -> StoredFailure:
         type_name=cls.__qualname__,
         module=cls.__module__ if _is_genuine(cls) else "",
         args=error.args,
-        text=_text_of(error.args) if _is_of_data(error.args) else _safe_text(error),
+        text=_text_of(error.args) if _is_of_data(error.args) else safe_text(error),
         traceback=traceback,
         original=error,
     )
@@ -243,10 +244,3 @@ def _text_of(args: tuple[Any, ...]) -> str:
     if _is_of_data(args) or len(args) == 1:
         return str(args[0])
     return str(args) if args else ""
-
-
-def _safe_text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure
-        return f"an exception of {type(error).__name__}, whose text fails"
