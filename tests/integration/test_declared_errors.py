@@ -11,7 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from celery import chain, states
+from celery import chain, chord, states
+from celery.exceptions import ChordError
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import GroupResult
 from pydantic import SecretStr
@@ -172,6 +173,18 @@ def test_the_failure_of_the_last_task_of_a_chain_is_its_own(served: Served) -> N
     sent = chain(first, served.app.signature("till.pack"), app=served.app).apply_async()
     again = AsyncResult.of(Till.pack, sent.id, served.app)
     assert again.outcome(timeout=SOON) == Err(OutOfStock(missing={"tea": 1}))
+
+
+def test_a_failed_part_of_a_chord_is_told_to_its_body_without_secrets(served: Served) -> None:
+    if not served.keeps_results:
+        pytest.skip("rpc:// has no chords")
+    ways = [served.app.signature("till.pay", kwargs={"way": way}) for way in ("locked", "locked")]
+    sent = chord(ways, served.app.signature("till.pack"), app=served.app).apply_async()
+    match AsyncResult.of(Till.pack, sent.id, served.app).outcome(timeout=SOON):
+        case Err(ChordError() as error):
+            assert "raised Locked(card=SecretStr('**********'))" in str(error)
+        case other:
+            pytest.fail(repr(other))
 
 
 # --- retries

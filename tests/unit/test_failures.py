@@ -266,9 +266,18 @@ def test_an_error_of_the_library_arrives_as_itself_with_its_faults() -> None:
     "cls", [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, PicoCeleryError)]
 )
 def test_every_error_of_the_library_but_a_remote_one_is_known_by_name(cls: type[PicoCeleryError]) -> None:
-    error = got(stored(cls("text", {"task": "a"})))
+    error = got(stored(cls("text", {"task": "a", "subject": "unit_failures.pay"})))
     assert type(error) is cls
     assert isinstance(error, RemoteError) == (cls is RemoteError)
+
+
+def test_wrong_arguments_of_a_call_that_the_task_made_are_not_taken_for_the_caller_s_own() -> None:
+    inner = PayloadError.of("unit_failures.pack", [Fault(task="unit_failures.pack", path="number", remedy="pass it")])
+    error = got(stored(inner))
+    assert type(error) is RemoteError
+    assert error.remote_type == "pico_celery.errors.PayloadError"
+    assert "unit_failures.pack: number; pass it" in error.remote_message
+    assert type(got(stored(inner), PAY, PACK)) is PayloadError, "in a chain it may be the failure of the other task"
 
 
 def test_a_name_of_the_library_with_other_arguments_is_a_remote_error() -> None:

@@ -85,7 +85,8 @@ def test_every_way_to_a_failure_gives_the_same_exception(celery_app: Celery) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(DECLINED, Declined), (KeyError("tea"), RemoteError), (PayloadError("text"), PayloadError)]
+    ("error", "kind"),
+    [(DECLINED, Declined), (KeyError("tea"), RemoteError), (PayloadError.of("unit_outcomes.pay", []), PayloadError)],
 )
 def test_what_a_backend_keeps_is_understood_before_celery_has_built_anything(
     celery_app: Celery, error: Exception, kind: type[Exception]

@@ -21,6 +21,7 @@ from pico_celery.contract.typenames import type_name, value_text
 from pico_celery.contract.wire import is_veiled
 from pico_celery.errors import ErrorClassError, ErrorFieldsError, Fault
 
+SHOWN: Final = 20  # as of arguments and results
 _MISSING: Final = inspect.Parameter.empty
 _CONFIG: Final = ConfigDict(
     validate_by_name=True,
@@ -99,10 +100,10 @@ class ErrorFields:
             error: pydantic's error over the mapping of the fields.
 
         Returns:
-            The faults; values are left out where fields have parts that must not be shown.
+            At most `SHOWN` faults; values are left out where fields have parts that must not be shown.
         """
         details = error.errors(include_url=False, include_context=False)
-        return [self._fault(subject, detail) for detail in details]
+        return [self._fault(subject, detail) for detail in details[:SHOWN]]
 
     def _fault(self, subject: str, detail: ErrorDetails) -> Fault:
         path = ".".join(str(part) for part in detail["loc"])

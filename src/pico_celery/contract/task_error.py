@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 from pydantic import BaseModel, Field
-from typing_extensions import dataclass_transform
 
 from pico_celery.contract.error_fields import ErrorFields, read_fields
 from pico_celery.contract.error_texts import headline, safe_text, shown_fields

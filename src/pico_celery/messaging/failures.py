@@ -20,7 +20,7 @@ from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.error_fields import ErrorFields
 from pico_celery.contract.error_texts import safe_text
 from pico_celery.contract.task_error import TaskError, fields_of, restored, stored_form, values_of
-from pico_celery.errors import Fault, PicoCeleryError, RemoteError
+from pico_celery.errors import CallError, Fault, PicoCeleryError, RemoteError
 
 _OWN: Final[Mapping[str, type[PicoCeleryError]]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
@@ -152,7 +152,7 @@ def decode_failure(
     if found is not None and data is not None:
         return _decode_declared(*found, task_id, failure, data)
     known = _OWN.get(failure.full_name)
-    if known is not None and data is not None:
+    if known is not None and data is not None and _is_about(definitions, known, data):
         own = failure.original
         return own if isinstance(own, known) else known(failure.text, data)
     control = (controls or {}).get(failure.full_name)
@@ -161,6 +161,14 @@ def decode_failure(
         if rebuilt is not None:
             return rebuilt
     return _remote(definitions[0].name, task_id, failure)
+
+
+def _is_about(definitions: Sequence[TaskDefinition], cls: type[PicoCeleryError], data: Mapping[str, Any]) -> bool:
+    """Tell whether an error of this library is about the call itself, not about one that the task made in its turn.
+
+    A caller must not take the wrong arguments of that one for its own.
+    """
+    return not issubclass(cls, CallError) or data.get("subject") in {definition.name for definition in definitions}
 
 
 def _find(
