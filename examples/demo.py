@@ -24,6 +24,7 @@ from pico_celery import (
     CeleryClient,
     CelerySettings,
     EmbeddedBroker,
+    Err,
     PayloadError,
     PicoCeleryError,
     UnknownTaskError,
@@ -32,7 +33,7 @@ from pico_celery import (
     default_catalog,
     send_task,
 )
-from shop_contracts import Address, Card, Line, Order, Receipt, Recipient, Status
+from shop_contracts import Address, Card, Line, Order, PaymentDeclined, Receipt, Recipient, Status, Voucher
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30.0
@@ -68,6 +69,7 @@ def run(directory: Path) -> None:
         orders, notifications = OrdersClient(app), NotificationsClient(app)
         call_and_wait(orders)
         asyncio.run(call_and_await(orders))
+        match_a_declared_error(orders)
         call_with_options(orders)
         send_only(notifications, directory / "worker.log")
     step("Worker and broker have been stopped.")
@@ -105,6 +107,19 @@ async def call_and_await(orders: OrdersClient) -> None:
     statuses = await orders.status({1, 20, 99})
     print(f"   after orders.cancel(20): {statuses}")
     check(statuses == {1: Status.BOOKED, 20: Status.CANCELLED, 99: Status.UNKNOWN}, f"wrong statuses: {statuses}")
+
+
+def match_a_declared_error(orders: OrdersClient) -> None:
+    step(
+        "A declared error: the contract lists PaymentDeclined, so the caller gets it with its fields. Matched, not raised."
+    )
+    order = an_order(30).model_copy(update={"payment": Voucher(code="TEA", value=Decimal(5))})
+    match orders.place(order).outcome(timeout=ANSWER_SECONDS):
+        case Err(PaymentDeclined(reason=reason, missing=missing)):
+            print(f"   Err(PaymentDeclined(reason={reason!r}, missing={missing!r}))")
+            check(missing == Decimal("8.00"), f"expected 8.00 to be missing, got {missing}")
+        case other:
+            raise DemoFailedError(f"expected a declined payment, got {other!r}")
 
 
 def call_with_options(orders: OrdersClient) -> None:

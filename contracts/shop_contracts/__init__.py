@@ -3,7 +3,7 @@
 Workers and clients both install this package and nothing of each other. It imports pydantic and pico_celery, no worker
 and no client, so a service that only sends an order never loads the code that books one.
 
-- `shop_contracts.orders`: nested models, a discriminated union, task options, a second version.
+- `shop_contracts.orders`: nested models, a discriminated union, task options, a declared error, a second version.
 - `shop_contracts.notifications`: plain parameters, and a contract that inherits another.
 """
 
@@ -16,6 +16,7 @@ from shop_contracts.orders import (
     Order,
     Orders,
     OrdersV2,
+    PaymentDeclined,
     PaymentMethod,
     Placement,
     Receipt,
@@ -33,6 +34,7 @@ __all__ = [
     "Order",
     "Orders",
     "OrdersV2",
+    "PaymentDeclined",
     "PaymentMethod",
     "Placement",
     "Receipt",

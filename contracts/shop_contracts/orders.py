@@ -1,4 +1,4 @@
-"""Orders: models as payloads, options as policy, and what a second version is for."""
+"""Orders: models as payloads, options as policy, a declared error, and what a second version is for."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, Field, SecretStr
 
-from pico_celery import contract, task_options
+from pico_celery import TaskError, contract, task_options
 
 
 class Address(BaseModel):
@@ -78,6 +78,17 @@ class Receipt(BaseModel):
     booked_at: datetime
 
 
+class PaymentDeclined(TaskError):
+    """The customer cannot pay in this way.
+
+    A declared error: raised in the worker, it is raised at the caller as this class with these fields. Its code on the
+    wire is ``orders.payment_declined``, in both versions of the contract.
+    """
+
+    reason: str
+    missing: Decimal = Field(gt=0, description="what is left to pay")
+
+
 @contract("orders")
 class Orders(Protocol):
     """Taking and cancelling orders.
@@ -86,7 +97,9 @@ class Orders(Protocol):
     know of each other, and nobody needs the bodies.
     """
 
-    @task_options(queue="orders", time_limit=timedelta(seconds=30), expires=timedelta(hours=1))
+    @task_options(
+        queue="orders", time_limit=timedelta(seconds=30), expires=timedelta(hours=1), errors=[PaymentDeclined]
+    )
     async def place(self, order: Order, *, dry_run: bool = False) -> Receipt:
         """Charge the customer and book the order.
 
@@ -96,6 +109,9 @@ class Orders(Protocol):
 
         Returns:
             The receipt.
+
+        Raises:
+            PaymentDeclined: If the payment does not cover the order.
         """
         ...
 
@@ -126,7 +142,7 @@ class OrdersV2(Protocol):
     somebody calls the old one.
     """
 
-    @task_options(queue="orders", time_limit=timedelta(seconds=30))
+    @task_options(queue="orders", time_limit=timedelta(seconds=30), errors=[PaymentDeclined])
     async def place(self, placement: Placement) -> Receipt:
         """Book the order and mail the receipt."""
         ...

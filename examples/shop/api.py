@@ -14,7 +14,7 @@ from pico_ioc import init
 from examples.shop.clients import OrdersClient
 from examples.shop.settings import shop_config
 from pico_celery import PicoCeleryError
-from shop_contracts import Order, Receipt, Status
+from shop_contracts import Order, PaymentDeclined, Receipt, Status
 
 WAIT_SECONDS = 10
 
@@ -39,12 +39,16 @@ Client = Annotated[OrdersClient, Depends(orders_client)]
 
 @api.post("/orders")
 async def place(order: Order, orders: Client, *, dry_run: bool = False) -> Receipt:
-    """Wait for the receipt. The event loop serves others meanwhile."""
+    """Wait for the receipt. The event loop serves others meanwhile. A declared error is an answer like any other."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             return await orders.place(order, dry_run=dry_run)
     except TimeoutError:
         raise HTTPException(504, "no worker answered in time") from None
+    except PaymentDeclined as error:
+        raise HTTPException(
+            402, {"error": error.code, "reason": error.reason, "missing": str(error.missing)}
+        ) from error
     except PicoCeleryError as error:
         raise HTTPException(502, str(error)) from error
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pico_ioc import cleanup, component
 
-from shop_contracts import Order, Status
+from shop_contracts import Order, PaymentDeclined, Status, Voucher
 
 
 @component
@@ -29,8 +29,11 @@ class Payment:
         self.charged = Decimal(0)
 
     async def charge(self, order: Order) -> Decimal:
-        self.charged = sum((line.quantity * line.price for line in order.lines), Decimal(0))
-        return self.charged
+        total = sum((line.quantity * line.price for line in order.lines), Decimal(0))
+        if isinstance(order.payment, Voucher) and order.payment.value < total:
+            raise PaymentDeclined(reason="the voucher is worth less", missing=total - order.payment.value)
+        self.charged = total
+        return total
 
     @cleanup
     async def close(self) -> None:

@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.declaration import contract, task_options
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
+from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
+from pico_celery.contract.retry_policy import RetryPolicy
+from pico_celery.contract.task_error import TaskError
 from pico_celery.errors import (
     BatchError,
     ConformanceError,
     ContractError,
+    DeadlineExceeded,
     DecoratorError,
     EmbeddedBrokerError,
+    ErrorClassError,
+    ErrorFieldsError,
     ExecutionError,
     Fault,
     IncompatibleContainerError,
     OptionError,
     PayloadError,
     PicoCeleryError,
+    RemoteError,
     ResultError,
     SettingsError,
     UnboundClientError,
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from pico_celery.app.settings import CelerySettings
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
+    from pico_celery.client.outcome import Err, Ok
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.sender import BoundSender, TaskSender
     from pico_celery.worker.context import RetryOptions, TaskContext
@@ -53,13 +61,19 @@ __all__ = [
     "ConformanceError",
     "ContractDefinition",
     "ContractError",
+    "DeadlineExceeded",
     "DecoratorError",
     "EmbeddedBroker",
     "EmbeddedBrokerError",
+    "Err",
+    "ErrorClassError",
+    "ErrorDefinition",
+    "ErrorFieldsError",
     "ExecutionError",
     "Fault",
     "ImplementationOptions",
     "IncompatibleContainerError",
+    "Ok",
     "OptionError",
     "ParameterDefinition",
     "PayloadError",
@@ -67,12 +81,15 @@ __all__ = [
     "PicoTaskRegistrar",
     "PublishRetryPolicy",
     "RegistrationPolicy",
+    "RemoteError",
     "ResultError",
     "RetryOptions",
+    "RetryPolicy",
     "SendOptions",
     "SettingsError",
     "TaskContext",
     "TaskDefinition",
+    "TaskError",
     "TaskOptions",
     "TaskSender",
     "UnboundClientError",
@@ -95,7 +112,9 @@ _LATE = {
     "CeleryFactory": "pico_celery.app.factory",
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
+    "Err": "pico_celery.client.outcome",
     "ImplementationOptions": "pico_celery.worker.options",
+    "Ok": "pico_celery.client.outcome",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
     "RetryOptions": "pico_celery.worker.context",

@@ -6,16 +6,21 @@
      └── PicoCeleryError
           ├── DeclarationError               found before anything runs
           │    ├── ContractError             a class cannot be a contract              (the @contract line)
+          │    │    └── ErrorClassError      a class cannot be a declared error        (the class statement)
           │    ├── DecoratorError            a decorator is on what it cannot decorate (that line; TypeError, ValueError)
           │    ├── OptionError               an option is unknown or ill-typed         (the line that gives it; TypeError)
           │    └── ConformanceError          an implementation or client differs       (container start, client import)
           │         └── UnknownTaskError     no contract declares the name             (container start, client import)
           ├── SettingsError                  a setting is misspelt, ill-typed, unsafe  (container start)
           ├── EmbeddedBrokerError            the private Redis server cannot be had    (start of the process)
+          ├── TaskError                      base of the errors that contracts declare (raised in tasks)
+          ├── ErrorFieldsError               fields do not fit a declared error        (where it is built; TypeError)
+          ├── RemoteError                    a task raised what its contract does not declare (.get(), await)
           ├── PayloadError                   arguments do not fit the contract         (the call, or the worker; TypeError)
           ├── ResultError                    a result does not fit the contract        (the worker, or .get())
           ├── ExecutionError                 a task cannot be run here, or cancelled itself (the worker)
           ├── BatchError                     a batch of calls was sent in part         (the call)
+          ├── DeadlineExceeded               a call was not done by its deadline       (the worker, or .get())
           ├── IncompatibleContainerError     pico-ioc lacks what this library needs    (container start)
           └── UnboundClientError             a client has no Celery application        (the call)
 
@@ -138,6 +143,12 @@ class ContractError(DeclarationError):
     headline = "{subject} cannot be a contract, {count}"
 
 
+class ErrorClassError(ContractError):
+    """A class cannot be a declared error; raised at the class statement with all its faults."""
+
+    headline = "{subject} cannot be a declared error, {count}"
+
+
 class DecoratorError(DeclarationError, TypeError, ValueError):
     """A decorator of this library is used on what it cannot decorate; raised at that line."""
 
@@ -200,6 +211,90 @@ class ResultError(CallError):
     """A result does not fit the contract: on the worker what a task returned, on the client what was stored."""
 
     headline = "{subject}: the result does not fit the contract, {count}"
+
+
+class ErrorFieldsError(FaultsError, TypeError):
+    """A declared error is built from fields that do not fit its class; raised where it is built."""
+
+    headline = "{subject}: the fields do not fit the declared error, {count}"
+
+
+class RemoteError(PicoCeleryError):
+    """A task raised what its contract does not declare.
+
+    It tells what the worker stored. Nothing is imported or built because the worker named it.
+    """
+
+    @classmethod
+    def of(  # noqa: PLR0917 - one argument for each thing that is known
+        cls,
+        task: str,
+        task_id: str,
+        remote_type: str,
+        remote_message: str,
+        remote_traceback: str = "",
+        faults: Iterable[Fault] = (),
+    ) -> Self:
+        """Build the error from what the worker stored.
+
+        Args:
+            task: Name of the task.
+            task_id: Its id.
+            remote_type: Name of the exception's class, with its module where it is known.
+            remote_message: Text of the exception.
+            remote_traceback: Text of its traceback on the worker.
+            faults: Why it is not the declared error that it claims to be.
+
+        Returns:
+            The error.
+        """
+        found = tuple(faults)
+        text = f"{task}[{task_id}] failed with {remote_type}: {remote_message}".removesuffix(": ")
+        if found:
+            lines = "".join(f"\n  - {fault}" for fault in found)
+            text = f"{text}\nIts fields are not those of the declared error of that code:{lines}"
+        else:
+            remedy = "declare it as a TaskError and list it in the contract's @task_options(errors=[...]) to catch it by its class"
+            text = f"{text}; {remedy}"
+        told = {
+            "task": task,
+            "task_id": task_id,
+            "remote_type": remote_type,
+            "remote_message": remote_message,
+            "remote_traceback": remote_traceback,
+            "faults": [asdict(fault) for fault in found],
+        }
+        return cls(text, told)
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return str(self.data.get("task", ""))
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task."""
+        return str(self.data.get("task_id", ""))
+
+    @property
+    def remote_type(self) -> str:
+        """Name of the exception's class on the worker, with its module where it is known: ``shop.bank.CardReaderError``."""
+        return str(self.data.get("remote_type", ""))
+
+    @property
+    def remote_message(self) -> str:
+        """Text of the exception."""
+        return str(self.data.get("remote_message", ""))
+
+    @property
+    def remote_traceback(self) -> str:
+        """Text of the traceback on the worker; empty where none was stored."""
+        return str(self.data.get("remote_traceback", ""))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Why it is not the declared error that it claims to be; empty where it claims to be none."""
+        return tuple(_fault(raw) for raw in self.data.get("faults", ()))
 
 
 class UnboundClientError(PicoCeleryError):
@@ -267,6 +362,10 @@ class BatchError(PicoCeleryError):
     def unknown(self) -> tuple[int, ...]:
         """Positions of the calls of which nobody can tell: the connection broke before the broker answered."""
         return tuple(self.data.get("unknown", ()))
+
+
+class DeadlineExceeded(PicoCeleryError):  # noqa: N818 - gRPC's name for it
+    """A call was not done by its deadline."""
 
 
 class IncompatibleContainerError(PicoCeleryError):

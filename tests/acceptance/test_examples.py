@@ -16,8 +16,19 @@ import pytest
 from examples.shop.clients import NotificationsClient, OrdersClient
 from httpx import ASGITransport, AsyncClient
 
-from pico_celery import CelerySettings, EmbeddedBroker, create_app
-from shop_contracts import Address, BankTransfer, Line, Order, Placement, Receipt, Recipient, Status, Voucher
+from pico_celery import CelerySettings, EmbeddedBroker, Err, create_app
+from shop_contracts import (
+    Address,
+    BankTransfer,
+    Line,
+    Order,
+    PaymentDeclined,
+    Placement,
+    Receipt,
+    Recipient,
+    Status,
+    Voucher,
+)
 from tests.acceptance.commands import ROOT, Background, run, worker
 from tests.support.waiting import eventually
 
@@ -96,6 +107,16 @@ def test_each_kind_of_payment_of_the_union_is_accepted(orders: OrdersClient) -> 
     assert orders.place(an_order(14).model_copy(update={"payment": payment})).get(timeout=WAIT_SECONDS).order_id == 14
 
 
+def test_a_declared_error_arrives_with_its_fields_in_both_versions(orders: OrdersClient) -> None:
+    order = an_order(15).model_copy(update={"payment": Voucher(code="TEA", value=Decimal(5))})
+    declined = PaymentDeclined(reason="the voucher is worth less", missing=Decimal("4.00"))
+
+    assert orders.place(order).outcome(timeout=WAIT_SECONDS) == Err(declined)
+    placement = Placement(order=order, customer_email="ada@example.org")
+    assert orders.place_and_mail(placement).outcome(timeout=WAIT_SECONDS) == Err(declined)
+    assert PaymentDeclined.code == "orders.payment_declined"
+
+
 def test_the_second_version_books_and_sends_a_task_of_another_contract(
     orders: OrdersClient, shop: tuple[str, Background]
 ) -> None:
@@ -125,6 +146,12 @@ def test_the_api_awaits_a_task_and_answers_with_its_result(
             placed = await http.post("/orders", json=json.loads(an_order(41).model_dump_json()))
             refused = await http.post("/orders", json={"id": 42, "lines": []})
             cancelled = await http.delete("/orders/43")
+            poor = an_order(45).model_copy(update={"payment": Voucher(code="TEA", value=Decimal(5))})
+            declined = await http.post("/orders", json=json.loads(poor.model_dump_json()))
+            assert (declined.status_code, declined.json()["detail"]) == (
+                402,
+                {"error": "orders.payment_declined", "reason": "the voucher is worth less", "missing": "4.00"},
+            )
             assert (placed.status_code, placed.json()["total"]) == (200, "9.00")
             assert refused.status_code == 422
             assert cancelled.status_code == 202
@@ -151,6 +178,7 @@ def test_the_demo_tells_its_steps_stops_everything_and_ends_well(short_folder: P
     for text in (
         "Receipt(order_id=1, total=Decimal('13.00')",
         "20 receipts",
+        "Err(PaymentDeclined(reason='the voucher is worth less', missing=Decimal('8.00')))",
         "answered after 0.5 s",
         "mail to ada@example.org: Please pay order 7",
         "PayloadError: orders.place: the arguments do not fit the contract, 2 faults:",

@@ -13,7 +13,7 @@ from celery import chain, chord, group, states
 from celery.canvas import Signature, chunks, xstarmap
 from celery.exceptions import ChordError
 
-from pico_celery import ExecutionError
+from pico_celery import ExecutionError, RemoteError
 from tests.integration.apps.engine_contracts import Call, FlowClient, Seen
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.waiting import eventually
@@ -234,7 +234,7 @@ def test_get_in_a_body_is_an_error_that_says_to_await_and_the_worker_goes_on(ser
 def test_get_of_a_result_of_celery_in_a_body_is_an_error_and_the_worker_goes_on(
     served: Served, flow: FlowClient
 ) -> None:
-    with pytest.raises(RuntimeError, match=r"Never call result\.get\(\) within a task"):
+    with pytest.raises(RemoteError, match=r"builtins\.RuntimeError: Never call result\.get\(\) within a task"):
         flow.get("celery").get(timeout=SOON)
     assert served.worker.alive
     assert flow.add(1, 2).get(timeout=SOON) == 3

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pico_celery import RemoteError
 from tests.integration.apps.limits_contracts import TracingClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
@@ -115,7 +116,8 @@ def test_publishing_and_running_a_task_are_spans_of_the_same_id(interleaved: lis
 def test_the_span_of_a_failure_says_so(traced: Traced) -> None:
     result = TracingClient(traced.served.app).fail("on purpose")
     error = result.get(timeout=30, propagate=False)
-    assert (type(error), str(error)) == (ValueError, "on purpose")
+    assert isinstance(error, RemoteError)
+    assert (error.remote_type, error.remote_message) == ("builtins.ValueError", "on purpose")
     (span,) = eventually(lambda: [span for span in traced.spans() if span["task"] == result.id])
     assert (span["name"], span["kind"], span["status"]) == ("run/tracing.fail", "CONSUMER", "ERROR")
 

@@ -18,7 +18,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.signals import before_task_publish
 
-from pico_celery import AsyncResult, OptionError, PayloadError, ResultError
+from pico_celery import AsyncResult, OptionError, PayloadError, RemoteError, ResultError
 from tests.integration.apps.contracts import (
     Card,
     Cash,
@@ -149,9 +149,9 @@ def test_a_failure_is_raised_where_it_is_awaited(served: Served) -> None:
     async def call() -> None:
         await served.probe.fail("out of pens")
 
-    with pytest.raises(Exception, match="out of pens") as caught:
+    with pytest.raises(RemoteError, match="out of pens") as caught:
         asyncio.run(asyncio.wait_for(call(), 20))
-    assert type(caught.value).__name__ == "ShopError"
+    assert caught.value.remote_type.endswith("ShopError")
 
 
 def test_a_failure_is_raised_by_get_and_returned_without_propagate(served: Served) -> None:

@@ -21,6 +21,7 @@ from pico_celery import (
     CeleryClient,
     DecoratorError,
     PayloadError,
+    RemoteError,
     ResultError,
     TaskSender,
     UnboundClientError,
@@ -574,9 +575,10 @@ def test_an_eager_failure_is_raised_by_get_and_await(eager_client: Any) -> None:
     result = eager_client.fail("no")
     assert (result.state, result.failed()) == ("FAILURE", True)
     for get in (lambda: result.get(), lambda: asyncio.run(awaited(result)), lambda: result.maybe_throw()):  # noqa: PLW0108 - one shape for all three
-        with pytest.raises(KeyError):
+        with pytest.raises(RemoteError, match=r"failed with builtins\.KeyError: 'no'; declare it") as caught:
             get()  # type: ignore[no-untyped-call]
-    assert isinstance(result.get(propagate=False), KeyError)
+        assert isinstance(caught.value.__cause__, KeyError), "in this process the exception itself is at hand"
+    assert isinstance(result.get(propagate=False), RemoteError)
 
 
 def test_eager_calls_are_checked_as_others_are(eager_client: Any) -> None:

@@ -11,8 +11,12 @@ from celery import Celery
 from pico_celery import (
     Catalog,
     CeleryClient,
+    DeadlineExceeded,
+    ErrorFieldsError,
     ImplementationOptions,
     OptionError,
+    PayloadError,
+    ResultError,
     SendOptions,
     TaskOptions,
     contract,
@@ -228,7 +232,6 @@ def test_with_options_refuses_unknown_and_ill_typed_options(celery_app: Celery) 
         ("task by reference", "base", "leave it out: the task's class is the library's"),
         ("task by reference", "pydantic", "leave it out: every payload is validated"),
         ("task by reference", "serializer", "leave it out: the wire is JSON"),
-        ("task by reference", "retries", "use max_retries="),
         ("task by reference", "eta", "give it to with_options of the call"),
     ],
 )  # fmt: skip
@@ -280,18 +283,17 @@ def test_the_implementation_wins_over_the_contract() -> None:
 
 
 def test_what_does_not_validate_is_never_retried() -> None:
-    from pico_celery import PayloadError, ResultError
-
     definition = marks_of(Orders.plain).definition
     assert definition is not None
     attributes = task_attributes(definition, {"autoretry_for": [Exception], "dont_autoretry_for": (KeyError,)})
     assert attributes["autoretry_for"] == (Exception,)
-    assert attributes["dont_autoretry_for"] == (KeyError, PayloadError, ResultError)
+    never = (PayloadError, ResultError, ErrorFieldsError, DeadlineExceeded)
+    assert attributes["dont_autoretry_for"] == (KeyError, *never)
 
 
 @pytest.mark.parametrize("option", sorted(get_type_hints(TaskOptions)))
 def test_every_option_of_a_contract_is_for_sending_or_executing(option: str) -> None:
-    assert option in SENDING | EXECUTING | {"name", "idempotent"}
+    assert option in SENDING | EXECUTING | {"name", "idempotent", "errors", "retries"}
 
 
 def test_every_option_of_a_contract_can_be_overridden_where_it_is_used() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from datetime import timedelta
 from types import MethodType
 from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
@@ -12,14 +12,16 @@ from celery import Celery, current_task, states
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
 
+from pico_celery.client.failures import failure_of, is_failure
 from pico_celery.client.hub.hub import ResultHub, hub_of
 from pico_celery.client.hub.waiters import Meta
-from pico_celery.client.waiting import running_loop, store_meta, wait_for, wait_for_on_loop
+from pico_celery.client.outcome import Err, Ok
+from pico_celery.client.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DecoratorError, ExecutionError, Fault, ResultError
+from pico_celery.errors import DecoratorError, ExecutionError, Fault, RemoteError, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
@@ -59,6 +61,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         super().__init__(id, backend or _LATER, task_name, app, parent)
         self.definition = definition
         self._value: Any = _UNSET
+        self._failed: tuple[Any, Exception] | None = None
 
     @classmethod
     def of(
@@ -100,7 +103,10 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             celery.exceptions.TimeoutError: If there is no result in time.
             ResultError: If the result does not fit the contract, or none is kept.
             ExecutionError: Inside the coroutine of a task, whose event loop it would block.
-            Exception: What the task raised.
+            TaskError: What the task raised and its contract declares, as the class that it lists.
+            RemoteError: What else the task raised.
+            Exception: One of this library's or Celery's own, such as `celery.exceptions.TaskRevokedError`; what the task
+                raised, where no contract declares it.
         """
         self._check_kept()
         _refuse_inside_task(self)
@@ -134,7 +140,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
         Raises:
             ResultError: If the result does not fit the contract, or none is kept.
-            Exception: What the task raised.
+            Exception: As `get`.
         """
         return self._wait().__await__()
 
@@ -146,6 +152,91 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             await wait_for_on_loop(self, None)
         value: R_co = self.maybe_throw()
         return value
+
+    def outcome(self, timeout: float | timedelta | None = None) -> Ok[R_co] | Err:
+        """Wait for the task and return how it ended, as a value to match.
+
+        Args:
+            timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
+
+        Returns:
+            `Ok` with the validated result; `Err` with what `get` would raise of the task: a declared error, a `RemoteError`,
+            a revocation, a result that does not fit.
+
+        Raises:
+            celery.exceptions.TimeoutError: If there is no result in time.
+            ResultError: If no result is kept.
+            ExecutionError: As `get`.
+        """
+        self._check_kept()
+        try:
+            value = self.get(timeout, propagate=False)
+        except ResultError as error:  # the stored result does not fit the contract
+            return Err(error)
+        failed = self._failed_with(value)
+        return Ok(cast("R_co", value)) if failed is None else Err(failed)
+
+    async def aoutcome(self) -> Ok[R_co] | Err:
+        """Wait as ``await`` does, and return how the task ended, as `outcome` does.
+
+        Returns:
+            `Ok` or `Err`.
+
+        Raises:
+            ResultError: If no result is kept.
+            Exception: What the result backend raises when it cannot be reached.
+        """
+        self._check_kept()
+        try:
+            return Ok(await self)
+        except Exception as error:
+            if isinstance(error, ResultError) or self._failed_with(error) is not None:
+                return Err(error)
+            raise
+
+    def throw(self, *args: Any, **kwargs: Any) -> None:
+        """Raise a failure, as Celery does; what is stored of it is made the exception that it is to a caller.
+
+        Args:
+            *args: As Celery's: the failure and its traceback.
+            **kwargs: As Celery's.
+
+        Raises:
+            Exception: The failure.
+        """
+        if args:
+            args = (self._failure(args[0], self.traceback), *args[1:])
+        super().throw(*args, **kwargs)
+
+    def _failure(self, value: Any, traceback: object) -> Exception:
+        """Return the exception that a stored failure is to the caller, the same one each time.
+
+        Args:
+            value: What is stored, as a mapping, or the exception that Celery has made of it.
+            traceback: The stored traceback.
+
+        Returns:
+            For a task that no contract declares, what Celery makes of it.
+        """
+        if self._failed is None or self._failed[0] is not value:
+            if self.definition.declared:
+                error = failure_of(list(self._definitions()), self.id, value, traceback)
+            else:
+                backend: Any = self.backend
+                error = value if isinstance(value, Exception) else backend.exception_to_python(value)
+            self._failed = (value, error)
+        return self._failed[1]
+
+    def _failed_with(self, value: object) -> Exception | None:
+        return self._failed[1] if self._failed is not None and value is self._failed[1] else None
+
+    def _definitions(self) -> Iterator[TaskDefinition]:
+        """Give the task, and those before it in its chain: Celery stores the failure of one under all that follow."""
+        node: Any = self
+        while node is not None:
+            if isinstance(node, AsyncResult):
+                yield node.definition
+            node = node.parent
 
     @property
     def hub(self) -> ResultHub:
@@ -169,7 +260,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Args:
             meta: As the result backend has it.
         """
-        store_meta(self, meta)
+        if not self.on_ready.ready:
+            # As it is stored: of a failure Celery would make an exception of the class that it names.
+            known: Any = self
+            known._set_cache(dict(meta))
+            self.on_ready(self)
 
     def not_sent(self, error: BaseException) -> None:
         """Take the reason why the call was never sent.
@@ -234,10 +329,14 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def result(self) -> Any:
         """The validated result of a task that succeeded, the exception of one that failed, or ``None``."""
         state, value = self.state, super().result
-        if state != states.SUCCESS and self.state == states.SUCCESS:
+        if state not in states.READY_STATES and self.state in states.READY_STATES:
             # It ended between the two looks: what was read may be its progress. Celery keeps what has ended.
-            state, value = states.SUCCESS, super().result
-        return self._typed(value) if state == states.SUCCESS else value
+            state, value = self.state, super().result
+        if state == states.SUCCESS:
+            return self._typed(value)
+        # Of a task that is retried, the next attempt may have stored its progress meanwhile.
+        failed = state in states.PROPAGATE_STATES or (state == states.RETRY and is_failure(value))
+        return self._failure(value, self.traceback) if failed and value is not None else value
 
     info = result
 
@@ -250,7 +349,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
     def forget(self) -> None:
         """Forget the stored result."""
-        self._value = _UNSET
+        self._value, self._failed = _UNSET, None
         super().forget()
 
     def __copy__(self) -> AsyncResult[R_co]:
@@ -290,13 +389,21 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
     def __init__(self, eager: EagerResult[Any], definition: TaskDefinition) -> None:
         value = decode_result(definition, eager.result) if eager.state == states.SUCCESS else eager.result
+        if eager.state in states.EXCEPTION_STATES and definition.declared:
+            value = failure_of([definition], eager.id, value, eager.traceback)
+            if isinstance(value, RemoteError):
+                value.__cause__ = eager.result  # it never left this process
         self._fill(definition, (eager.id, value, eager.state, cast("str | None", eager.traceback)))
 
     def _fill(self, definition: TaskDefinition, outcome: tuple[Any, ...]) -> None:
         cast("Any", EagerResult).__init__(self, *outcome, name=definition.name)
         self.definition = definition
         self._value = outcome[1]
+        self._failed = None if self.successful() else (outcome[1], outcome[1])
         self._outcome = outcome
+
+    def _failed_with(self, value: object) -> Exception | None:
+        return value if isinstance(value, Exception) and not self.successful() else None
 
     def __copy__(self) -> EagerAsyncResult[R_co]:
         """Return the same outcome again."""

@@ -138,6 +138,19 @@ def _watch(result: AsyncResult[Any], tell: Told, *, with_parents: bool) -> list[
     return waiters
 
 
+def settle(result: Any, meta: Meta) -> None:
+    """Give a result of this library's or of Celery's own what was stored of its task.
+
+    Args:
+        result: A `celery.result.AsyncResult`.
+        meta: What was stored.
+    """
+    if hasattr(result, "settle"):
+        result.settle(meta)
+    elif not result.on_ready.ready:
+        result._maybe_set_cache(dict(meta))  # noqa: SLF001 - as the consumers of Celery's backends do; no other way in
+
+
 def _watch_parents(result: AsyncResult[Any], tell: Told) -> list[Waiter]:
     """Hear of a task before it in a chain that fails: then the result never comes."""
     waiters = []
@@ -153,24 +166,13 @@ def _failure_of(parent: CeleryAsyncResult[Any], tell: Told) -> Callable[[Meta | 
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
         if meta is None or meta["status"] not in states.PROPAGATE_STATES:
             return
-        store_meta(parent, meta)
+        settle(parent, meta)
         try:
             parent.maybe_throw()
         except Exception as error:  # noqa: BLE001 - it is what the task before raised
             tell(error)
 
     return resolve
-
-
-def store_meta(result: Any, meta: Meta) -> None:
-    """Give a result what was stored of its task, as the consumers of Celery's own backends do.
-
-    Args:
-        result: A `celery.result.AsyncResult`.
-        meta: What was stored.
-    """
-    if not result.on_ready.ready:
-        result._maybe_set_cache(dict(meta))  # noqa: SLF001 - there is no other way in
 
 
 def _unwatch(result: AsyncResult[Any], waiters: list[Waiter]) -> None:

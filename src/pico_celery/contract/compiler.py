@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
 from pico_celery.contract.digest import canonical_core_schema, canonical_schema, digest
+from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.payload import NativePayload, Payload, UnusableTypeError
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC, MethodParameter, MethodSignature, read_signature
 from pico_celery.contract.typenames import type_name, value_text
@@ -28,6 +29,7 @@ def compile_task(  # noqa: PLR0917 - one argument for each thing that a declarat
     options: Mapping[str, Any],
     subject: str,
     namespace: Mapping[str, Any],
+    errors: tuple[ErrorDefinition, ...] = (),
 ) -> tuple[TaskDefinition | None, list[Fault]]:
     """Compile a contract's method.
 
@@ -38,6 +40,7 @@ def compile_task(  # noqa: PLR0917 - one argument for each thing that a declarat
         options: Checked options.
         subject: How to call the method in faults, such as ``Orders.place``.
         namespace: Names that are visible to the annotations besides the function's globals.
+        errors: What the task may raise.
 
     Returns:
         The definition and no faults, or ``None`` and all faults.
@@ -56,7 +59,7 @@ def compile_task(  # noqa: PLR0917 - one argument for each thing that a declarat
     if faults or result is None:
         return None, faults
     complete = [parameter for parameter in parameters if parameter is not None]
-    return _define(function, name, contract, options, signature, complete, result), []
+    return _define(function, name, contract, options, signature, complete, result, errors), []
 
 
 def imply_task(function: Callable[..., Any], name: str) -> TaskDefinition:
@@ -85,6 +88,7 @@ def _define(  # noqa: PLR0917 - as compile_task
     signature: MethodSignature,
     parameters: list[ParameterDefinition],
     result: Payload,
+    errors: tuple[ErrorDefinition, ...] = (),
 ) -> TaskDefinition:
     named = [parameter for parameter in parameters if parameter.kind not in VARIADIC]
     kinds = {parameter.kind for parameter in parameters}
@@ -100,10 +104,11 @@ def _define(  # noqa: PLR0917 - as compile_task
         open_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         open_keywords=open_keywords,
         result=result,
+        errors=errors,
         options=MappingProxyType(dict(options)),
         doc=signature.doc,
         where=signature.where,
-        digest=_task_digest(name, named, result),
+        digest=_task_digest(name, named, result, errors),
     )
 
 
@@ -120,9 +125,13 @@ def _arguments_type(name: str, parameters: list[ParameterDefinition], *, open_ke
     )(arguments)
 
 
-def _task_digest(name: str, parameters: list[ParameterDefinition], result: Payload) -> str:
+def _task_digest(
+    name: str, parameters: list[ParameterDefinition], result: Payload, errors: tuple[ErrorDefinition, ...]
+) -> str:
+    raised = sorted([error.code, error.retryable, _type_digest(error.payload)] for error in errors)
     return digest(
         {
+            **({"errors": raised} if raised else {}),
             "name": name,
             "parameters": [
                 {

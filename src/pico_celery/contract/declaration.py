@@ -12,9 +12,10 @@ from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import compile_task
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
 from pico_celery.contract.digest import digest
+from pico_celery.contract.error_definition import ErrorDefinition, compile_errors, give_codes, same_code
 from pico_celery.contract.marks import mark, marks_of
 from pico_celery.contract.naming import is_domain, is_task_name, prefix_of, snake_case
-from pico_celery.contract.options import TaskOptions, check_options
+from pico_celery.contract.options import TaskOptions, check_options, refuse_second_policy
 from pico_celery.contract.signature import caller_location, location_of
 from pico_celery.errors import ContractError, Fault
 
@@ -70,7 +71,9 @@ def task_options(**options: Unpack[TaskOptions]) -> Callable[[_Method], _Method]
     Raises:
         OptionError: If an option is unknown or has a wrong type.
     """
-    checked = check_options(TaskOptions, options, "task_options", where=caller_location(), advice=_ADVICE)
+    where = caller_location()
+    checked = check_options(TaskOptions, options, "task_options", where=where, advice=_ADVICE)
+    refuse_second_policy(checked, "task_options", where)
 
     def decorate(method: _Method) -> _Method:
         mark(method, options=MappingProxyType(checked))
@@ -100,6 +103,7 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
     faults = _class_faults(cls, domain, version, where)
     inherited = {} if any(fault.code == "not_a_protocol" for fault in faults) else _inherited_tasks(cls, where, faults)
     own = _own_tasks(cls, str(domain), version, {**namespace, **vars(cls)}, faults)
+    faults.extend(_code_faults(cls, own))
     faults.extend(_member_faults(cls, where))
     if not own and not inherited and not faults:
         faults.append(_empty(cls, where))
@@ -116,6 +120,7 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
         digest=digest(sorted((task.name, task.digest) for task in tasks.values())),
     )
     catalog.declare(definition)
+    give_codes((error for task in own.values() for error in task.errors), domain, cls, where)
     for name, task in own.items():
         mark(vars(cls)[name], definition=task)
     mark(cls, contract=definition)
@@ -181,8 +186,9 @@ def _own_tasks(
         subject = f"{cls.__name__}.{name}"
         if task_name != f"{prefix}.{name}" and not is_task_name(task_name):
             faults.append(_bad_name(subject, task_name, location_of(function)))
-        definition, found = compile_task(function, task_name, prefix, options, subject, namespace)
-        faults.extend(found)
+        errors, wrong = compile_errors(options.pop("errors", ()), domain, cls, subject, location_of(function))
+        definition, found = compile_task(function, task_name, prefix, options, subject, namespace, errors)
+        faults.extend([*wrong, *found])
         if definition is None:
             continue
         twin = next((other for other in tasks.values() if other.name == task_name), None)
@@ -199,6 +205,18 @@ def _own_tasks(
             )
         tasks[name] = definition
     return tasks
+
+
+def _code_faults(cls: type[Any], tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
+    """Tell which errors of different tasks have one code: whoever reads a code must know the error."""
+    seen: dict[str, ErrorDefinition] = {}
+    faults = []
+    for name, task in tasks.items():
+        for error in task.errors:
+            first = seen.setdefault(error.code, error)
+            if first.cls is not error.cls:
+                faults.append(same_code(f"{cls.__name__}.{name}", task.where, first, error))
+    return faults
 
 
 def _bad_name(subject: str, name: str, where: str) -> Fault:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.payload import Payload
+from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC
 from pico_celery.contract.typenames import type_name
 
@@ -55,6 +57,7 @@ class TaskDefinition:
         open_positional: Whether more positional arguments are passed on unchecked (implied contracts with ``*args``).
         open_keywords: Whether more keyword arguments are passed on unchecked (implied contracts with ``**kwargs``).
         result: Payload of the result.
+        errors: What the task may raise, by its contract.
         options: Options of ``@task_options``, with durations in seconds.
         doc: The method's docstring.
         where: ``file:line`` of the declaration.
@@ -70,6 +73,7 @@ class TaskDefinition:
     open_positional: bool
     open_keywords: bool
     result: Payload
+    errors: tuple[ErrorDefinition, ...]
     options: Mapping[str, Any]
     doc: str
     where: str
@@ -81,9 +85,22 @@ class TaskDefinition:
         return bool(self.contract)
 
     @property
+    def retries(self) -> RetryPolicy | None:
+        """Which failures are tried again, as the contract says; an implementation may say otherwise."""
+        return self.options.get("retries")
+
+    @property
     def schema(self) -> Mapping[str, Any]:
-        """JSON Schemas of the arguments (as accepted) and of the result (as sent)."""
-        return {"arguments": self.arguments.accepted_schema, "result": self.result.sent_schema}
+        """JSON Schemas of the arguments (as accepted), of the result and, by code, of the errors (as sent)."""
+        return {
+            "arguments": self.arguments.accepted_schema,
+            "result": self.result.sent_schema,
+            "errors": {error.code: error.schema for error in self.errors},
+        }
+
+    def error(self, code: str) -> ErrorDefinition | None:
+        """Return a declared error by its code, or ``None``."""
+        return next((error for error in self.errors if error.code == code), None)
 
     def parameter(self, name: str) -> ParameterDefinition | None:
         """Return a parameter by its name, or ``None``."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Annotated, Any, Literal, NotRequired, get_type_hints
+from typing import Annotated, Any, Final, Literal, NotRequired, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.retry_policy import RetryPolicy
+from pico_celery.contract.task_error import TaskError
 from pico_celery.contract.typenames import value_text
 from pico_celery.errors import Fault, OptionError
 
@@ -51,6 +53,8 @@ class TaskOptions(TypedDict, total=False):
     soft_time_limit: Duration
     ignore_result: bool
     idempotent: bool
+    errors: Sequence[type[TaskError]]
+    retries: RetryPolicy
     max_retries: int | None
     default_retry_delay: Duration
     retry_backoff: bool | Duration
@@ -132,6 +136,49 @@ def check_options(
     return {name: _seconds(value) for name, value in checked.items()}
 
 
+CELERY_RETRIES: Final = frozenset(
+    {
+        "max_retries",
+        "default_retry_delay",
+        "autoretry_for",
+        "dont_autoretry_for",
+        "retry_kwargs",
+        "retry_backoff",
+        "retry_backoff_max",
+        "retry_jitter",
+    }
+)
+"""Celery's own options of retrying, which a `RetryPolicy` takes the place of."""
+
+
+def refuse_second_policy(options: Mapping[str, Any], subject: str, where: str) -> None:
+    """Refuse options that say twice how a task is retried.
+
+    Args:
+        options: Checked options.
+        subject: Whose options they are, for the message.
+        where: ``file:line`` of the place.
+
+    Raises:
+        OptionError: If there is a `RetryPolicy`, and one of Celery's own options of retrying beside it.
+    """
+    beside = sorted(CELERY_RETRIES & options.keys()) if "retries" in options else []
+    faults = [
+        Fault(
+            task=subject,
+            path=name,
+            expected="one policy of retrying",
+            got=f"{name} beside retries=",
+            remedy="leave it out: the RetryPolicy says it all",
+            where=(where,),
+            code="two_policies",
+        )
+        for name in beside
+    ]
+    if faults:
+        raise OptionError.of(subject, faults)
+
+
 @cache
 def _adapter(allowed: Any) -> TypeAdapter[Any]:
     hints = get_type_hints(allowed, include_extras=True)
@@ -157,7 +204,7 @@ def _faults(
             fault = Fault(task=subject, path=name, expected="a known option", got="an unknown one", remedy=remedy)
         else:
             expected = detail["msg"].removeprefix("Input should be ").replace("Input should be", "")
-            if name in faults:
+            if name in faults and faults[name].expected != expected:
                 expected = f"{faults[name].expected} or {expected}"
             fault = Fault(task=subject, path=name, expected=expected, got=value_text(detail["input"]))
         faults[name] = Fault(

@@ -23,6 +23,7 @@ from pico_celery.worker.coroutine import CoroutineRun
 from pico_celery.worker.current import Execution, current_execution, install, run_as_current
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
+from pico_celery.worker.failing import outgoing, policy_of, retry_by
 from pico_celery.worker.guard import MessageGuard
 from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
 from pico_celery.worker.options import sending_options, task_attributes
@@ -78,6 +79,12 @@ class ContractTask(Task[..., Any]):
             result = self._wait(service, execution, run)
         except (RetryRequested, ReplacementRequested) as asked:
             return asked.carry_out(self)
+        except Exception as error:
+            failure = outgoing(self.definition, error)
+            retry_by(policy_of(self.definition, self.binding.options), self, failure)
+            if failure is error:
+                raise
+            raise failure from error
         if not self.definition.declared and isinstance(result, ResultBase):
             stored: Any = result
             result = stored.as_tuple()  # as Celery stores the ids of the tasks that a task has sent
@@ -126,6 +133,8 @@ class ContractTask(Task[..., Any]):
         Raises:
             Retry: Where ``throw`` is true.
         """
+        if isinstance(exc, Exception):
+            exc = outgoing(self.definition, exc)
         given = {"eta": eta, "countdown": countdown, "max_retries": max_retries, "exc": exc, **options}
         if throw and self._is_inside_body():
             raise RetryRequested.of({"args": args, "kwargs": kwargs, **given})

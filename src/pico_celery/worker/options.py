@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options
-from pico_celery.errors import PayloadError, ResultError
+from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options, refuse_second_policy
+from pico_celery.contract.retry_policy import RetryPolicy
+from pico_celery.worker.failing import retry_attributes
 
 Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
 
@@ -20,6 +21,7 @@ class ImplementationOptions(TypedDict, total=False):
     Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#list-of-options
     """
 
+    retries: RetryPolicy
     max_retries: int | None
     default_retry_delay: Duration
     autoretry_for: Exceptions
@@ -62,7 +64,6 @@ _ADVICE: Final = {
     "name": "give it as the first argument of @task",
     "countdown": "give it to with_options of the call",
     "eta": "give it to with_options of the call",
-    "retries": "use max_retries=",
 }
 
 
@@ -80,7 +81,9 @@ def check_implementation_options(options: Mapping[str, Any], subject: str, where
     Raises:
         OptionError: If an option is unknown or has a wrong type.
     """
-    return check_options(ImplementationOptions, options, subject, where=where, advice=_ADVICE)
+    checked = check_options(ImplementationOptions, options, subject, where=where, advice=_ADVICE)
+    refuse_second_policy(checked, subject, where)
+    return checked
 
 
 # Celery deprecates routing as an attribute of a task; `sending_options` gives it to the calls of the task instead.
@@ -114,9 +117,8 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     if definition.options.get("idempotent"):
         attributes.update(acks_late=True, reject_on_worker_lost=True)
     attributes.update({name: value for name, value in options.items() if name not in _SENDING_ONLY})
-    # What does not validate does not validate the next time either.
-    never = (PayloadError, ResultError)
-    attributes["dont_autoretry_for"] = (*attributes.get("dont_autoretry_for", ()), *never)
+    attributes.pop("retries", None)
+    attributes.update(retry_attributes(definition, options))
     if "autoretry_for" in attributes:
         attributes["autoretry_for"] = tuple(attributes["autoretry_for"])
     return attributes

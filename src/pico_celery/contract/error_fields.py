@@ -1,0 +1,271 @@
+"""The fields of a declared error: a model of pydantic, made from the annotations of its class."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.payload import Payload, UnusableTypeError
+from pico_celery.contract.typenames import type_name, value_text
+from pico_celery.contract.wire import is_veiled
+from pico_celery.errors import ErrorClassError, ErrorFieldsError, Fault
+
+SHOWN: Final = 20  # as of arguments and results
+_MISSING: Final = inspect.Parameter.empty
+_CONFIG: Final = ConfigDict(
+    validate_by_name=True,
+    validate_by_alias=True,
+    ser_json_bytes="base64",
+    val_json_bytes="base64",
+    protected_namespaces=(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFields:
+    """The fields of one class.
+
+    Attributes:
+        declared: Annotation and default by name, those of its bases first.
+        payload: All fields together, as they travel.
+        model: What the constructor validates with: as the payload's, and refusing unknown names.
+        shown: Names of the fields that texts may show, with whether their values may be shown too.
+        where: ``file:line`` of the class.
+    """
+
+    declared: Mapping[str, tuple[Any, Any]]
+    payload: Payload
+    model: type[BaseModel]
+    shown: Mapping[str, bool]
+    where: str
+
+    def build(self, subject: str, values: Mapping[str, Any]) -> BaseModel:
+        """Validate the fields that a constructor was given.
+
+        Args:
+            subject: Name of the class, for the message.
+            values: The fields by name.
+
+        Returns:
+            A model that holds them.
+
+        Raises:
+            ErrorFieldsError: If they do not fit, with all faults.
+        """
+        try:
+            return self.model.model_validate(dict(values))
+        except ValidationError as error:
+            raise ErrorFieldsError.of(subject, self.faults(subject, error)) from None
+
+    def encode(self, subject: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn the fields into JSON data.
+
+        Args:
+            subject: Name of the class, for the message.
+            values: The fields by name; what they were set to after the error was built counts.
+
+        Returns:
+            JSON data by the names on the wire.
+
+        Raises:
+            ErrorFieldsError: If they do not fit, or are no JSON.
+        """
+        known = {name: values[name] for name in self.declared if name in values}
+        try:
+            data: dict[str, Any] = self.payload.encode(self.payload.validate(known))
+        except ValidationError as error:
+            raise ErrorFieldsError.of(subject, self.faults(subject, error)) from None
+        except (ValueError, TypeError, RecursionError) as error:
+            got = "a value that is none, not shown" if self.payload.sensitive else str(error).replace("\n", " ")
+            fault = Fault(task=subject, expected="fields that are JSON", got=got, remedy="correct it", code="not_json")
+            raise ErrorFieldsError.of(subject, [fault]) from None
+        return data
+
+    def faults(self, subject: str, error: ValidationError) -> list[Fault]:
+        """Tell what is wrong with fields.
+
+        Args:
+            subject: Name of the class or task.
+            error: pydantic's error over the mapping of the fields.
+
+        Returns:
+            At most `SHOWN` faults; values are left out where fields have parts that must not be shown.
+        """
+        details = error.errors(include_url=False, include_context=False)
+        return [self._fault(subject, detail) for detail in details[:SHOWN]]
+
+    def _fault(self, subject: str, detail: ErrorDetails) -> Fault:
+        path = ".".join(str(part) for part in detail["loc"])
+        name = str(detail["loc"][0]) if detail["loc"] else ""
+        if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+            remedy = did_you_mean(name, self.declared) if self.declared else "the class has no fields"
+            expected, got = "no such field", "one"
+        elif detail["type"] == "missing":
+            annotation = self.declared.get(name, (Any, _MISSING))[0]
+            top = len(detail["loc"]) == 1
+            expected = f"a value of type {type_name(annotation)}" if top else "a value"
+            got, remedy = "nothing", "give it by keyword"
+        else:
+            expected = detail["msg"].removeprefix("Input should be ")
+            kind = f"a value of type {type(detail['input']).__name__}, not shown"
+            got = kind if self.payload.sensitive else value_text(detail["input"])
+            remedy = "give what the class declares"
+        return Fault(
+            task=subject, path=path, expected=expected, got=got, remedy=remedy, where=(self.where,), code=detail["type"]
+        )
+
+
+def read_fields(
+    cls: type[Any],
+    inherited: Mapping[str, tuple[Any, Any]],
+    *,
+    reserved: Collection[str],
+    namespace: Mapping[str, Any],
+    where: str,
+    faults: list[Fault],
+) -> ErrorFields:
+    """Read the fields of a class from its annotations.
+
+    Args:
+        cls: The class.
+        inherited: Annotations and defaults of the fields of its bases.
+        reserved: Names that would break an exception.
+        namespace: Names that are visible to the annotations besides the module's.
+        where: ``file:line`` of the class.
+        faults: What is wrong with the class otherwise.
+
+    Returns:
+        The fields.
+
+    Raises:
+        ErrorClassError: If the class cannot be a declared error, with all faults.
+    """
+    reader = _Reader(cls, reserved, namespace, where, faults)
+    declared = {**inherited, **reader.own(inherited)}
+    if reader.faults:
+        raise ErrorClassError.of(cls.__qualname__, reader.faults)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # a field may be called what a model has: nobody sees the model
+            model = _model(cls, declared)
+            strict = create_model(cls.__name__, __base__=model)
+        strict.model_config["extra"] = "forbid"
+        strict.model_rebuild(force=True)
+        payload = Payload(model)
+    except UnusableTypeError as error:
+        reader.unusable("", type_name(cls), error)
+    except (NameError, TypeError, ValueError, PydanticUserError) as error:
+        reader.unusable(
+            "", type_name(cls), UnusableTypeError(str(error).split("\n", 1)[0], "rename the field", "field")
+        )
+    else:
+        infos = model.model_fields
+        shown = {name: not is_veiled(declared[name][0]) for name in declared if infos[name].repr}
+        return ErrorFields(declared=declared, payload=payload, model=strict, shown=shown, where=where)
+    raise ErrorClassError.of(cls.__qualname__, reader.faults)
+
+
+def _model(cls: type[Any], declared: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (annotation, ... if default is _MISSING else default) for name, (annotation, default) in declared.items()
+    }
+    doc = vars(cls).get("__doc__")
+    return create_model(cls.__name__, __config__=_CONFIG, __module__=cls.__module__, __doc__=doc, **fields)
+
+
+class _Reader:
+    def __init__(
+        self,
+        cls: type[Any],
+        reserved: Collection[str],
+        namespace: Mapping[str, Any],
+        where: str,
+        faults: list[Fault],
+    ) -> None:
+        self.cls = cls
+        self.reserved = reserved
+        self.namespace = namespace
+        self.where = where
+        self.faults = faults
+
+    def own(self, inherited: Collection[str]) -> dict[str, tuple[Any, Any]]:
+        annotations = inspect.get_annotations(self.cls)
+        for name in inherited:
+            if name in vars(self.cls) and name not in annotations:
+                got = "an attribute without annotation, which hides a field of its base"
+                self._fault(name, "a field", got, "annotate it", "no_annotation")
+        return {name: field for name, raw in annotations.items() for field in self._field(name, raw)}
+
+    def unusable(self, path: str, shown: str, error: UnusableTypeError) -> None:
+        expected = "a type that pydantic turns into JSON and back"
+        self._fault(path, expected, f"{shown}: {error.reason}", error.remedy, error.code)
+
+    def _field(self, name: str, raw: Any) -> Iterator[tuple[Any, Any]]:
+        try:
+            annotation = self._resolved(raw)
+        except Exception as error:  # noqa: BLE001 - whatever a broken annotation raises is a fault of the class
+            lost = (
+                f"{error.name!r} is not defined" if isinstance(error, NameError) else f"{type(error).__name__}: {error}"
+            )
+            remedy = "define or import it before the class, where the module is loaded"
+            expected = "an annotation that resolves at run time"
+            self._fault(name, expected, f"{raw!r}, in which {lost}", remedy, "unresolved_annotation")
+            return
+        if annotation is ClassVar or get_origin(annotation) is ClassVar:
+            return
+        if name in self.reserved or name.startswith("_"):
+            got = "a name that every exception has" if name in self.reserved else "a name with an underscore first"
+            self._fault(name, "a field name of its own", got, "rename the field", "reserved_name")
+            return
+        default = vars(self.cls).get(name, _MISSING)
+        try:
+            payload = Payload(annotation)
+        except UnusableTypeError as error:
+            self.unusable(name, type_name(annotation), error)
+            return
+        if default is not _MISSING and not isinstance(default, FieldInfo) and not _fits(payload, default):
+            got = f"the default {value_text(default)}"
+            self._fault(name, type_name(annotation), got, "correct it", "default")
+            return
+        yield annotation, default
+
+    def _resolved(self, raw: Any) -> Any:
+        # A class may hold a ClassVar; nothing else may.
+        holder = type("fields", (), {"__annotations__": {"it": raw}, "__module__": self.cls.__module__})
+        module = vars(sys.modules[self.cls.__module__]) if self.cls.__module__ in sys.modules else {}
+        names = {**module, **self.namespace, self.cls.__name__: self.cls}
+        return typing.get_type_hints(holder, names, names, include_extras=True)["it"]
+
+    def _fault(self, path: str, expected: str, got: str, remedy: str, code: str) -> None:
+        self.faults.append(
+            Fault(
+                task=self.cls.__qualname__,
+                path=path,
+                expected=expected,
+                got=got,
+                remedy=remedy,
+                where=(self.where,),
+                code=code,
+            )
+        )
+
+
+def _fits(payload: Payload, default: Any) -> bool:
+    try:
+        payload.encode(payload.validate(default, strict=True))
+    except (ValueError, TypeError):
+        return False
+    return True
