@@ -263,7 +263,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if not self.on_ready.ready:
             # As it is stored: of a failure Celery would make an exception of the class that it names.
             known: Any = self
-            known._set_cache(dict(meta))
+            known._set_cache(dict(meta))  # noqa: SLF001 - as Celery itself does with what its consumers receive
             self.on_ready(self)
 
     def not_sent(self, error: BaseException) -> None:
@@ -412,6 +412,9 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the outcome, and the task by its name."""
         return _reopen_eager, (self.definition.name, self._outcome)
+
+    def _check_kept(self) -> None:
+        """Do nothing: it is kept here."""
 
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)

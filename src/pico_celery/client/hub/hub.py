@@ -279,6 +279,7 @@ def _quieten(backend: Any) -> None:
     backend.on_task_call = on_task_call
 
 
+_NO_HUB: Final[tuple[int, ResultHub | None]] = (0, None)
 _hubs: Final[weakref.WeakSet[ResultHub]] = weakref.WeakSet()
 _hubs_lock = threading.Lock()
 
@@ -292,10 +293,10 @@ def hub_of(app: Celery) -> ResultHub:
     Returns:
         Its hub, which is made at the first call.
     """
-    pid, hub = vars(app).get(_ATTRIBUTE, (0, None))
+    pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
     if hub is None or pid != os.getpid():
         with _hubs_lock:
-            pid, hub = vars(app).get(_ATTRIBUTE, (0, None))
+            pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
             if hub is None or pid != os.getpid():
                 hub = ResultHub(app)
                 setattr(app, _ATTRIBUTE, (os.getpid(), hub))
@@ -310,7 +311,9 @@ def close_hub(app: Celery) -> None:
     Args:
         app: The application.
     """
-    pid, hub = vars(app).pop(_ATTRIBUTE, (0, None))
+    pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
+    if hub is not None:
+        delattr(app, _ATTRIBUTE)
     if hub is not None and pid == os.getpid():
         hub.close()
 
