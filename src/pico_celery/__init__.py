@@ -13,6 +13,7 @@ from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
 from pico_celery.errors import (
     ConformanceError,
     ContractError,
+    DeadlineExceeded,
     DecoratorError,
     EmbeddedBrokerError,
     ExecutionError,
@@ -51,6 +52,7 @@ __all__ = [
     "ConformanceError",
     "ContractDefinition",
     "ContractError",
+    "DeadlineExceeded",
     "DecoratorError",
     "EmbeddedBroker",
     "EmbeddedBrokerError",

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery, current_task, states
+from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
+from pico_celery.client.deadlines import patience_seconds
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, release
 from pico_celery.client.waiting import wait_until_ready
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DecoratorError, ExecutionError, Fault, ResultError
+from pico_celery.errors import DeadlineExceeded, DecoratorError, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
@@ -36,7 +39,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         app: The application.
         parent: Result of the task before it in a chain.
         definition: The task.
+        deadline: When the call is to have ended.
+        key: Its idempotency key.
     """
+
+    deadline: datetime | None = None
+    """When the call is to have ended, a time in UTC; ``None`` where it has no deadline, or another process sent it."""
+    key: IdempotencyKey | None = None
 
     def __init__(
         self,
@@ -47,9 +56,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         parent: Any = None,
         *,
         definition: TaskDefinition,
+        deadline: datetime | None = None,
+        key: IdempotencyKey | None = None,
     ) -> None:
         super().__init__(id, backend, task_name, app, parent)
         self.definition = definition
+        self.deadline = deadline
+        self.key = key
         self._value: Any = _UNSET
 
     @classmethod
@@ -81,7 +94,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Wait for the task and return its validated result.
 
         Args:
-            timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
+            timeout: How long to wait, in seconds or as a `timedelta`; without it until the deadline of the call, or for
+                ever where it has none.
             propagate: Whether a failure is raised; it is returned otherwise.
             **options: Those of `celery.result.AsyncResult.get`.
 
@@ -90,6 +104,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
         Raises:
             celery.exceptions.TimeoutError: If there is no result in time.
+            DeadlineExceeded: If there is none by the deadline of the call.
             ResultError: If the result does not fit the contract, or none is kept.
             ExecutionError: Inside the coroutine of a task, whose event loop it would block.
             Exception: What the task raised.
@@ -97,7 +112,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         self._check_kept()
         _refuse_inside_task(self)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return super().get(timeout=seconds, propagate=propagate, **options)
+        patience = self._patience(seconds)
+        try:
+            return super().get(timeout=patience, propagate=propagate, **options)
+        except TimedOut:
+            if patience == seconds or self.on_ready.ready:
+                raise
+            raise self._out_of_patience() from None
 
     # An alias (wait = get) would keep the type that Celery's own wait has in pyright's eyes.
     @overload  # type: ignore[override]  # as get
@@ -117,6 +138,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             The value as the contract types it.
 
         Raises:
+            DeadlineExceeded: If there is none by the deadline of the call.
             ResultError: If the result does not fit the contract, or none is kept.
             Exception: What the task raised.
         """
@@ -127,9 +149,25 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if self.ignored:
             return None  # type: ignore[return-value]  # _check_kept saw that the contract allows None
         if not self.on_ready.ready:
-            await wait_until_ready(self)
+            patience = asyncio.timeout(self._patience())
+            try:
+                async with patience:
+                    await wait_until_ready(self)
+            except TimeoutError:
+                if patience.expired():
+                    raise self._out_of_patience() from None
+                raise
         value: R_co = self.maybe_throw()
         return value
+
+    def _patience(self, timeout: float | None = None) -> float | None:
+        """Return how many seconds to wait, at most until shortly after the deadline; ``None`` for without end."""
+        return patience_seconds(self.deadline, timeout)
+
+    def _out_of_patience(self) -> DeadlineExceeded:
+        """Return the error of a wait that has lasted until the deadline."""
+        assert self.deadline is not None  # noqa: S101 - for the type checker: patience without one has no end
+        return DeadlineExceeded.of(self.definition.name, self.id, self.deadline, "waiting")
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.
@@ -168,13 +206,16 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     status = state  # type: ignore[assignment]  # as state
 
     def forget(self) -> None:
-        """Forget the stored result."""
+        """Forget the stored result, and free the idempotency key that the call was sent with."""
         self._value = _UNSET
         super().forget()
+        if self.key is not None:
+            release(self.app, self.key, self.id)
 
     def __copy__(self) -> AsyncResult[R_co]:
         """Return another handle of the same task."""
-        return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, definition=self.definition)
+        own: dict[str, Any] = {"definition": self.definition, "deadline": self.deadline, "key": self.key}
+        return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, **own)
 
     def __deepcopy__(self, _memo: Any) -> AsyncResult[R_co]:
         """Return another handle of the same task."""
@@ -182,7 +223,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the names of task and id; the application is the current one where it is read."""
-        return _reopen, (self.definition.name, self.id, self.parent)
+        return _reopen, (self.definition.name, self.id, self.parent, self.deadline, self.key)
 
     def _typed(self, value: Any) -> Any:
         if self._value is _UNSET:
@@ -227,6 +268,11 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         """Pickle the outcome, and the task by its name."""
         return _reopen_eager, (self.definition.name, self._outcome)
 
+    def forget(self) -> None:
+        """Forget the idempotency key that the call was made with; there is no stored result."""
+        if self.key is not None:
+            eager_keys.forget(self.app, self.key)
+
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
         return value
@@ -247,11 +293,13 @@ def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncR
     return result
 
 
-def _reopen(name: str, task_id: str, parent: Any) -> CeleryAsyncResult[Any]:
+def _reopen(
+    name: str, task_id: str, parent: Any, deadline: datetime | None = None, key: IdempotencyKey | None = None
+) -> CeleryAsyncResult[Any]:
     definition = default_catalog.get(name)
     if definition is None:  # no contract here types it
         return CeleryAsyncResult(task_id, parent=parent)
-    return AsyncResult(task_id, parent=parent, definition=definition)
+    return AsyncResult(task_id, parent=parent, definition=definition, deadline=deadline, key=key)
 
 
 def _reopen_eager(name: str, outcome: tuple[Any, ...]) -> CeleryAsyncResult[Any]:

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options
-from pico_celery.errors import PayloadError, ResultError
+from pico_celery.errors import DeadlineExceeded, PayloadError, ResultError
 
 Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
 
@@ -97,7 +97,9 @@ def sending_options(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     Returns:
         Options of ``apply_async``.
     """
-    return {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
+    known = {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
+    known.pop("idempotency_ttl", None)  # keys are a matter of clients
+    return known
 
 
 def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +116,8 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     if definition.options.get("idempotent"):
         attributes.update(acks_late=True, reject_on_worker_lost=True)
     attributes.update({name: value for name, value in options.items() if name not in _SENDING_ONLY})
-    # What does not validate does not validate the next time either.
-    never = (PayloadError, ResultError)
+    # What does not validate does not validate the next time either, and time that has passed does not come back.
+    never = (PayloadError, ResultError, DeadlineExceeded)
     attributes["dont_autoretry_for"] = (*attributes.get("dont_autoretry_for", ()), *never)
     if "autoretry_for" in attributes:
         attributes["autoretry_for"] = tuple(attributes["autoretry_for"])
