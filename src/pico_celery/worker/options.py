@@ -63,6 +63,8 @@ _ADVICE: Final = {
     "countdown": "give it to with_options of the call",
     "eta": "give it to with_options of the call",
     "retries": "use max_retries=",
+    "timeout": "give it to @task_options of the contract, or with_options of the call: it counts from the call",
+    "key": "give it to @task_options of the contract",
 }
 
 
