@@ -254,9 +254,7 @@ def test_a_process_that_ends_at_once_has_revoked_what_it_waited_for(served: Serv
     key = new_key()
     environment = {**os.environ, **served.site.environment(), NOTES_VARIABLE: str(served.worker.notes)}
     command = [sys.executable, "-m", "tests.integration.apps.time_worker", key]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert_cancelled(served, key)
 

@@ -101,7 +101,9 @@ def test_every_public_exception_class_is_in_the_tree(cls: Any) -> None:
         return
     # What Celery raises by another name, so that it is caught as Celery's; and what unwinds a tracer inside the pool.
     # A deadline inside a coroutine is a cancellation too.
-    assert cls.__name__ in {"Unwound", "DeadlineCancelled"} or any(base.__module__.startswith(("celery", "billiard")) for base in cls.__mro__)
+    assert cls.__name__ in {"Unwound", "DeadlineCancelled"} or any(
+        base.__module__.startswith(("celery", "billiard")) for base in cls.__mro__
+    )
 
 
 def test_the_docstring_draws_every_class_below_its_base() -> None:

@@ -37,6 +37,8 @@ class Times(Protocol):
     @task_options(key=lambda order: order)
     async def once_held(self, order: int, key: str) -> int: ...
 
+    async def relay(self, order: int) -> str: ...
+
     @task_options(idempotent=True)
     async def survive(self, key: str) -> str: ...
 
@@ -53,4 +55,5 @@ class TimesClient(CeleryClient):
     fail_slowly = send_task(Times.fail_slowly)
     once = send_task(Times.once)
     once_held = send_task(Times.once_held)
+    relay = send_task(Times.relay)
     survive = send_task(Times.survive)

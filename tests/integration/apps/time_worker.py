@@ -115,6 +115,10 @@ class TimesWorker:
         await self.hold(key)
         return note(f"once-{order}")
 
+    @task(Times.relay)
+    async def relay(self, order: int) -> str:
+        return (await self.client.once.send(order)).id
+
     @task(Times.survive)
     async def survive(self, key: str) -> str:
         if note(f"{key}-started", str(os.getpid())) == 1:
