@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -56,7 +56,7 @@ def started(served: Served, key: str) -> Callable[[], bool]:
 
 def was_revoked(served: Served, task_id: str) -> bool:
     result: Any = served.app.AsyncResult(task_id)
-    return eventually(lambda: result.state == "REVOKED")
+    return eventually(lambda: bool(result.state == "REVOKED"))
 
 
 def told_of(served: Served, task_id: str) -> bool:
@@ -122,11 +122,10 @@ async def by_cancelling(times: TimesClient, served: Served, key: str) -> None:
 
 
 async def by_timeout(times: TimesClient, served: Served, key: str) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(None) as limit:
-            waiting = asyncio.ensure_future(until(started(served, key)))
-            waiting.add_done_callback(lambda _: limit.reschedule(0))
-            await times.hold.call(key)
+    async with asyncio.timeout(None) as limit:
+        waiting = asyncio.ensure_future(until(started(served, key)))
+        waiting.add_done_callback(lambda _: limit.reschedule(0))
+        await times.hold.call(key)
 
 
 async def by_group(times: TimesClient, served: Served, key: str) -> None:
@@ -134,17 +133,15 @@ async def by_group(times: TimesClient, served: Served, key: str) -> None:
         await until(started(served, key))
         raise ValueError("the other one failed")
 
-    with pytest.raises(ExceptionGroup):
-        async with asyncio.TaskGroup() as group:
-            group.create_task(times.hold.call(key))
-            group.create_task(fail())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(times.hold.call(key))
+        group.create_task(fail())
 
 
 async def by_error(times: TimesClient, served: Served, key: str) -> None:
-    with pytest.raises(ValueError, match="changed my mind"):
-        async with times.hold.scope(key):
-            await until(started(served, key))
-            raise ValueError("changed my mind")
+    async with times.hold.scope(key):
+        await until(started(served, key))
+        raise ValueError("changed my mind")
 
 
 async def by_leaving(times: TimesClient, served: Served, key: str) -> None:
@@ -170,11 +167,23 @@ Way = Callable[[TimesClient, Served, str], Coroutine[Any, Any, None]]
 
 
 @pytest.mark.parametrize(
-    "way", [by_cancelling, by_timeout, by_group, by_error, by_leaving, by_break, by_end_of_the_loop]
+    ("way", "raised"),
+    [
+        (by_cancelling, None),
+        (by_timeout, TimeoutError),
+        (by_group, ExceptionGroup),
+        (by_error, ValueError),
+        (by_leaving, None),
+        (by_break, None),
+        (by_end_of_the_loop, None),
+    ],
 )
-def test_however_a_scope_is_left_its_task_is_cancelled(served: Served, times: TimesClient, way: Way) -> None:
+def test_however_a_scope_is_left_its_task_is_cancelled(
+    served: Served, times: TimesClient, way: Way, raised: type[Exception] | None
+) -> None:
     key = new_key()
-    asyncio.run(way(times, served, key))
+    with pytest.raises(raised) if raised else nullcontext():
+        asyncio.run(way(times, served, key))
     assert_cancelled(served, key)
 
 
@@ -225,7 +234,7 @@ def test_a_call_that_is_cancelled_while_it_is_published_is_revoked_too(
 ) -> None:
     key = new_key()
     began, may_go = threading.Event(), threading.Event()
-    publish = scopes.publish
+    publish: Any = vars(scopes)["publish"]
 
     ids: list[str] = []
 

@@ -184,7 +184,8 @@ def test_a_key_is_kept_for_its_time_under_the_prefix_of_the_backend(served: Serv
     holder, seconds = stored(served.app, key_of(order))
     assert holder == result.id
     assert FIVE_MINUTES - 30 < seconds <= FIVE_MINUTES
-    name = served.app.backend.get_key_for_task(key_of(order).name).decode()
+    backend: Any = served.app.backend
+    name = backend.get_key_for_task(key_of(order).name).decode()
     prefix = "" if served.transport == "embedded" else f"{served.site.prefix}_"
     assert name.startswith(f"{prefix}celery-task-meta-idempotency-time.once-")
     assert str(order) not in name
@@ -198,7 +199,8 @@ def test_after_its_time_a_key_is_free_for_a_new_call(times: TimesClient) -> None
 
 
 def test_a_key_is_never_kept_longer_than_a_result(served: Served, times: TimesClient) -> None:
-    expires = served.app.backend.expires
+    backend: Any = served.app.backend
+    expires = backend.expires
     with pytest.raises(OptionError) as raised:
         times.once.with_options(idempotency_ttl=expires + 1)(1)
     (fault,) = raised.value.faults

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pico_celery.errors import DeadlineExceeded, Fault, OptionError
@@ -37,7 +37,7 @@ def settle_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetim
     if timeout is None or (DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None):
         settled["headers"] = {**headers, DEADLINE_HEADER: None}
         return settled, None
-    own = None if timeout is _NOT_GIVEN else after(timeout)
+    own = None if timeout is _NOT_GIVEN else after(_seconds(timeout))
     found = [one for one in (own, _written(headers), current_deadline()) if one is not None]
     deadline = min(found, default=None)
     if deadline is not None:
@@ -59,7 +59,8 @@ def check_in_time(task: str, given: Mapping[str, Any], deadline: datetime | None
     """
     if deadline is None:
         return
-    countdown, timeout = given.get("countdown") or 0, given.get("timeout")
+    countdown, timeout = _seconds(given.get("countdown") or 0), given.get("timeout")
+    timeout = None if timeout is None else _seconds(timeout)
     if timeout is not None and 0 < timeout <= countdown:
         remedy = "the timeout counts from the call: give a longer one, or timeout=None"
         expected = f"more than the countdown of {countdown:g} s"
@@ -69,6 +70,10 @@ def check_in_time(task: str, given: Mapping[str, Any], deadline: datetime | None
         raise OptionError.of(task, [fault])
     if seconds_until(deadline) <= max(countdown, _seconds_until_eta(given)):
         raise DeadlineExceeded.of(task, str(given.get("task_id") or ""), deadline, "unsent")
+
+
+def _seconds(duration: float | timedelta) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
 def _seconds_until_eta(given: Mapping[str, Any]) -> float:
@@ -98,8 +103,3 @@ def patience_seconds(deadline: datetime | None, timeout: float | None) -> float 
         return timeout
     left = max(0.0, seconds_until(deadline)) + GRACE_SECONDS
     return left if timeout is None else min(timeout, left)
-
-
-def is_over(deadline: datetime | None) -> bool:
-    """Tell whether a deadline has passed."""
-    return deadline is not None and datetime.now(UTC) >= deadline

@@ -13,10 +13,10 @@ import hashlib
 import logging
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from celery import Celery
 
@@ -24,6 +24,7 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.key import key_of
 from pico_celery.errors import Fault, OptionError
 
+T = TypeVar("T")
 DEFAULT_TTL_SECONDS: Final = 86_400.0
 CLAIM_SECONDS: Final = 60.0
 """How long a key is taken by a client that has not said yet that its message is with the broker."""
@@ -76,6 +77,35 @@ def settle_key(definition: TaskDefinition, kwargs: Mapping[str, Any], options: d
         expected, got = ("more than 0 s", f"{ttl:g} s") if text else ("a text", "an empty one")
         raise _refused(definition.name, path, expected, got, "leave it out, or correct it", "idempotency_value")
     return IdempotencyKey(task=definition.name, text=text, ttl_seconds=ttl)
+
+
+def send_once(app: Celery, key: IdempotencyKey, task_id: str, send: Callable[[], T], first: Callable[[str], T]) -> T:
+    """Send a call, unless another one has its key.
+
+    Args:
+        app: The application.
+        key: The key.
+        task_id: Id under which the call is sent.
+        send: Publishes the call.
+        first: Makes what is returned in its place of the id of the first call.
+
+    Returns:
+        What either of them returned.
+
+    Raises:
+        OptionError: If the result backend cannot do that.
+        Exception: What publishing raised; the key is free again then.
+    """
+    holder = claim(app, key, task_id)
+    if holder != task_id:
+        return first(holder)
+    try:
+        sent = send()
+    except BaseException:
+        release_quietly(app, key, task_id)
+        raise
+    confirm(app, key, task_id)
+    return sent
 
 
 def claim(app: Celery, key: IdempotencyKey, task_id: str) -> str:

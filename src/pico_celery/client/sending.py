@@ -13,7 +13,7 @@ from celery import Celery
 from kombu.exceptions import EncodeError
 
 from pico_celery.client.deadlines import check_in_time, settle_deadline
-from pico_celery.client.idempotency import IdempotencyKey, claim, confirm, eager_keys, release_quietly, settle_key
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
@@ -91,16 +91,7 @@ def publish(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
     if eager:
         return _execute_once(app, outgoing, key)
     task_id = outgoing.options["task_id"]
-    holder = claim(app, key, task_id)
-    if holder != task_id:
-        return _result_of_first(app, outgoing, holder)
-    try:
-        result = _send(app, outgoing)
-    except BaseException:
-        release_quietly(app, key, task_id)
-        raise
-    confirm(app, key, task_id)
-    return result
+    return send_once(app, key, task_id, partial(_send, app, outgoing), partial(_result_of_first, app, outgoing))
 
 
 def _send(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from celery import Celery, Task, states
+from celery import Celery, Task, states, uuid
 from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
 from pico_celery.client.deadlines import check_in_time, settle_deadline
+from pico_celery.client.idempotency import send_once, settle_key
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
@@ -267,6 +269,7 @@ class ContractTask(Task[..., Any]):
 
         Raises:
             PayloadError: If the arguments do not fit the contract.
+            DeadlineExceeded: If the running task that sends it has no time left.
         """
         given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
         options = {**sending_options(self.definition, self.binding.options), **given}
@@ -274,6 +277,7 @@ class ContractTask(Task[..., Any]):
             options.pop("timeout", None)  # it counts from the call, not from its last try
         timed, (options, deadline) = options, settle_deadline(options)
         if "parent_id" in options or "root_id" in options:
+            options.pop("idempotency_ttl", None)  # what a canvas or a retry sends is never another call
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {})
                 options["argsrepr"], options["kwargsrepr"] = shown
@@ -283,7 +287,12 @@ class ContractTask(Task[..., Any]):
         options.setdefault("argsrepr", call.argsrepr)
         options.setdefault("kwargsrepr", call.kwargsrepr)
         options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
-        return super().apply_async(call.args, call.kwargs, *rest, **options)
+        key = settle_key(self.definition, call.kwargs, options)
+        if key is None or self.app.conf.task_always_eager:
+            return super().apply_async(call.args, call.kwargs, *rest, **options)
+        task_id = options.setdefault("task_id", uuid())
+        send = partial(super().apply_async, call.args, call.kwargs, *rest, **options)
+        return send_once(self.app, key, task_id, send, self.AsyncResult)
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:

@@ -99,9 +99,7 @@ def sending_options(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     Returns:
         Options of ``apply_async``.
     """
-    known = {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
-    known.pop("idempotency_ttl", None)  # keys are a matter of clients
-    return known
+    return {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
 
 
 def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
