@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
     from pico_celery.client.result import AsyncResult
+    from pico_celery.client.scope import CallScope
     from pico_celery.client.sender import BoundSender, TaskSender
     from pico_celery.worker.context import RetryOptions, TaskContext
     from pico_celery.worker.decorator import task
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncResult",
     "BoundSender",
+    "CallScope",
     "Catalog",
     "CeleryClient",
     "CeleryFactory",
@@ -91,6 +93,7 @@ __all__ = [
 _LATE = {
     "AsyncResult": "pico_celery.client.result",
     "BoundSender": "pico_celery.client.sender",
+    "CallScope": "pico_celery.client.scope",
     "CeleryClient": "pico_celery.client.client",
     "CeleryFactory": "pico_celery.app.factory",
     "CelerySettings": "pico_celery.app.settings",
