@@ -493,6 +493,11 @@ def test_the_context_tells_the_deadline_and_hides_the_header(here: HereClient) -
     assert here.tell().get()[:2] == ["None", None]
 
 
+def test_an_eager_result_knows_its_deadline(here: HereClient) -> None:
+    result = here.tell.with_options(timeout=60)()
+    assert str(result.deadline) == result.get()[0]
+
+
 def test_a_call_in_a_body_inherits_the_deadline_of_its_task(here: HereClient) -> None:
     assert here.nested.with_options(timeout=60)().get() == [True]
 

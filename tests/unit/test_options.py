@@ -282,7 +282,9 @@ def test_what_does_not_validate_is_never_retried() -> None:
 
     definition = marks_of(Orders.plain).definition
     assert definition is not None
-    attributes = task_attributes(definition, {"autoretry_for": [Exception], "dont_autoretry_for": (KeyError,)})
+    given = {"autoretry_for": [Exception], "dont_autoretry_for": (KeyError,), "throws": [OSError]}
+    attributes = task_attributes(definition, given)
+    assert attributes["throws"] == (OSError, DeadlineExceeded)
     assert attributes["autoretry_for"] == (Exception,)
     assert attributes["dont_autoretry_for"] == (KeyError, PayloadError, ResultError, DeadlineExceeded)
 

@@ -32,13 +32,15 @@ def settle_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetim
         already, and of that of the running task. With a ``timeout`` of ``None`` there is none.
     """
     settled = dict(options)
-    headers = settled.get("headers") or {}
+    headers, inherited = settled.get("headers") or {}, current_deadline()
     timeout = settled.pop("timeout", _NOT_GIVEN)
+    if timeout is _NOT_GIVEN and inherited is None and DEADLINE_HEADER not in headers:
+        return settled, None
     if timeout is None or (DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None):
         settled["headers"] = {**headers, DEADLINE_HEADER: None}
         return settled, None
     own = None if timeout is _NOT_GIVEN else after(_seconds(timeout))
-    found = [one for one in (own, _written(headers), current_deadline()) if one is not None]
+    found = [one for one in (own, _written(headers), inherited) if one is not None]
     deadline = min(found, default=None)
     if deadline is not None:
         settled["headers"] = {**headers, DEADLINE_HEADER: write_deadline(deadline)}

@@ -126,7 +126,9 @@ def _result_of_first(app: Celery, outgoing: Outgoing, task_id: str) -> AsyncResu
 def _execute(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
     definition, call = outgoing.definition, outgoing.call
     eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
-    return EagerAsyncResult(eager, definition)
+    result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
+    result.deadline = outgoing.deadline
+    return result
 
 
 def _execute_once(app: Celery, outgoing: Outgoing, key: IdempotencyKey) -> AsyncResult[Any]:

@@ -119,6 +119,8 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     # What does not validate does not validate the next time either, and time that has passed does not come back.
     never = (PayloadError, ResultError, DeadlineExceeded)
     attributes["dont_autoretry_for"] = (*attributes.get("dont_autoretry_for", ()), *never)
+    # Under load many calls come too late: each is told in one line of the log, without a traceback.
+    attributes["throws"] = (*attributes.get("throws", ()), DeadlineExceeded)
     if "autoretry_for" in attributes:
         attributes["autoretry_for"] = tuple(attributes["autoretry_for"])
     return attributes
