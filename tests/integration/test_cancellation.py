@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from celery.exceptions import TaskRevokedError
 
-from pico_celery import AsyncResult, DeadlineExceeded, ResultError
+from pico_celery import AsyncResult, DeadlineExceeded, ExecutionError, ResultError
 from pico_celery.client import scope as scopes
 from tests.integration.apps.time_contracts import TimesClient
 from tests.integration.conftest import Served, StartWorker, matrix
@@ -293,3 +293,14 @@ def test_a_scope_of_a_call_without_a_stored_result_is_refused_before_it_is_sent(
 
     with pytest.raises(ResultError, match="send it without ignore_result, or without a scope"):
         asyncio.run(use())
+
+
+def test_a_scope_is_entered_once(served: Served, times: TimesClient) -> None:
+    async def use() -> None:
+        scope = times.tell.scope(new_key())
+        async with scope as result:
+            await result
+        with pytest.raises(ExecutionError, match="was entered before, and its call sent: make another scope"):
+            await scope.__aenter__()
+
+    asyncio.run(use())

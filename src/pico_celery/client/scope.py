@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from concurrent.futures import Future, wait
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
@@ -17,7 +18,7 @@ from celery import Celery
 from pico_celery.client.offload import submit
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import Outgoing, publish
-from pico_celery.errors import Fault, ResultError
+from pico_celery.errors import ExecutionError, Fault, ResultError
 
 R_co = TypeVar("R_co", covariant=True)
 REVOKE_SECONDS: Final = 2.0
@@ -47,6 +48,7 @@ class CallScope(Generic[R_co]):
             deadline=outgoing.deadline,
             key=outgoing.key,
         )
+        self._entered = False
         self._result: AsyncResult[R_co] | None = None
 
     async def __aenter__(self) -> AsyncResult[R_co]:
@@ -57,15 +59,21 @@ class CallScope(Generic[R_co]):
 
         Raises:
             ResultError: If no result will be stored, so that nobody could tell whether the task has ended.
+            ExecutionError: If the scope was entered before.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         _check_is_kept(self._app, self._outgoing)
+        if self._entered:
+            label = f"{self._outgoing.definition.name}[{self._id}]"
+            raise ExecutionError(f"the scope of {label} was entered before, and its call sent: make another scope")
+        self._entered = True
         sending: Future[AsyncResult[R_co]] = submit(publish, self._app, self._outgoing)
         try:
             self._result = result = await asyncio.wrap_future(sending)
         except asyncio.CancelledError:
             # Either it was withdrawn before it began, or it goes on, and may be with the broker before or after this.
             sending.add_done_callback(self._revoke_if_sent)
+            _keep(sending)
             raise
         return result
 
@@ -99,9 +107,7 @@ def revoke_soon(app: Celery, task_id: str) -> Future[None]:
         A future that ends when the broker has been told, or could not be: that is logged.
     """
     future = submit(_revoke, app, task_id)
-    with _lock:
-        _pending.add(future)
-    future.add_done_callback(_forget)
+    _keep(future)
     return future
 
 
@@ -112,11 +118,18 @@ def _revoke(app: Celery, task_id: str) -> None:
         _logger.warning("could not revoke %s, which goes on", task_id, exc_info=True)
 
 
-_pending: set[Future[None]] = set()
+# What the end of the process waits for: revocations, and publishes that one may follow.
+_pending: set[Future[Any]] = set()
 _lock = threading.Lock()
 
 
-def _forget(future: Future[None]) -> None:
+def _keep(future: Future[Any]) -> None:
+    with _lock:
+        _pending.add(future)
+    future.add_done_callback(_forget)
+
+
+def _forget(future: Future[Any]) -> None:
     with _lock:
         _pending.discard(future)
 
@@ -128,9 +141,11 @@ def _reset_after_fork() -> None:
 
 
 def _wait_for_pending() -> None:
-    with _lock:
-        pending = list(_pending)
-    wait(pending, timeout=REVOKE_SECONDS)
+    end = monotonic() + REVOKE_SECONDS
+    while _pending and monotonic() < end:
+        with _lock:
+            pending = list(_pending)
+        wait(pending, timeout=end - monotonic())
 
 
 os.register_at_fork(after_in_child=_reset_after_fork)
