@@ -7,20 +7,24 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from celery.exceptions import TaskRevokedError
 
-from pico_celery import AsyncResult, DeadlineExceeded, ExecutionError, ResultError
+from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, ExecutionError, ResultError, create_app
 from pico_celery.client import scope as scopes
 from tests.integration.apps.time_contracts import TimesClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
+from tests.support.proxy import Proxy
+from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
@@ -304,3 +308,30 @@ def test_a_scope_is_entered_once(served: Served, times: TimesClient) -> None:
             await scope.__aenter__()
 
     asyncio.run(use())
+
+
+@pytest.mark.redis
+def test_leaving_a_scope_does_not_hang_when_the_broker_is_gone(
+    redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "+socket" in redis_url:
+        pytest.skip("the proxy needs a server with a TCP port")
+    site = Site(broker_url=redis_url, backend_url=redis_url)
+    monkeypatch.setattr(scopes, "REVOKE_SECONDS", 1.0)
+    parts = urlsplit(site.broker_url)
+    broker = Proxy(parts.hostname or "127.0.0.1", parts.port or 6379)
+    broker.start()
+    app = create_app(CelerySettings.of({**site.settings(), "broker_url": f"redis://127.0.0.1:{broker.port}/0"}))
+
+    async def use() -> float:
+        async with TimesClient(app).tell.scope(new_key()):
+            broker.stop()
+            began = time.monotonic()
+        return time.monotonic() - began
+
+    try:
+        assert asyncio.run(use()) < 10
+        assert eventually(lambda: "could not revoke" in caplog.text and "which goes on" in caplog.text)
+    finally:
+        close_app(app)
+        site.remove()
