@@ -89,6 +89,11 @@ class PaymentDeclined(TaskError):
     missing: Decimal = Field(gt=0, description="what is left to pay")
 
 
+def order_key(order: Order, *, dry_run: bool) -> int | None:
+    """Return what makes two calls of ``orders.place`` the same call: the order, where it is really placed."""
+    return None if dry_run else order.id
+
+
 @contract("orders")
 class Orders(Protocol):
     """Taking and cancelling orders.
@@ -98,10 +103,14 @@ class Orders(Protocol):
     """
 
     @task_options(
-        queue="orders", time_limit=timedelta(seconds=30), expires=timedelta(hours=1), errors=[PaymentDeclined]
+        queue="orders",
+        timeout=timedelta(minutes=1),
+        time_limit=timedelta(seconds=30),
+        key=order_key,
+        errors=[PaymentDeclined],
     )
     async def place(self, order: Order, *, dry_run: bool = False) -> Receipt:
-        """Charge the customer and book the order.
+        """Charge the customer and book the order, once for each order however often it is sent (``key``).
 
         Args:
             order: What to book.

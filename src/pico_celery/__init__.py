@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pico_celery.client.options import SendOptions
     from pico_celery.client.outcome import Err, Ok
     from pico_celery.client.result import AsyncResult
+    from pico_celery.client.scope import CallScope
     from pico_celery.client.sender import BoundSender, TaskSender
     from pico_celery.worker.context import RetryOptions, TaskContext
     from pico_celery.worker.decorator import task
@@ -54,6 +55,7 @@ __all__ = [
     "AsyncResult",
     "BatchError",
     "BoundSender",
+    "CallScope",
     "Catalog",
     "CeleryClient",
     "CeleryFactory",
@@ -108,6 +110,7 @@ __all__ = [
 _LATE = {
     "AsyncResult": "pico_celery.client.result",
     "BoundSender": "pico_celery.client.sender",
+    "CallScope": "pico_celery.client.scope",
     "CeleryClient": "pico_celery.client.client",
     "CeleryFactory": "pico_celery.app.factory",
     "CelerySettings": "pico_celery.app.settings",

@@ -18,9 +18,9 @@
           ├── RemoteError                    a task raised what its contract does not declare (.get(), await)
           ├── PayloadError                   arguments do not fit the contract         (the call, or the worker; TypeError)
           ├── ResultError                    a result does not fit the contract        (the worker, or .get())
+          ├── DeadlineExceeded               a call has not ended by its deadline      (the worker, the wait, or the call)
           ├── ExecutionError                 a task cannot be run here, or cancelled itself (the worker)
           ├── BatchError                     a batch of calls was sent in part         (the call)
-          ├── DeadlineExceeded               a call was not done by its deadline       (the worker, or .get())
           ├── IncompatibleContainerError     pico-ioc lacks what this library needs    (container start)
           └── UnboundClientError             a client has no Celery application        (the call)
 
@@ -35,7 +35,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Self
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +298,75 @@ class RemoteError(PicoCeleryError):
         return tuple(_fault(raw) for raw in self.data.get("faults", ()))
 
 
+class DeadlineExceeded(PicoCeleryError):  # noqa: N818 - the name that gRPC gave it
+    """A call has not ended by its deadline.
+
+    On a worker it is the stored failure of the task, which was not started or was cancelled; a coroutine hears of it as an
+    exception first. On a client it ends the wait for a task of which nothing is heard. It is never retried.
+    """
+
+    @classmethod
+    def of(cls, task: str, task_id: str, deadline: datetime, noticed: DeadlineNotice) -> Self:
+        """Build the error.
+
+        Args:
+            task: Name of the task.
+            task_id: Its id.
+            deadline: The deadline, with a zone.
+            noticed: Where the call was when it passed.
+
+        Returns:
+            An error of the class on which this is called.
+        """
+        happened, remedy = _DEADLINE_NOTICES[noticed]
+        at = deadline.isoformat()
+        data = {"task": task, "id": task_id, "deadline": at, "noticed": noticed}
+        call = f"{task}[{task_id}]" if task_id else task
+        return cls(f"{call} was to end by {at}: {happened}; {remedy}", data)
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return str(self.data.get("task", ""))
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task."""
+        return str(self.data.get("id", ""))
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The deadline."""
+        found = self.data.get("deadline")
+        return datetime.fromisoformat(found) if isinstance(found, str) else None
+
+    @property
+    def noticed(self) -> str:
+        """Where the call was when its deadline passed: one of `DeadlineNotice`."""
+        return str(self.data.get("noticed", ""))
+
+
+DeadlineNotice = Literal["unsent", "unstarted", "running", "retrying", "waiting"]
+"""Not sent by the client, not started by the worker, running on it, about to be retried, or not heard of by the client."""
+
+_DEADLINE_NOTICES: Mapping[str, tuple[str, str]] = {
+    "unsent": (
+        "that leaves no time for it, and it was not sent",
+        "give the task that makes the call a longer timeout, or this call timeout=None if it is none of its work",
+    ),
+    "unstarted": (
+        "the worker did not start it any more",
+        "give it a longer timeout (it counts from the call), or run more workers",
+    ),
+    "running": ("the worker cancelled it", "give it a longer timeout, or let it do less"),
+    "retrying": ("its next try would begin later", "give it a longer timeout, or retry it sooner"),
+    "waiting": (
+        "no worker has said how it ended",
+        "see that a worker serves its queue and that the clocks agree, or give it a longer timeout",
+    ),
+}
+
+
 class UnboundClientError(PicoCeleryError):
     """A client is called that has no Celery application: neither a container nor its constructor gave it one."""
 
@@ -362,10 +432,6 @@ class BatchError(PicoCeleryError):
     def unknown(self) -> tuple[int, ...]:
         """Positions of the calls of which nobody can tell: the connection broke before the broker answered."""
         return tuple(self.data.get("unknown", ()))
-
-
-class DeadlineExceeded(PicoCeleryError):  # noqa: N818 - gRPC's name for it
-    """A call was not done by its deadline."""
 
 
 class IncompatibleContainerError(PicoCeleryError):

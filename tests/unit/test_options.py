@@ -144,7 +144,8 @@ def test_every_option_of_a_call_reaches_celery(celery_app: Celery, published: Pu
         "group_id": "group",
         "mandatory": True,
     }
-    assert set(get_type_hints(SendOptions)) == {*given, "eta"}
+    of_this_library = {"timeout", "idempotency_key", "idempotency_ttl"}
+    assert set(get_type_hints(SendOptions)) == {*given, "eta", *of_this_library}
     client = Client(celery_app)
     client.plain = client.plain
     options = published(lambda: client.place.with_options(**given)(1))
@@ -222,7 +223,7 @@ def test_with_options_refuses_unknown_and_ill_typed_options(celery_app: Celery) 
         ("with_options", "delay", "use countdown="),
         ("with_options", "args", "pass arguments in the call itself"),
         ("with_options", "kwargs", "pass arguments in the call itself"),
-        ("with_options", "timeout", "give it to .get(timeout=...)"),
+        ("with_options", "key", "give it to @task_options of the contract, or say idempotency_key="),
         ("with_options", "max_retries", "give it to @task or @task_options: it is a matter of executing"),
         ("task_options", "serializer", "leave it out: the wire is JSON"),
         ("task_options", "acks_late", "say idempotent=True, or give it to @task of the implementation"),
@@ -285,7 +286,9 @@ def test_the_implementation_wins_over_the_contract() -> None:
 def test_what_does_not_validate_is_never_retried() -> None:
     definition = marks_of(Orders.plain).definition
     assert definition is not None
-    attributes = task_attributes(definition, {"autoretry_for": [Exception], "dont_autoretry_for": (KeyError,)})
+    given = {"autoretry_for": [Exception], "dont_autoretry_for": (KeyError,), "throws": [OSError]}
+    attributes = task_attributes(definition, given)
+    assert attributes["throws"] == (OSError, DeadlineExceeded)
     assert attributes["autoretry_for"] == (Exception,)
     never = (PayloadError, ResultError, ErrorFieldsError, DeadlineExceeded)
     assert attributes["dont_autoretry_for"] == (KeyError, *never)
@@ -293,7 +296,7 @@ def test_what_does_not_validate_is_never_retried() -> None:
 
 @pytest.mark.parametrize("option", sorted(get_type_hints(TaskOptions)))
 def test_every_option_of_a_contract_is_for_sending_or_executing(option: str) -> None:
-    assert option in SENDING | EXECUTING | {"name", "idempotent", "errors", "retries"}
+    assert option in SENDING | EXECUTING | {"name", "idempotent", "errors", "retries", "key"}
 
 
 def test_every_option_of_a_contract_can_be_overridden_where_it_is_used() -> None:

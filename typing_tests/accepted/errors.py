@@ -8,6 +8,7 @@ from typing_tests.accepted.calls import OrdersClient
 from pico_celery import (
     ConformanceError,
     ContractError,
+    DeadlineExceeded,
     DecoratorError,
     EmbeddedBrokerError,
     ExecutionError,
@@ -46,6 +47,7 @@ def every_error_is_the_library_s() -> list[type[PicoCeleryError]]:
     return [
         ConformanceError,
         ContractError,
+        DeadlineExceeded,
         DecoratorError,
         EmbeddedBrokerError,
         ExecutionError,

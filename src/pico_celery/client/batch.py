@@ -88,11 +88,13 @@ def send_batch(
         return []
     if is_eager(app, calls[0].definition):
         return [publish(app, call) for call in calls]
-    hub = hub_of(app)
     opened = _open_results(app, calls) if results is None else list(results)
     batch = _Batch(app, calls, opened)
     try:
-        with hub.sending(opened) as added:
+        if any(call.key for call in calls):
+            batch.send_with_keys()
+            return opened
+        with hub_of(app).sending(opened) as added:
             batch.send(added)
     except Exception as error:
         raise batch.error(error) from error
@@ -160,6 +162,12 @@ class _Batch:
             retry_over_time(
                 self._send_chunk, NotPublishedError, (positions, added), max_retries=self._max_retries(), **_PAUSES
             )
+
+    def send_with_keys(self) -> None:
+        """Send one by one: of each it is asked first whether another call has its idempotency key."""
+        for position, (call, result) in enumerate(zip(self.calls, self.results, strict=True)):
+            publish(self.app, call, result)
+            self._settle([position])
 
     def error(self, reason: Exception) -> BatchError:
         unsent = [position for position in range(len(self.calls)) if position not in self.sent | self.unknown]

@@ -18,9 +18,14 @@ _Callback = Mapping[str, Any]  # a celery.canvas.Signature is a dict; naming it 
 class SendOptions(TypedDict, total=False):
     """Options of one call, or of all calls of a sender.
 
+    ``timeout`` is the call's deadline, counted from the call; ``None`` says that it has none and inherits none. Of calls
+    with one ``idempotency_key`` only the first is sent, for ``idempotency_ttl`` (a day, without it).
     Source: https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task.apply_async
     """
 
+    timeout: Duration | None
+    idempotency_key: str
+    idempotency_ttl: Duration
     countdown: Duration
     eta: datetime
     expires: Duration | datetime
@@ -53,7 +58,7 @@ ADVICE: Final = {
     "args": "pass arguments in the call itself",
     "kwargs": "pass arguments in the call itself",
     "delay": "use countdown=",
-    "timeout": "give it to .get(timeout=...)",
+    "key": "give it to @task_options of the contract, or say idempotency_key=",
     "max_retries": "give it to @task or @task_options: it is a matter of executing",
     "producer": "leave it out: the application's pool is used",
     "connection": "leave it out: the application's pool is used",

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from types import MethodType
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from celery import Celery, current_task, states
+from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
 
+from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.failures import failure_of, is_failure
 from pico_celery.client.hub.hub import ResultHub, hub_of
 from pico_celery.client.hub.waiters import Meta
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, release
 from pico_celery.client.outcome import Err, Ok
 from pico_celery.client.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DecoratorError, ExecutionError, Fault, RemoteError, ResultError
+from pico_celery.errors import DeadlineExceeded, DecoratorError, ExecutionError, Fault, RemoteError, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
@@ -43,7 +47,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         app: The application.
         parent: Result of the task before it in a chain.
         definition: The task.
+        deadline: When the call is to have ended.
+        key: Its idempotency key.
     """
+
+    deadline: datetime | None = None
+    """When the call is to have ended, a time in UTC; ``None`` where it has no deadline, or another process sent it."""
+    key: IdempotencyKey | None = None
 
     def __init__(
         self,
@@ -54,12 +64,16 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         parent: Any = None,
         *,
         definition: TaskDefinition,
+        deadline: datetime | None = None,
+        key: IdempotencyKey | None = None,
     ) -> None:
         self._backend: Any = None
         self.heard = 0
         self._unsent: BaseException | None = None
         super().__init__(id, backend or _LATER, task_name, app, parent)
         self.definition = definition
+        self.deadline = deadline
+        self.key = key
         self._value: Any = _UNSET
         self._failed: tuple[Any, Exception] | None = None
 
@@ -92,7 +106,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Wait for the task and return its validated result.
 
         Args:
-            timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
+            timeout: How long to wait, in seconds or as a `timedelta`; without it until the deadline of the call, or for
+                ever where it has none.
             propagate: Whether a failure is raised; it is returned otherwise.
             **options: Those of `celery.result.AsyncResult.get`.
 
@@ -101,6 +116,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
         Raises:
             celery.exceptions.TimeoutError: If there is no result in time.
+            DeadlineExceeded: If there is none by the deadline of the call.
             ResultError: If the result does not fit the contract, or none is kept.
             ExecutionError: Inside the coroutine of a task, whose event loop it would block.
             TaskError: What the task raised and its contract declares, as the class that it lists.
@@ -111,14 +127,15 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         self._check_kept()
         _refuse_inside_task(self)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if not _OWN_OPTIONS.issuperset(options):
-            return super().get(timeout=seconds, propagate=propagate, **options)
-        if self.ignored:
-            return None
-        if options.get("disable_sync_subtasks", True):
-            assert_will_not_block()
-        if not self.on_ready.ready:
-            wait_for(self, seconds, with_parents=propagate and bool(options.get("follow_parents", True)))
+        with self._patience(seconds) as patience:
+            if not _OWN_OPTIONS.issuperset(options):
+                return super().get(timeout=patience, propagate=propagate, **options)
+            if self.ignored:
+                return None
+            if options.get("disable_sync_subtasks", True):
+                assert_will_not_block()
+            if not self.on_ready.ready:
+                wait_for(self, patience, with_parents=propagate and bool(options.get("follow_parents", True)))
         return self.maybe_throw(propagate=propagate, callback=options.get("callback"))
 
     # An alias (wait = get) would keep the type that Celery's own wait has in pyright's eyes.
@@ -139,6 +156,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             The value as the contract types it.
 
         Raises:
+            DeadlineExceeded: If there is none by the deadline of the call.
             ResultError: If the result does not fit the contract, or none is kept.
             Exception: As `get`.
         """
@@ -149,9 +167,21 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if self.ignored:
             return None  # type: ignore[return-value]  # _check_kept saw that the contract allows None
         if not self.on_ready.ready:
-            await wait_for_on_loop(self, None)
+            with self._patience(None) as patience:
+                await wait_for_on_loop(self, patience)
         value: R_co = self.maybe_throw()
         return value
+
+    @contextmanager
+    def _patience(self, timeout: float | None) -> Iterator[float | None]:
+        """Give the seconds to wait: those that were given, but not beyond the deadline of the call."""
+        patience = patience_seconds(self.deadline, timeout)
+        try:
+            yield patience
+        except TimedOut:
+            if patience == timeout or self.on_ready.ready or self.deadline is None:
+                raise
+            raise DeadlineExceeded.of(self.definition.name, self.id, self.deadline, "waiting") from None
 
     def outcome(self, timeout: float | timedelta | None = None) -> Ok[R_co] | Err:
         """Wait for the task and return how it ended, as a value to match.
@@ -266,6 +296,19 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             known._set_cache(dict(meta))  # noqa: SLF001 - as Celery itself does with what its consumers receive
             self.on_ready(self)
 
+    def adopt(self, task_id: str) -> Self:
+        """Be the result of another call, which has the idempotency key of this one.
+
+        Args:
+            task_id: Id of the other call.
+
+        Returns:
+            This result; whoever waits for it waits for the other call.
+        """
+        known, self.id, self.heard = self.id, task_id, 0
+        self.hub.move(known, task_id)
+        return self
+
     def not_sent(self, error: BaseException) -> None:
         """Take the reason why the call was never sent.
 
@@ -348,13 +391,16 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     status = state  # type: ignore[assignment]  # as state
 
     def forget(self) -> None:
-        """Forget the stored result."""
+        """Forget the stored result, and free the idempotency key that the call was sent with."""
         self._value, self._failed = _UNSET, None
         super().forget()
+        if self.key is not None:
+            release(self.app, self.key, self.id)
 
     def __copy__(self) -> AsyncResult[R_co]:
         """Return another handle of the same task."""
-        return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, definition=self.definition)
+        own: dict[str, Any] = {"definition": self.definition, "deadline": self.deadline, "key": self.key}
+        return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, **own)
 
     def __deepcopy__(self, _memo: Any) -> AsyncResult[R_co]:
         """Return another handle of the same task."""
@@ -362,7 +408,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the names of task and id; the application is the current one where it is read."""
-        return _reopen, (self.definition.name, self.id, self.parent)
+        return _reopen, (self.definition.name, self.id, self.parent, self.deadline, self.key)
 
     def _typed(self, value: Any) -> Any:
         if self._value is _UNSET:
@@ -416,6 +462,11 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
     def _check_kept(self) -> None:
         """Do nothing: it is kept here."""
 
+    def forget(self) -> None:
+        """Forget the idempotency key that the call was made with; there is no stored result."""
+        if self.key is not None:
+            eager_keys.forget(self.app, self.key)
+
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
         return value
@@ -436,11 +487,13 @@ def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncR
     return result
 
 
-def _reopen(name: str, task_id: str, parent: Any) -> CeleryAsyncResult[Any]:
+def _reopen(
+    name: str, task_id: str, parent: Any, deadline: datetime | None = None, key: IdempotencyKey | None = None
+) -> CeleryAsyncResult[Any]:
     definition = default_catalog.get(name)
     if definition is None:  # no contract here types it
         return CeleryAsyncResult(task_id, parent=parent)
-    return AsyncResult(task_id, parent=parent, definition=definition)
+    return AsyncResult(task_id, parent=parent, definition=definition, deadline=deadline, key=key)
 
 
 def _reopen_eager(name: str, outcome: tuple[Any, ...]) -> CeleryAsyncResult[Any]:

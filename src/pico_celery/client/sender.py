@@ -12,6 +12,7 @@ from celery import Celery
 from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loop, send_batch_soon
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult
+from pico_celery.client.scope import CallScope
 from pico_celery.client.sending import is_eager, prepare, publish, publish_on_loop, publish_soon
 from pico_celery.client.waiting import running_loop
 from pico_celery.contract.catalog import Catalog
@@ -146,6 +147,42 @@ class BoundSender(Generic[P, R_co]):
     ) -> list[AsyncResult[Any]]:
         """Send many calls, as `asend_many` does, without its types."""
         return await send_batch_on_loop(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
+
+    def scope(self, *args: P.args, **kwargs: P.kwargs) -> CallScope[R_co]:
+        """Validate the arguments, and return a scope in which the call lives: ``async with ... as result``.
+
+        Entering it publishes the call. However it is left, a task that has not ended then is revoked.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            An asynchronous context manager that gives the typed result to be.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract; nothing is published then.
+        """
+        return CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
+
+    async def call(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Publish the call and wait for its result; if the wait ends before the task, the task is revoked.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            The validated result.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract; nothing is published then.
+            DeadlineExceeded: If there is no result by the deadline.
+            kombu.exceptions.OperationalError: If the broker cannot be reached.
+            Exception: What the task raised.
+        """
+        async with self.scope(*args, **kwargs) as result:
+            return await result
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
         """Return the same call with other options.

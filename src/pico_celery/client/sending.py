@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from celery import Celery
 from kombu.exceptions import EncodeError
 
+from pico_celery.client.deadlines import check_in_time, settle_deadline
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.hub.publisher import Job
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
@@ -31,12 +35,16 @@ class Outgoing:
     Attributes:
         definition: The task.
         call: Its arguments, validated and encoded.
-        options: Options of `celery.Celery.send_task`, headers included.
+        options: Options of `celery.Celery.send_task`, headers included; with a key, ``task_id`` too.
+        deadline: When it is to have ended.
+        key: Its idempotency key.
     """
 
     definition: TaskDefinition
     call: EncodedCall
     options: Mapping[str, Any]
+    deadline: datetime | None = None
+    key: IdempotencyKey | None = None
 
 
 def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Outgoing:
@@ -53,21 +61,23 @@ def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], op
 
     Raises:
         PayloadError: If the arguments do not fit the contract.
+        DeadlineExceeded: If the running task that makes the call has no time left.
+        OptionError: If options contradict each other.
     """
     call = encode_call(definition, args, kwargs)
+    settled, deadline = settle_deadline(options)
+    check_in_time(definition.name, options, deadline)
+    key = settle_key(definition, call.kwargs, settled)
     headers = contract_headers(definition)
-    own = options.get("headers")
-    return Outgoing(
-        definition=definition,
-        call=call,
-        options={**options, "headers": {**own, **headers} if own else dict(headers)},
-    )
+    own = settled.get("headers")
+    settled["headers"] = {**own, **headers} if own else dict(headers)
+    return Outgoing(definition=definition, call=call, options=settled, deadline=deadline, key=key)
 
 
 def publish(
     app: Celery, outgoing: Outgoing, result: AsyncResult[Any] | None = None, producer: Any = None
 ) -> AsyncResult[Any]:
-    """Publish one call, holding the calling thread.
+    """Publish one call, unless another one has its idempotency key, holding the calling thread.
 
     Args:
         app: The application.
@@ -76,26 +86,49 @@ def publish(
         producer: kombu's producer; one of the application's pool without it.
 
     Returns:
-        The typed result.
+        The typed result; with a key, perhaps that of the first call with it.
 
     Raises:
         PayloadError: If the broker's serializer cannot carry the arguments.
+        OptionError: If the result backend knows no idempotency keys.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    definition, call, options = outgoing.definition, outgoing.call, outgoing.options
-    if is_eager(app, definition):
-        eager = app.tasks[definition.name].apply(call.args, call.kwargs, **options)
-        return EagerAsyncResult(eager, definition)
+    if is_eager(app, outgoing.definition):
+        return _execute(app, outgoing) if outgoing.key is None else _execute_once(app, outgoing, outgoing.key)
     opened = open_result(app, outgoing) if result is None else result
-    hub = hub_of(app)
+    if outgoing.key is None:
+        return _send(app, outgoing, opened, producer)
+    send = partial(_send, app, outgoing, opened, producer)
+    return send_once(app, outgoing.key, opened.id, send, opened.adopt)
+
+
+def _send(app: Celery, outgoing: Outgoing, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
+    definition, hub = outgoing.definition, hub_of(app)
     try:
-        with hub.sending([opened]) as added:
-            sent = hub.post.send(definition, call, {**added, **options}, opened, producer)
+        with hub.sending([result]) as added:
+            sent = hub.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
     except EncodeError as error:
         got = type(error).__name__ if definition.arguments.sensitive else str(error)
         fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
         raise PayloadError.of(definition.name, [fault]) from None
     return cast("AsyncResult[Any]", sent)
+
+
+def _execute(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    definition, call = outgoing.definition, outgoing.call
+    eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
+    result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
+    result.deadline = outgoing.deadline
+    return result
+
+
+def _execute_once(app: Celery, outgoing: Outgoing, key: IdempotencyKey) -> AsyncResult[Any]:
+    first: AsyncResult[Any] | None = eager_keys.find(app, key)
+    if first is None:
+        first = _execute(app, outgoing)
+        first.app, first.key = app, key
+        eager_keys.keep(app, key, first)
+    return first
 
 
 def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> AsyncResult[Any]:
@@ -118,7 +151,8 @@ def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> As
     hub = hub_of(app)
     if not result.ignored:
         result.heard = hub.expect(result)
-    hub.publisher.submit(Job(lambda producer: publish(app, outgoing, result, producer), done), loop.call_soon)
+    job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
+    hub.publisher.submit(job, loop.call_soon)
     return result
 
 
@@ -130,13 +164,29 @@ async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         outgoing: The call.
 
     Returns:
-        The typed result.
+        The typed result; with a key, perhaps that of the first call with it.
 
     Raises:
         PayloadError: If the broker's serializer cannot carry the arguments.
+        OptionError: If the result backend knows no idempotency keys.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    return await published(hub_of(app).publisher.future_of(lambda producer: publish(app, outgoing, None, producer)))
+    return await published(publish_in_background(app, outgoing))
+
+
+def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult[Any]]:
+    """Publish one call on the thread that publishes.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
+        sent.
+    """
+    publisher = hub_of(app).publisher
+    return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
 
 
 async def published(future: Future[T]) -> T:
@@ -169,7 +219,9 @@ def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
     """
     options = outgoing.options
     task_id = options.get("task_id") or hub_of(app).ids.new()
-    result: AsyncResult[Any] = AsyncResult(task_id, app=app, definition=outgoing.definition)
+    result: AsyncResult[Any] = AsyncResult(
+        task_id, app=app, definition=outgoing.definition, deadline=outgoing.deadline, key=outgoing.key
+    )
     result.ignored = cast("Any", options.get("ignore_result"))
     return result
 

@@ -13,6 +13,7 @@ from pico_celery.contract.compiler import compile_task
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
 from pico_celery.contract.digest import digest
 from pico_celery.contract.error_definition import ErrorDefinition, compile_errors, give_codes, same_code
+from pico_celery.contract.key import key_faults
 from pico_celery.contract.marks import mark, marks_of
 from pico_celery.contract.naming import is_domain, is_task_name, prefix_of, snake_case
 from pico_celery.contract.options import TaskOptions, check_options, refuse_second_policy
@@ -191,6 +192,7 @@ def _own_tasks(
         faults.extend([*wrong, *found])
         if definition is None:
             continue
+        faults.extend(key_faults(definition, subject))
         twin = next((other for other in tasks.values() if other.name == task_name), None)
         if twin is not None:
             faults.append(

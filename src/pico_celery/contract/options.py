@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NotRequired, get_type_hints
@@ -39,7 +39,8 @@ class TaskOptions(TypedDict, total=False):
     """Policy of a task, given to `task_options` on the contract.
 
     Those of sending (queue, priority, expiry, ...) hold for every client, those of executing (time limits, retries,
-    ...) for every implementation, unless either says otherwise.
+    ...) for every implementation, unless either says otherwise. ``key`` is called with those validated arguments that it
+    names as its parameters, and says which calls are the same call.
     Source: https://docs.celeryq.dev/en/stable/userguide/calling.html and .../userguide/tasks.html#list-of-options
     """
 
@@ -48,6 +49,9 @@ class TaskOptions(TypedDict, total=False):
     exchange: str
     routing_key: str
     priority: Priority
+    timeout: Duration | None
+    key: Callable[..., Any]
+    idempotency_ttl: Duration
     expires: Duration
     time_limit: Duration
     soft_time_limit: Duration
@@ -74,6 +78,8 @@ SENDING = frozenset(
         "exchange",
         "routing_key",
         "priority",
+        "timeout",
+        "idempotency_ttl",
         "expires",
         "time_limit",
         "soft_time_limit",

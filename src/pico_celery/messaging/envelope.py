@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pico_celery.errors import Fault
+from pico_celery.messaging.deadline import DEADLINE_HEADER, read_deadline
 
 _BODY_LENGTH = 3  # args, kwargs, embed
 _LIMITS = 2  # hard and soft
@@ -41,6 +42,11 @@ def _header_faults(task: str, headers: Mapping[str, Any]) -> list[Fault]:
     limits = headers.get("timelimit")
     if limits is not None and not _are_limits(limits):
         faults.append(_fault(task, "headers.timelimit", "two numbers or nulls", limits))
+    try:
+        read_deadline(headers.get(DEADLINE_HEADER))
+    except ValueError:
+        expected = "a time, ISO 8601 in UTC"
+        faults.append(_fault(task, f"headers.{DEADLINE_HEADER}", expected, headers.get(DEADLINE_HEADER)))
     return faults
 
 

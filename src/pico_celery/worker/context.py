@@ -16,13 +16,14 @@ from typing_extensions import TypedDict
 from pico_celery.client.offload import submit
 from pico_celery.contract.options import Duration, Priority, check_options
 from pico_celery.errors import ExecutionError
+from pico_celery.messaging.deadline import DEADLINE_HEADER
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER
 from pico_celery.worker.current import Execution, current_execution
 from pico_celery.worker.requests import RetryRequested
 
 PROGRESS: Final = "PROGRESS"
 # Added on the way: by this library's clients, and by kombu's Redis transport to a second delivery.
-_ADDED_HEADERS: Final = frozenset({CONTRACT_HEADER, DIGEST_HEADER, "redelivered"})
+_ADDED_HEADERS: Final = frozenset({CONTRACT_HEADER, DIGEST_HEADER, DEADLINE_HEADER, "redelivered"})
 
 
 class RetryOptions(TypedDict, total=False):
@@ -126,22 +127,25 @@ class TaskContext:
 
     @property
     def deadline(self) -> datetime | None:
-        """When the first of the two limits ends this execution, as a time in UTC."""
-        left = self.time_left
-        return None if left is None else datetime.now(UTC) + left
+        """When the first of its deadline and its two limits ends this execution, as a time in UTC."""
+        here = _here()
+        left = _left_of_limits(here)
+        ends = [here.deadline, None if left is None else datetime.now(UTC) + left]
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def time_left(self) -> timedelta | None:
-        """How much of the first of the two limits is left; zero where it has passed."""
+        """How much time is left until its deadline or the first of its two limits; zero where that has passed."""
         here = _here()
-        limits = [limit for limit in _limits(here) if limit is not None]
-        if not limits:
-            return None
-        return max(timedelta(0), min(limits) - timedelta(seconds=monotonic() - here.began))
+        left = _left_of_limits(here)
+        if here.deadline is None:
+            return left
+        until = max(timedelta(0), here.deadline - datetime.now(UTC))
+        return until if left is None else min(left, until)
 
     @property
     def cancelled(self) -> bool:
-        """Whether the execution has been asked to end: by a limit, a revocation or the worker's shutdown."""
+        """Whether the execution has been asked to end: by its deadline, a limit, a revocation or the worker's shutdown."""
         run = _here().run
         return run is not None and run.interrupted
 
@@ -205,6 +209,13 @@ def _here() -> Execution:
             "pass on its values where the code outlives the task"
         )
     return here
+
+
+def _left_of_limits(here: Execution) -> timedelta | None:
+    limits = [limit for limit in _limits(here) if limit is not None]
+    if not limits:
+        return None
+    return max(timedelta(0), min(limits) - timedelta(seconds=monotonic() - here.began))
 
 
 def _limits(here: Execution) -> tuple[timedelta | None, timedelta | None]:

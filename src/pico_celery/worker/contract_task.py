@@ -6,21 +6,27 @@ Celery's tracer, request and consumer are used as they are: `ContractTask.run` i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from celery import Celery, Task, states
+from celery import Celery, Task, states, uuid
 from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
+from pico_celery.client.deadlines import check_in_time, settle_deadline
+from pico_celery.client.idempotency import send_once, settle_key
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.errors import ExecutionError
+from pico_celery.errors import DeadlineExceeded, ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
+from pico_celery.messaging.deadline import seconds_until, set_current_deadline, with_deadline
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
 from pico_celery.worker.current import Execution, current_execution, install, run_as_current
+from pico_celery.worker.deadlines import deadline_of, hand_on_deadlines, start_in_time
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.failing import outgoing, policy_of, retry_by
@@ -64,17 +70,23 @@ class ContractTask(Task[..., Any]):
         Raises:
             PayloadError: If the arguments do not fit the contract; no user code has run.
             ResultError: If the result does not.
+            DeadlineExceeded: If the deadline has passed, now or before its end; it is not started then, or cancelled.
             Exception: What the implementation raised.
         """
         request = self.request
+        service = self._loop_service()
+        deadline = start_in_time(self.name, request, service.options.cancel_grace_seconds)
         headers = _headers_of(request)
         extra, values = decode_call(self.definition, args, kwargs, headers)
-        service = self._loop_service()
         task_id = request.id or "direct"
         execution = Execution(self, request, f"{self.name}[{task_id}]")
         execution.run = run = CoroutineRun(
             lambda: run_as_current(execution, execute(service, self.binding, task_id, extra, values)), execution.label
         )
+        if deadline is not None:
+            execution.deadline = deadline.at
+            run.deadline = deadline
+        set_current_deadline(run.context, execution.deadline)
         try:
             result = self._wait(service, execution, run)
         except (RetryRequested, ReplacementRequested) as asked:
@@ -138,9 +150,28 @@ class ContractTask(Task[..., Any]):
         given = {"eta": eta, "countdown": countdown, "max_retries": max_retries, "exc": exc, **options}
         if throw and self._is_inside_body():
             raise RetryRequested.of({"args": args, "kwargs": kwargs, **given})
+        if throw:
+            self._check_time_for_retry(eta, countdown, exc)
         if args is not None or kwargs is not None:
             args, kwargs = self._changed_call(args, kwargs)
         return super().retry(args, kwargs, throw=throw, **given)
+
+    def _check_time_for_retry(self, eta: Any, countdown: float | None, exc: BaseException | None) -> None:
+        """End the task now where its next try would begin after its deadline, as where no tries are left."""
+        deadline = deadline_of(self.request)
+        if deadline is None:
+            return
+        left = seconds_until(deadline)
+        if isinstance(eta, datetime) and eta.tzinfo is not None:
+            wait = seconds_until(eta)
+        else:
+            wait = 0.0 if eta else float(self.default_retry_delay if countdown is None else countdown)
+        if wait >= left:
+            late = DeadlineExceeded.of(self.name, self.request.id or "", deadline, "retrying")
+            if exc is None or isinstance(exc, DeadlineExceeded):  # which its coroutine heard of in another shape
+                raise late from None
+            exc.add_note(str(late))
+            raise exc
 
     def _changed_call(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Return the arguments of a retry, encoded: those given win over those of this call, whichever way either came."""
@@ -173,6 +204,9 @@ class ContractTask(Task[..., Any]):
         """
         if self._is_inside_body():
             raise ReplacementRequested.of(sig)
+        deadline = deadline_of(self.request)
+        if deadline is not None:
+            sig = self.app.signature(with_deadline(sig, deadline))
         return super().replace(sig)
 
     @property
@@ -244,19 +278,30 @@ class ContractTask(Task[..., Any]):
 
         Raises:
             PayloadError: If the arguments do not fit the contract.
+            DeadlineExceeded: If the running task that sends it has no time left.
         """
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
         options = {**sending_options(self.definition, self.binding.options), **given}
+        if options.get("retries"):
+            options.pop("timeout", None)  # it counts from the call, not from its last try
+        timed, (options, deadline) = options, settle_deadline(options)
         if "parent_id" in options or "root_id" in options:
+            options.pop("idempotency_ttl", None)  # what a canvas or a retry sends is never another call
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {})
                 options["argsrepr"], options["kwargsrepr"] = shown
             return super().apply_async(args, kwargs, *rest, **options)
         call = encode_call(self.definition, args or (), kwargs or {})
+        check_in_time(self.name, timed, deadline)
         options.setdefault("argsrepr", call.argsrepr)
         options.setdefault("kwargsrepr", call.kwargsrepr)
         options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
-        return super().apply_async(call.args, call.kwargs, *rest, **options)
+        key = settle_key(self.definition, call.kwargs, options)
+        if key is None or self.app.conf.task_always_eager:
+            return super().apply_async(call.args, call.kwargs, *rest, **options)
+        task_id = options.setdefault("task_id", uuid())
+        send = partial(super().apply_async, call.args, call.kwargs, *rest, **options)
+        return send_once(self.app, key, task_id, send, self.AsyncResult)
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:
@@ -294,4 +339,5 @@ def register(app: Celery, binding: Binding) -> ContractTask:
     task: ContractTask = app.register_task(cls())
     install(task)
     app.steps["consumer"].add(MessageGuard)
+    hand_on_deadlines()
     return task

@@ -11,7 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
 
-from pico_celery.errors import ExecutionError
+from pico_celery.errors import DeadlineExceeded, ExecutionError
+from pico_celery.worker.deadlines import DeadlineCancelled, RunDeadline
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
     def __repr__(self) -> str:
         """Return what Celery's own looks like."""
         return f"{SoftTimeLimitExceeded.__name__}({', '.join(map(repr, self.args))})"
+
+
+Interruption = SoftTimeLimitCancelled | DeadlineCancelled
 
 
 class _Interruptible(Generic[T]):
@@ -80,7 +84,9 @@ class CoroutineRun(Generic[T]):
         "_make",
         "_result",
         "_task",
+        "_timers",
         "context",
+        "deadline",
         "ended",
         "interrupted",
         "name",
@@ -96,6 +102,8 @@ class CoroutineRun(Generic[T]):
         self.ended = False
         # Hard and soft, where the pool knows them; what the request says counts otherwise.
         self.time_limits: tuple[timedelta | None, timedelta | None] | None = None
+        self.deadline: RunDeadline | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self._make: Callable[[], Coroutine[Any, Any, T]] = make
         self._interruptible: _Interruptible[T] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -122,6 +130,8 @@ class CoroutineRun(Generic[T]):
             self._end()
             return
         task.add_done_callback(lambda _: self._end())
+        if self.deadline is not None:
+            self._timers.append(loop.call_later(self.deadline.seconds_left, self._pass_deadline, loop, self.deadline))
 
     def interrupt(self, error: BaseException | None = None) -> None:
         """Cancel the coroutine, or throw something into it.
@@ -133,11 +143,18 @@ class CoroutineRun(Generic[T]):
         if self.ended or (self._task is not None and self._task.done()):
             return
         if self._interruptible is None:
-            self._error = None if error is None else SoftTimeLimitExceeded(*error.args)
+            self._error = _outside(error) if isinstance(error, Interruption) else None
         else:
             self._interruptible.interruption = error
         if self._task is not None:
             self._task.cancel()
+
+    def _pass_deadline(self, loop: asyncio.AbstractEventLoop, deadline: RunDeadline) -> None:
+        if self.ended:
+            return
+        deadline.passed = True
+        self.interrupt(DeadlineCancelled(deadline.error.message, deadline.error.data))
+        self._timers.append(loop.call_later(deadline.grace_seconds, self.abandon))
 
     def abandon(self) -> None:
         """Stop waiting for a coroutine that does not end."""
@@ -176,10 +193,10 @@ class CoroutineRun(Generic[T]):
         try:
             self._interruptible = _Interruptible(self._make())
             self._result = await self._interruptible
-        except SoftTimeLimitCancelled as error:
-            self._error = _soft(error)
+        except (SoftTimeLimitCancelled, DeadlineCancelled) as error:
+            self._error = _outside(error)
         except asyncio.CancelledError as error:
-            self._error = _cancelled().with_traceback(error.__traceback__)
+            self._error = self._cancellation().with_traceback(error.__traceback__)
         except BaseExceptionGroup as group:
             self._error = _unwrapped(group)
         except MemoryError as error:
@@ -189,10 +206,18 @@ class CoroutineRun(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - SystemExit ends the task, not the worker
             self._error = _exited(error).with_traceback(error.__traceback__)
 
+    def _cancellation(self) -> Exception:
+        """Return why the coroutine was cancelled."""
+        if self.deadline is not None and self.deadline.passed:
+            return DeadlineExceeded(*self.deadline.error.args)
+        return _cancelled()
+
     def _end(self) -> None:
         if not self.ended:
             if self._result is _UNSET and self._error is None:  # cancelled before its first step, or abandoned
-                self._error = _cancelled()
+                self._error = self._cancellation()
+            for timer in self._timers:
+                timer.cancel()
             self.ended = True  # last: whoever waits on a thread looks at it
             self.on_end()
 
@@ -217,21 +242,24 @@ def _where(interruptible: _Interruptible[Any] | None) -> str:
     return "\n".join(lines) or "  an unknown place"
 
 
-def _soft(error: SoftTimeLimitCancelled) -> SoftTimeLimitExceeded:
-    return SoftTimeLimitExceeded(*error.args).with_traceback(error.__traceback__)
+def _outside(error: Interruption) -> Exception:
+    """Return what an interruption is outside its coroutine."""
+    plain = DeadlineExceeded if isinstance(error, DeadlineCancelled) else SoftTimeLimitExceeded
+    outside: Exception = plain(*error.args)
+    return outside.with_traceback(error.__traceback__)
 
 
 def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what a TaskGroup wraps that means something to Celery: a soft limit, a retry, Ignore, Reject.
+    """Return what a TaskGroup wraps that means something to Celery: a soft limit, a deadline, a retry, Ignore, Reject.
 
-    A soft limit that is raised in the group's own body comes so before Python 3.13.
+    A soft limit or deadline that is raised in the group's own body comes so before Python 3.13.
     Source: https://docs.python.org/3.13/library/asyncio-task.html#asyncio.TaskGroup
     """
-    told, others = group.split((SoftTimeLimitCancelled, TaskPredicate))
+    told, others = group.split((SoftTimeLimitCancelled, DeadlineCancelled, TaskPredicate))
     if told is not None and others is None:
         first = _first_of(told)
-        if isinstance(first, SoftTimeLimitCancelled):
-            first = _soft(first)
+        if isinstance(first, Interruption):
+            first = _outside(first)
         return first.with_traceback(group.__traceback__)
     if isinstance(group, Exception):
         return group

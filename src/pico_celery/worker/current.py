@@ -14,7 +14,7 @@ import contextvars
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future, wait
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
@@ -44,18 +44,20 @@ class Execution:
         request: Its request.
         label: Name and id, as Celery's logs write them.
         began: When it began, on the monotonic clock.
+        deadline: When it has to have ended, if its call said so.
         run: Its coroutine, once it is on the loop.
         pending: Stores of progress that may still be under way.
         has_reported: Whether it has stored progress at all.
     """
 
-    __slots__ = ("began", "has_reported", "label", "pending", "request", "run", "task")
+    __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
     def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
         self.task = task
         self.request = request
         self.label = label
         self.began = monotonic()
+        self.deadline: datetime | None = None
         self.run: Run | None = None
         self.pending: list[Future[Any]] = []
         self.has_reported = False

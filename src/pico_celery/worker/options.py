@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options, refuse_second_policy
 from pico_celery.contract.retry_policy import RetryPolicy
+from pico_celery.errors import DeadlineExceeded
 from pico_celery.worker.failing import retry_attributes
 
 Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
@@ -64,6 +65,8 @@ _ADVICE: Final = {
     "name": "give it as the first argument of @task",
     "countdown": "give it to with_options of the call",
     "eta": "give it to with_options of the call",
+    "timeout": "give it to @task_options of the contract, or with_options of the call: it counts from the call",
+    "key": "give it to @task_options of the contract",
 }
 
 
@@ -119,6 +122,8 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     attributes.update({name: value for name, value in options.items() if name not in _SENDING_ONLY})
     attributes.pop("retries", None)
     attributes.update(retry_attributes(definition, options))
+    # Under load many calls come too late: each is told in one line of the log, without a traceback.
+    attributes["throws"] = (*attributes.get("throws", ()), DeadlineExceeded)
     if "autoretry_for" in attributes:
         attributes["autoretry_for"] = tuple(attributes["autoretry_for"])
     return attributes

@@ -136,6 +136,11 @@ class ResultHub:
             self.publisher.call(receiver.wake)
         return waiter
 
+    def move(self, known: str, task_id: str) -> None:
+        """Let those who wait for one task wait for another one."""
+        if self._waiters.move(known, task_id) and self._receiver is not None:
+            self._receiver.wake()
+
     def unwatch(self, waiter: Waiter) -> None:
         """Wait no more."""
         self._waiters.discard(waiter)

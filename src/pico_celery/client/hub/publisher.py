@@ -94,18 +94,23 @@ class Publisher:
             alone: As `Job`'s.
 
         Returns:
-            A future of what ``send`` returns, which is done when the broker has it.
+            A future of what ``send`` returns, which is done when the broker has it. Cancelled before that begins, nothing
+            is sent.
         """
         future: Future[T] = Future()
         made: list[T] = []
 
-        def done(error: BaseException | None) -> None:
-            if error is None:
-                future.set_result(made[-1])
-            else:
-                future.set_exception(error)
+        def send_unless_withdrawn(producer: Any) -> None:
+            if future.running() or future.set_running_or_notify_cancel():
+                made.append(send(producer))
 
-        self.submit(Job(lambda producer: made.append(send(producer)), done, alone=alone))
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+            elif made:
+                future.set_result(made[-1])
+
+        self.submit(Job(send_unless_withdrawn, done, alone=alone))
         return future
 
     def call(self, function: Callable[[], Any]) -> None:

@@ -98,6 +98,26 @@ class Waiters:
                     del self._waiters[waiter.task_id]
                     self._left.append(waiter.task_id)
 
+    def move(self, known: str, task_id: str) -> bool:
+        """Let those who wait for one task wait for another one, whose result may be there already.
+
+        Args:
+            known: Id of the task that they wait for.
+            task_id: Id of the other one.
+
+        Returns:
+            Whether there are any.
+        """
+        with self._lock:
+            self._held.pop(known, None)
+            moved = self._waiters.pop(known, [])
+            for waiter in moved:
+                waiter.task_id = task_id
+            if moved:
+                self._waiters.setdefault(task_id, []).extend(moved)
+                self._unseen.append(task_id)
+            return bool(moved)
+
     def take_unseen(self) -> list[str]:
         """Return the ids that were added unseen since the last call."""
         with self._lock:

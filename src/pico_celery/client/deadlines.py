@@ -1,0 +1,107 @@
+"""From ``timeout=`` to the deadline of a call: computed once, and never later than that of the task which makes the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pico_celery.errors import DeadlineExceeded, Fault, OptionError
+from pico_celery.messaging.deadline import (
+    DEADLINE_HEADER,
+    after,
+    current_deadline,
+    read_deadline,
+    seconds_until,
+    write_deadline,
+)
+
+GRACE_SECONDS: Final = 0.5
+"""How long a client waits beyond a deadline, so that what the worker says of it arrives."""
+_NOT_GIVEN: Final[Any] = object()
+
+
+def settle_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
+    """Put a header in the place of the option ``timeout``.
+
+    Args:
+        options: Checked options of a call.
+
+    Returns:
+        The options as Celery takes them, and the deadline: the first of the call's own, of that which its headers have
+        already, and of that of the running task. With a ``timeout`` of ``None`` there is none.
+    """
+    settled = dict(options)
+    headers, inherited = settled.get("headers") or {}, current_deadline()
+    timeout = settled.pop("timeout", _NOT_GIVEN)
+    if timeout is _NOT_GIVEN and inherited is None and DEADLINE_HEADER not in headers:
+        return settled, None
+    if timeout is None or (DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None):
+        settled["headers"] = {**headers, DEADLINE_HEADER: None}
+        return settled, None
+    own = None if timeout is _NOT_GIVEN else after(_seconds(timeout))
+    found = [one for one in (own, _written(headers), inherited) if one is not None]
+    deadline = min(found, default=None)
+    if deadline is not None:
+        settled["headers"] = {**headers, DEADLINE_HEADER: write_deadline(deadline)}
+    return settled, deadline
+
+
+def check_in_time(task: str, given: Mapping[str, Any], deadline: datetime | None) -> None:
+    """Refuse a call that cannot begin before its deadline.
+
+    Args:
+        task: Name of the task.
+        given: Options of the call, ``timeout`` included.
+        deadline: Its deadline.
+
+    Raises:
+        OptionError: If its own ``countdown`` is not shorter than its ``timeout``.
+        DeadlineExceeded: If the running task that makes it has no time left for it.
+    """
+    if deadline is None:
+        return
+    countdown, timeout = _seconds(given.get("countdown") or 0), given.get("timeout")
+    timeout = None if timeout is None else _seconds(timeout)
+    if timeout is not None and 0 < timeout <= countdown:
+        remedy = "the timeout counts from the call: give a longer one, or timeout=None"
+        expected = f"more than the countdown of {countdown:g} s"
+        fault = Fault(
+            task=task, path="timeout", expected=expected, got=f"{timeout:g} s", remedy=remedy, code="timeout_too_short"
+        )
+        raise OptionError.of(task, [fault])
+    if seconds_until(deadline) <= max(countdown, _seconds_until_eta(given)):
+        raise DeadlineExceeded.of(task, str(given.get("task_id") or ""), deadline, "unsent")
+
+
+def _seconds(duration: float | timedelta) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def _seconds_until_eta(given: Mapping[str, Any]) -> float:
+    eta = given.get("eta")
+    # A time without a zone is one in the application's zone, which the worker knows.
+    return seconds_until(eta) if isinstance(eta, datetime) and eta.tzinfo is not None else 0.0
+
+
+def _written(headers: Mapping[str, Any]) -> datetime | None:
+    try:
+        return read_deadline(headers.get(DEADLINE_HEADER))
+    except ValueError:
+        return None
+
+
+def patience_seconds(deadline: datetime | None, timeout: float | None) -> float | None:
+    """Return how long to wait for a result.
+
+    Args:
+        deadline: The deadline of its call.
+        timeout: What the waiting itself was given, in seconds.
+
+    Returns:
+        Seconds, or ``None`` for without end.
+    """
+    if deadline is None:
+        return timeout
+    left = max(0.0, seconds_until(deadline)) + GRACE_SECONDS
+    return left if timeout is None else min(timeout, left)

@@ -1,0 +1,129 @@
+"""The deadline of a call: a header on the wire, a context variable where its task runs, and who inherits it.
+
+On the wire it is a text, ISO 8601 in UTC, as Celery writes ``eta`` and ``expires``: people read it in Flower and in the
+broker's console, and any language does. It is a point in time, so a message that waits, is retried or is delivered again
+has no more time for it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+DEADLINE_HEADER: Final = "pico_deadline"
+
+_current: Final[contextvars.ContextVar[datetime | None]] = contextvars.ContextVar("pico_celery_deadline", default=None)
+
+
+def current_deadline() -> datetime | None:
+    """Return the deadline of the task whose body this context belongs to, if there is one."""
+    return _current.get()
+
+
+def set_current_deadline(context: contextvars.Context, deadline: datetime | None) -> None:
+    """Let what runs in a context, and in its copies, inherit a deadline.
+
+    Args:
+        context: A context that is not entered yet.
+        deadline: The deadline; ``None`` for none.
+    """
+    context.run(_current.set, deadline)
+
+
+def write_deadline(deadline: datetime | None) -> str | None:
+    """Return a deadline as it stands in a header.
+
+    Args:
+        deadline: A time with a zone. ``None`` is written too: the call has none, and inherits none.
+
+    Returns:
+        ISO 8601 in UTC, or ``None``.
+    """
+    return None if deadline is None else deadline.astimezone(UTC).isoformat()
+
+
+def read_deadline(value: Any) -> datetime | None:
+    """Return the deadline that a header says.
+
+    Args:
+        value: The header's value.
+
+    Returns:
+        A time in UTC, or ``None`` where there is none.
+
+    Raises:
+        ValueError: If it is no time.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} is no text")  # noqa: TRY004 - one error for all that is no time
+    read = datetime.fromisoformat(value)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def seconds_until(deadline: datetime) -> float:
+    """Return how many seconds are left until a deadline; less than none where it has passed."""
+    return (deadline - datetime.now(UTC)).total_seconds()
+
+
+def after(seconds: float) -> datetime:
+    """Return the time that comes so many seconds from now, or the last there is where that is too far away."""
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def inherit(headers: dict[str, Any], deadline: datetime) -> None:
+    """Let a message have no later deadline than the task that sends it.
+
+    Args:
+        headers: Headers of the message, changed in place. One that says that there is no deadline is left alone.
+        deadline: The deadline of the task.
+    """
+    if DEADLINE_HEADER in headers:
+        try:
+            own = read_deadline(headers[DEADLINE_HEADER])
+        except ValueError:
+            return  # the worker refuses the message, and says why
+        if own is None or own <= deadline:
+            return
+    headers[DEADLINE_HEADER] = write_deadline(deadline)
+
+
+def with_deadline(signature: Any, deadline: datetime) -> Any:
+    """Return a signature in which all that is yet to be sent inherits a deadline.
+
+    What is sent when something fails (``link_error``) does not: it has to run after the deadline too.
+
+    Args:
+        signature: A signature, as the message of the task before it carries it.
+        deadline: The deadline.
+
+    Returns:
+        A copy; what is no signature, as it is.
+    """
+    if not isinstance(signature, Mapping) or "task" not in signature:
+        return signature
+    options = dict(signature.get("options") or {})
+    headers = dict(options.get("headers") or {})
+    inherit(headers, deadline)
+    options["headers"] = headers
+    for name in ("chain", "link", "chord"):
+        if options.get(name):
+            options[name] = _each(options[name], deadline)
+    kwargs = dict(signature.get("kwargs") or {})
+    if signature.get("subtask_type") in {"chain", "group", "chord"}:
+        for name in ("tasks", "header", "body"):
+            if name in kwargs:
+                kwargs[name] = _each(kwargs[name], deadline)
+    return {**signature, "options": options, "kwargs": kwargs}
+
+
+def _each(value: Any, deadline: datetime) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [with_deadline(one, deadline) for one in value]
+    return with_deadline(value, deadline)

@@ -1,0 +1,115 @@
+"""The deadline of an execution: taken from its message, kept by its coroutine, handed on to what its body sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from celery import signals
+
+from pico_celery.errors import DeadlineExceeded
+from pico_celery.messaging.deadline import (
+    DEADLINE_HEADER,
+    current_deadline,
+    inherit,
+    read_deadline,
+    seconds_until,
+    with_deadline,
+)
+
+
+class DeadlineCancelled(DeadlineExceeded, asyncio.CancelledError):
+    """A deadline inside a coroutine.
+
+    It is a `CancelledError` too, so that ``gather``, ``timeout`` and ``TaskGroup`` clean up after it.
+    """
+
+    def __repr__(self) -> str:
+        """Return what the error looks like outside."""
+        return f"{DeadlineExceeded.__name__}({self.message!r})"
+
+
+@dataclass(slots=True)
+class RunDeadline:
+    """When a coroutine has to have ended.
+
+    Attributes:
+        at: The deadline.
+        error: What its task fails with then.
+        grace_seconds: How long it may take to clean up.
+        passed: Whether it was interrupted at it.
+    """
+
+    at: datetime
+    error: DeadlineExceeded
+    grace_seconds: float
+    passed: bool = False
+
+    @property
+    def seconds_left(self) -> float:
+        """How much time is left, at least none."""
+        return max(0.0, seconds_until(self.at))
+
+
+def deadline_of(request: Any) -> datetime | None:
+    """Return the deadline of a request.
+
+    Args:
+        request: Celery's request; in eager mode the header is among its ``headers``.
+
+    Returns:
+        The deadline, or ``None`` where its message has none.
+
+    Raises:
+        ValueError: If the header is no time.
+    """
+    value = getattr(request, DEADLINE_HEADER, None)
+    if value is None and isinstance(request.headers, Mapping):
+        value = request.headers.get(DEADLINE_HEADER)
+    return read_deadline(value)
+
+
+def start_in_time(task: str, request: Any, grace_seconds: float) -> RunDeadline | None:
+    """Return the deadline of an execution that is about to start.
+
+    Args:
+        task: Name of the task.
+        request: Its request.
+        grace_seconds: How long it may take to clean up.
+
+    Returns:
+        The deadline, or ``None`` where there is none.
+
+    Raises:
+        DeadlineExceeded: If it has passed.
+    """
+    deadline = deadline_of(request)
+    if deadline is None:
+        return None
+    task_id = request.id or ""
+    if seconds_until(deadline) <= 0:
+        raise DeadlineExceeded.of(task, task_id, deadline, "unstarted")
+    return RunDeadline(deadline, DeadlineExceeded.of(task, task_id, deadline, "running"), grace_seconds)
+
+
+def hand_on_deadlines() -> None:
+    """Let every message that the body of a task sends inherit its deadline: calls, ``delay()``, canvas, plain tasks."""
+    signals.before_task_publish.connect(_hand_on, weak=False, dispatch_uid="pico-celery-deadline")
+
+
+def _hand_on(headers: Any, body: Any, **_: Any) -> None:
+    deadline = current_deadline()
+    if deadline is None or not isinstance(headers, dict) or not isinstance(body, tuple):
+        return
+    if DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None:
+        return  # it is none of the body's work, nor is what comes after it
+    inherit(headers, deadline)
+    embed = body[-1]
+    for name in ("chain", "callbacks"):
+        if embed.get(name):
+            embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
+    if embed.get("chord"):
+        embed["chord"] = with_deadline(embed["chord"], deadline)
