@@ -18,7 +18,7 @@ from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from pico_celery import CelerySettings, DeadlineExceeded, OptionError, create_app
+from pico_celery import CelerySettings, DeadlineExceeded, OptionError, RemoteError, create_app
 from pico_celery.client.idempotency import CLAIM_SECONDS, IdempotencyKey, claim, confirm, release
 from tests.integration.apps.time_contracts import TimesClient
 from tests.integration.conftest import Served, StartWorker, matrix, site_of
@@ -136,11 +136,11 @@ def test_another_key_or_another_task_is_another_call(times: TimesClient) -> None
 def test_a_call_that_failed_is_the_first_call_until_it_is_forgotten(served: Served, times: TimesClient) -> None:
     order = new_order()
     first = times.once(order, "fail")
-    with pytest.raises(ValueError, match="fail"):
+    with pytest.raises(RemoteError, match="fail"):
         first.get(timeout=SOON)
     again = times.once(order)
     assert again.id == first.id
-    with pytest.raises(ValueError, match="fail"):
+    with pytest.raises(RemoteError, match="fail"):
         again.get(timeout=SOON)
     again.forget()
     assert stored(served.app, key_of(order))[0] is None

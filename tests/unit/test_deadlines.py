@@ -21,6 +21,7 @@ from pico_celery import (
     CeleryClient,
     DeadlineExceeded,
     OptionError,
+    RemoteError,
     TaskContext,
     celery,
     contract,
@@ -503,7 +504,7 @@ def test_a_call_in_a_body_inherits_the_deadline_of_its_task(here: HereClient) ->
 
 
 def test_a_retry_that_would_begin_after_the_deadline_ends_the_task_with_its_reason(here: HereClient) -> None:
-    with pytest.raises(ValueError, match="not yet") as raised:
+    with pytest.raises(RemoteError, match="not yet") as raised:
         here.ask_again.with_options(timeout=30)(60).get()
     assert _ran == ["ask_again"]
     assert "its next try would begin later; give it a longer timeout, or retry it sooner" in str(

@@ -17,6 +17,7 @@ from pico_celery import (
     ContractError,
     OptionError,
     PayloadError,
+    RemoteError,
     celery,
     contract,
     send_task,
@@ -213,7 +214,7 @@ def test_a_key_of_none_lets_every_call_run(here: HereClient) -> None:
 def test_a_failed_eager_call_is_the_first_call_too_until_it_is_forgotten(here: HereClient) -> None:
     first = here.count(1, "fail")
     assert here.count(1).id == first.id
-    with pytest.raises(ValueError, match="fail"):
+    with pytest.raises(RemoteError, match="fail"):
         here.count(1).get()
     first.forget()
     assert here.count(1).get() == 2

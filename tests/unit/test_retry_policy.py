@@ -184,7 +184,7 @@ def test_a_policy_beside_celery_s_own_options_is_refused(give: Callable[..., Any
 def test_declared_errors_are_expected_and_those_not_retryable_escape_autoretry() -> None:
     plain = definition_of(Till.plain)
     attributes = task_attributes(plain, {"autoretry_for": (Exception,), "throws": (KeyError,)})
-    assert attributes["throws"] == (KeyError, Busy, Declined)
+    assert attributes["throws"] == (KeyError, Busy, Declined, DeadlineExceeded)
     assert attributes["dont_autoretry_for"] == (*NEVER, Declined)
     named = task_attributes(plain, {"autoretry_for": (Declined,)})
     assert named["dont_autoretry_for"] == NEVER, "who names the class means it"
