@@ -11,6 +11,7 @@ from pico_celery.contract.declaration import contract, task_options
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
 from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
 from pico_celery.errors import (
+    CompositionError,
     ConformanceError,
     ContractError,
     DecoratorError,
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
     from pico_celery.app.embedded import EmbeddedBroker
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
+    from pico_celery.client.canvas.building import chord, group
+    from pico_celery.client.canvas.group_result import GroupResult
+    from pico_celery.client.canvas.workflow import (
+        Fork,
+        GroupSignature,
+        ImmutableSignature,
+        PartialGroup,
+        PartialSignature,
+        TaskSignature,
+        Workflow,
+    )
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
     from pico_celery.client.result import AsyncResult
@@ -48,6 +60,7 @@ __all__ = [
     "CeleryClient",
     "CeleryFactory",
     "CelerySettings",
+    "CompositionError",
     "ConformanceError",
     "ContractDefinition",
     "ContractError",
@@ -56,10 +69,16 @@ __all__ = [
     "EmbeddedBrokerError",
     "ExecutionError",
     "Fault",
+    "Fork",
+    "GroupResult",
+    "GroupSignature",
+    "ImmutableSignature",
     "ImplementationOptions",
     "IncompatibleContainerError",
     "OptionError",
     "ParameterDefinition",
+    "PartialGroup",
+    "PartialSignature",
     "PayloadError",
     "PicoCeleryError",
     "PicoTaskRegistrar",
@@ -73,13 +92,17 @@ __all__ = [
     "TaskDefinition",
     "TaskOptions",
     "TaskSender",
+    "TaskSignature",
     "UnboundClientError",
     "UndeclaredTaskWarning",
     "UnknownTaskError",
+    "Workflow",
     "celery",
+    "chord",
     "contract",
     "create_app",
     "default_catalog",
+    "group",
     "send_task",
     "task",
     "task_options",
@@ -87,6 +110,16 @@ __all__ = [
 
 # A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.
 _LATE = {
+    "Fork": "pico_celery.client.canvas.workflow",
+    "GroupResult": "pico_celery.client.canvas.group_result",
+    "GroupSignature": "pico_celery.client.canvas.workflow",
+    "ImmutableSignature": "pico_celery.client.canvas.workflow",
+    "PartialGroup": "pico_celery.client.canvas.workflow",
+    "PartialSignature": "pico_celery.client.canvas.workflow",
+    "TaskSignature": "pico_celery.client.canvas.workflow",
+    "Workflow": "pico_celery.client.canvas.workflow",
+    "chord": "pico_celery.client.canvas.building",
+    "group": "pico_celery.client.canvas.building",
     "AsyncResult": "pico_celery.client.result",
     "BoundSender": "pico_celery.client.sender",
     "CeleryClient": "pico_celery.client.client",

@@ -48,13 +48,20 @@ def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], op
         PayloadError: If the arguments do not fit the contract.
     """
     call = encode_call(definition, args, kwargs)
-    headers = contract_headers(definition)
-    own = options.get("headers")
-    return Outgoing(
-        definition=definition,
-        call=call,
-        options={**options, "headers": {**own, **headers} if own else dict(headers)},
-    )
+    return Outgoing(definition=definition, call=call, options=message_options(definition, options))
+
+
+def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of sending with the headers of the contract. No I/O.
+
+    Args:
+        definition: The task.
+        options: Checked options.
+
+    Returns:
+        New options.
+    """
+    return {**options, "headers": {**(options.get("headers") or {}), **contract_headers(definition)}}
 
 
 def publish(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:

@@ -221,8 +221,9 @@ class ContractTask(Task[..., Any]):
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Send the task, as Celery does, with its arguments validated and encoded as a client's are.
 
-        Messages that canvas and retry make from others are passed on; the worker that gets them validates them, so that
-        what is wrong with them is the failure of their own task.
+        Messages that canvas and retry make from others are passed on, and so are typed signatures, whose arguments are
+        encoded already; the worker that gets them validates them, so that what is wrong with them is the failure of
+        their own task.
 
         Args:
             args: Positional arguments.
@@ -238,7 +239,8 @@ class ContractTask(Task[..., Any]):
         """
         given = {name: value for name, value in options.items() if value is not None}
         options = {**sending_options(self.definition, self.binding.options), **given}
-        if "parent_id" in options or "root_id" in options:
+        encoded = DIGEST_HEADER in (options.get("headers") or {})
+        if encoded or "parent_id" in options or "root_id" in options:
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {})
                 options["argsrepr"], options["kwargsrepr"] = shown

@@ -1,0 +1,193 @@
+"""What is checked of a signature when it is sent, linked or given options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from celery import Celery
+from celery.canvas import Signature
+from pydantic import ValidationError
+
+from pico_celery.client.canvas.flow import Flow, join
+from pico_celery.client.options import check_send_options, merge_options
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.typenames import type_name
+from pico_celery.errors import CompositionError, Fault, UnboundClientError
+from pico_celery.messaging.partials import first_parameter
+
+# What Celery's canvas passes to the parts of a workflow beside a caller's options.
+_INTERNAL: Final = frozenset(
+    {"producer", "publisher", "connection", "router", "chord", "chain", "group_index", "route_name", "retries"}
+    | {"replaced_task_nesting", "result_cls", "stamped_headers", "argsrepr", "kwargsrepr"}
+)
+
+
+class _Flowing(Protocol):
+    @property
+    def flow(self) -> Flow: ...
+
+
+_Signature = TypeVar("_Signature", bound=Signature[Any])
+
+
+def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """Check options of sending, those of Celery's own parts left alone.
+
+    Args:
+        options: What was given.
+        subject: Whose options they are, for the message.
+
+    Returns:
+        The options, with every duration in seconds.
+
+    Raises:
+        OptionError: If an option is unknown or has a wrong type.
+    """
+    own = {*_INTERNAL, *(options.get("stamped_headers") or ())}
+    given = {name: value for name, value in options.items() if value is not None}
+    checked = check_send_options({name: value for name, value in given.items() if name not in own}, subject)
+    return {**checked, **{name: value for name, value in given.items() if name in own}}
+
+
+def set_options(signature: _Signature, immutable: bool | None, options: Mapping[str, Any]) -> _Signature:
+    """Change the options of a call's signature, in place.
+
+    Args:
+        signature: The signature.
+        immutable: As Celery's ``set``.
+        options: The options, unchecked.
+
+    Returns:
+        The signature itself.
+
+    Raises:
+        OptionError: If an option is unknown or has a wrong type.
+    """
+    if immutable is not None:
+        signature.set_immutable(immutable)
+    signature["options"] = merge_options(signature.options, checked_options(options, str(signature.task)))
+    return signature
+
+
+def require_app(signature: Any) -> Celery:
+    """Return the application of a signature.
+
+    Args:
+        signature: The signature.
+
+    Returns:
+        The application that sends it.
+
+    Raises:
+        UnboundClientError: If it has none.
+    """
+    app = vars(signature).get("_app")
+    if not isinstance(app, Celery):
+        name = signature.flow.name
+        raise UnboundClientError(
+            f"the signature of {name} has no Celery application: it was made from a client's class; "
+            "make it from an instance, which the container gives: client.task.s(...)",
+            {"task": name},
+        )
+    return app
+
+
+def check_joinable(flow: Flow, app: Celery) -> None:
+    """Check that the result backend can do what a workflow needs.
+
+    Args:
+        flow: The workflow.
+        app: The application that sends it.
+
+    Raises:
+        CompositionError: If it joins the results of a group, and the backend cannot.
+    """
+    if not flow.chords or app.conf.task_always_eager:
+        return
+    backend: Any = app.backend
+    try:
+        backend.ensure_chords_allowed()
+    except NotImplementedError:
+        fault = Fault(
+            task=flow.name,
+            expected="a result backend that joins the results of a group",
+            got=type(backend).__name__,
+            remedy="set backend_url to one that does, such as redis://; rpc:// does not, whatever the broker is",
+            code="no_chords",
+        )
+        raise CompositionError.of(flow.name, [fault]) from None
+
+
+def as_callback(workflow: _Flowing, callback: Any) -> Signature[Any]:
+    """Return a callback of a workflow as Celery keeps it.
+
+    Args:
+        workflow: What has the result.
+        callback: What takes it.
+
+    Returns:
+        The callback; one of Celery's own is not checked.
+
+    Raises:
+        CompositionError: If the result does not fit.
+    """
+    flow: Flow | None = getattr(callback, "flow", None)
+    if flow is not None:
+        join(workflow.flow, flow)
+    plain: Signature[Any] = callback if flow is None else callback.plain()
+    return plain
+
+
+def as_errback(workflow: _Flowing, errback: Any) -> Signature[Any]:
+    """Return an errback of a workflow as Celery keeps it.
+
+    Args:
+        workflow: What may fail.
+        errback: What takes the id of the task that has failed.
+
+    Returns:
+        The errback; one of Celery's own is not checked.
+
+    Raises:
+        CompositionError: If it takes no text.
+    """
+    flow: Flow | None = getattr(errback, "flow", None)
+    if flow is None:
+        return errback  # type: ignore[no-any-return]  # whatever Celery takes
+    for head in flow.heads:
+        parameter = first_parameter(head)
+        if parameter is not None and not accepts([head], "id"):
+            fault = Fault(
+                task=head.name,
+                path=parameter.name,
+                expected=f"{type_name(parameter.annotation)}, as its parameter says",
+                got=f"the id of the task that failed, a str, from {workflow.flow.name}",
+                remedy="use a task that takes the id, or ignore it with .si(...)",
+                where=(head.where,),
+                code="id_into_parameter",
+            )
+            raise CompositionError.of(f"{workflow.flow.name}.link_error({head.name})", [fault])
+    plain: Signature[Any] = errback.plain()
+    return plain
+
+
+def accepts(heads: Iterable[TaskDefinition], value: Any) -> bool:
+    """Tell whether tasks accept a value as their first argument.
+
+    Args:
+        heads: The tasks.
+        value: The value.
+
+    Returns:
+        Whether the first parameter of each accepts it.
+    """
+    for head in heads:
+        parameter = first_parameter(head)
+        if parameter is None:
+            return False
+        try:
+            parameter.payload.validate(value)
+        except ValidationError:
+            return False
+    return True

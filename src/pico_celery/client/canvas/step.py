@@ -1,0 +1,98 @@
+"""One call as Celery's signature: what travels is plain, what stays here knows its contract."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from celery import Celery
+from celery.canvas import Signature
+
+from pico_celery.client.result import AsyncResult
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.messaging.calls import EncodedCall
+
+R_co = TypeVar("R_co", covariant=True)
+_CACHED = ("app", "type", "AsyncResult", "_apply_async")  # what Celery's signatures compute once
+
+
+class CopiedSignature(Signature[R_co]):
+    """A signature whose clones are of its own class, which Celery's are not."""
+
+    _app: Celery | None  # Celery's own attribute, which its canvas sets on the parts of a workflow
+
+    def clone(self, args: Any = None, kwargs: Any = None, **opts: Any) -> Self:
+        """Return a copy, as Celery does: it may be changed.
+
+        Args:
+            args: As Celery's.
+            kwargs: As Celery's.
+            **opts: As Celery's.
+
+        Returns:
+            A signature of the same class.
+        """
+        plain = super().clone(args, kwargs, **opts)
+        copy = type(self).__new__(type(self))
+        vars(copy).update({name: value for name, value in vars(self).items() if name not in _CACHED})
+        dict.update(copy, plain)
+        return copy
+
+    partial = clone
+
+    def plain(self) -> Signature[R_co]:
+        """Return a copy that is Celery's and nothing else."""
+        return super().clone()
+
+
+class Step(CopiedSignature[R_co]):
+    """A call of a contract's task, as a part of a workflow.
+
+    Args:
+        definition: The task.
+        call: Its arguments, encoded; all, or all but the first.
+        options: Options of sending, headers included.
+        immutable: Whether it takes no result of a task before it.
+        app: The application that sends it; without one it cannot be sent.
+    """
+
+    def __init__(
+        self,
+        definition: TaskDefinition,
+        call: EncodedCall,
+        options: dict[str, Any],
+        *,
+        immutable: bool = False,
+        app: Celery | None = None,
+    ) -> None:
+        if definition.arguments.sensitive:
+            # Celery would compute them from the message, secrets included.
+            options = {**options, "argsrepr": call.argsrepr, "kwargsrepr": call.kwargsrepr}
+        super().__init__(definition.name, call.args, call.kwargs, options, immutable=immutable, app=app)
+        self.definition = definition
+        self.call = call
+
+    @property
+    def AsyncResult(self) -> Any:  # noqa: N802 - Celery's name; it calls it with the id
+        """What Celery makes the results of this part of."""
+        return partial(AsyncResult, app=self.app, definition=self.definition)
+
+    def reprcall(self, *_args: Any, **_kwargs: Any) -> str:
+        """Return the call as logs show it: without what the contract hides."""
+        return f"{self.definition.name}({self.call.kwargsrepr})"
+
+
+def step_of(signature: Step[Any]) -> Step[Any]:
+    """Return a copy of a call that is a part and nothing else.
+
+    Args:
+        signature: A signature of one call.
+
+    Returns:
+        A part that shares nothing with it that Celery changes.
+    """
+    copy: Step[Any] = Step.__new__(Step)
+    plain = signature.clone()
+    vars(copy).update(vars(plain))
+    dict.update(copy, plain)
+    return copy
