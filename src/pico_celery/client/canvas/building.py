@@ -104,10 +104,15 @@ def group(*members: Any) -> Any:
     return made(parallel([member.flow for member in given], named=named))
 
 
+@overload
+def chord(header: Fork[T, Any], body: PartialSignature[list[T], B] | ImmutableSignature[B]) -> Workflow[B]: ...
+@overload
+def chord(header: Fork[Any, S], body: PartialSignature[S, B]) -> Workflow[B]: ...
+@overload
 def chord(
-    header: Fork[T, S] | Iterable[GroupMember[T]],
-    body: PartialSignature[list[T], B] | PartialSignature[S, B] | ImmutableSignature[B],
-) -> Workflow[B]:
+    header: Iterable[GroupMember[T]], body: PartialSignature[list[T], B] | ImmutableSignature[B]
+) -> Workflow[B]: ...
+def chord(header: Any, body: Any) -> Any:
     """Put a task after a group, which takes all results at once: the same as ``group(header) | body``.
 
     Args:
@@ -121,8 +126,7 @@ def chord(
         CompositionError: If the results do not fit the parameter that takes them.
     """
     first: Any = header if isinstance(header, TypedSignature) else group(header)
-    workflow: Workflow[B] = joined(first, body)
-    return workflow
+    return joined(first, body)
 
 
 def _not_typed(member: object) -> Fault:

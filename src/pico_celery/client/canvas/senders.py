@@ -15,7 +15,6 @@ from pico_celery.client.canvas.workflow import (
     GroupSignature,
     ImmutableSignature,
     PartialSignature,
-    PartialTask,
     TakesFirst,
     TakesMore,
     TaskSignature,
@@ -85,7 +84,7 @@ class SignatureMaker(Generic[P, R_co]):
         signature: ImmutableSignature[R_co] = self._complete(args, kwargs, immutable=True)
         return signature
 
-    def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialTask[A, T]:
+    def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialSignature[A, T]:
         """Validate all arguments of a call but the first, which the result of the task before it will be.
 
         Args:
@@ -100,7 +99,7 @@ class SignatureMaker(Generic[P, R_co]):
             CompositionError: If the task has no parameter that takes a result.
         """
         maker: Any = self
-        part: PartialTask[A, T] = maker._partial(args, kwargs)  # noqa: SLF001 - its own
+        part: PartialSignature[A, T] = maker._partial(args, kwargs)  # noqa: SLF001 - its own
         return part
 
     def map(self: TakesMore[A, Q, T], items: Iterable[A], /, *args: Q.args, **kwargs: Q.kwargs) -> GroupSignature[T]:

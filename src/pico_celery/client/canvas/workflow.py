@@ -75,16 +75,16 @@ class TypedSignature(CopiedSignature[R_co]):
         unchain: Any = getattr(self, "unchain_tasks", None)
         return replace(self._flow, steps=(self.plain(),) if unchain is None else tuple(unchain()), app=app)
 
-    def __ror__(self, other: Never, /) -> Never:  # type: ignore[override]  # a signature is a dict, whose own | would merge
-        """Refuse what cannot stand before a signature."""
-        raise TypeError(f"{other!r} cannot stand before {self!r}: put a signature there")
+    def __ror__(self, other: Never, /) -> Any:  # type: ignore[override]  # a signature is a dict, whose own | would merge
+        """Put this after one of Celery's signatures, as Celery does; nothing else can stand there."""
+        return _after(other, self)
 
 
-class GroupMember(TypedSignature[R_co]):
-    """What a group may have as its member."""
+class GroupMember(Generic[T_co]):
+    """What a group may have as a member: a workflow with one result, or a group of results of that type."""
 
 
-class Workflow(GroupMember[R_co]):
+class Workflow(GroupMember[R_co], TypedSignature[R_co]):
     """A complete workflow with one result: a call, a chain, a chord."""
 
     @overload  # type: ignore[override]  # Celery's takes every signature
@@ -336,10 +336,6 @@ class PartialTask(PartialSignature[A_contra, R_co], Step[R_co]):
         """Change the options of the call, in place, as `TaskSignature.set` does."""
         return set_options(self, immutable, options)
 
-    def with_options(self, **options: Unpack[SendOptions]) -> Self:
-        """Return the same call with other options, as `TaskSignature.with_options` does."""
-        return self.clone().set(**options)
-
 
 class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
     """A complete workflow that ends in a group: its result is those of the members."""
@@ -410,7 +406,7 @@ class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
         return self.apply_async(args, kwargs)
 
 
-class GroupSignature(Fork[T_co, S_co], GroupMember[Any]):
+class GroupSignature(GroupMember[T_co], Fork[T_co, S_co]):
     """Calls or workflows side by side."""
 
 
@@ -455,6 +451,13 @@ def joined(left: TypedSignature[Any], right: Any) -> Any:
     if not isinstance(right, TypedSignature):
         return NotImplemented if not isinstance(right, Signature) else left.plain() | right
     return made(join(left.flow, right.flow))
+
+
+def _after(before: Any, signature: TypedSignature[Any]) -> Any:
+    if isinstance(before, Signature):
+        return before.__or__(signature.plain())
+    # A signature is a dict, whose own | would merge the two.
+    raise TypeError(f"{before!r} cannot stand before {signature!r}: put a signature there")
 
 
 def _needed(part: TypedSignature[Any], args: Any) -> Any:
