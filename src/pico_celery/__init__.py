@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
+    from pico_celery.client.periodic import PeriodicTask, schedule
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.sender import BoundSender, TaskSender
     from pico_celery.worker.context import RetryOptions, TaskContext
@@ -80,6 +81,7 @@ __all__ = [
     "PartialGroup",
     "PartialSignature",
     "PayloadError",
+    "PeriodicTask",
     "PicoCeleryError",
     "PicoTaskRegistrar",
     "PublishRetryPolicy",
@@ -103,6 +105,7 @@ __all__ = [
     "create_app",
     "default_catalog",
     "group",
+    "schedule",
     "send_task",
     "task",
     "task_options",
@@ -127,6 +130,7 @@ _LATE = {
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
     "ImplementationOptions": "pico_celery.worker.options",
+    "PeriodicTask": "pico_celery.client.periodic",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
     "RetryOptions": "pico_celery.worker.context",
@@ -135,6 +139,7 @@ _LATE = {
     "TaskSender": "pico_celery.client.sender",
     "celery": "pico_celery.client.client",
     "create_app": "pico_celery.app.factory",
+    "schedule": "pico_celery.client.periodic",
     "send_task": "pico_celery.client.client",
     "task": "pico_celery.worker.decorator",
 }

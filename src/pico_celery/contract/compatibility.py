@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Union, get_args, get_origin
 
+from pico_celery.contract.knowable import TellingSchema, is_strict, may_send_nan, tells_all
 from pico_celery.contract.payload import Payload, UnusableTypeError
 from pico_celery.contract.schemas import Schema, schema_fits
 
 _SEQUENCES: Final = (list, Sequence)
-_FUNCTIONS: Final = frozenset({"function-before", "function-after", "function-wrap", "function-plain", "custom-error"})
-_OWN_MODULE: Final = "pico_celery.contract.wire"
+_MAPPINGS: Final = (dict, Mapping)
 
 
 def is_compatible(result: Any, parameter: Any) -> bool:
@@ -39,6 +39,8 @@ def is_compatible(result: Any, parameter: Any) -> bool:
 def _is_compatible(result: Any, parameter: Any) -> bool:
     if _same(result, parameter) or result is Any or parameter in {Any, object}:
         return True
+    if result is object:
+        return False
     if _is_union(result):
         return all(is_compatible(member, parameter) for member in get_args(result))
     if _is_union(parameter):
@@ -61,8 +63,10 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _items(result: Any, parameter: Any) -> list[tuple[Any, Any]] | None:
-    """Return the pairs of types that meet in two sequences, or ``None`` where the two are something else."""
+    """Return the pairs of types that meet in two containers, or ``None`` where the two are something else."""
     given, wanted = get_args(result), get_args(parameter)
+    if get_origin(result) in _MAPPINGS and get_origin(parameter) in _MAPPINGS and given[:1] == wanted[:1]:
+        return [(given[1], wanted[1])]
     if not given or not wanted or get_origin(result) not in {*_SEQUENCES, tuple}:
         return None
     fixed = get_origin(result) is tuple and given[-1] is not Ellipsis
@@ -76,33 +80,11 @@ def _items(result: Any, parameter: Any) -> list[tuple[Any, Any]] | None:
 
 def _by_schema(result: Any, parameter: Any) -> bool:
     try:
-        sent, accepted = Payload(result), Payload(parameter)
+        sent, accepted = Payload(result).core_schema, Payload(parameter).core_schema
     except UnusableTypeError:
         return False
-    if _has_functions(accepted.core_schema):
+    if not tells_all(accepted) or may_send_nan(sent):
         return False
-    strict = _has(accepted.core_schema, lambda node: node.get("strict") is True)
-    return schema_fits(Schema.of(sent.sent_schema), Schema.of(accepted.accepted_schema), strict=strict)
-
-
-def _has_functions(schema: Any) -> bool:
-    return _has(schema, lambda node: node.get("type") in _FUNCTIONS and not _is_own(node.get("function")))
-
-
-def _is_own(function: Any) -> bool:
-    """Tell whether a function is one that this library or pydantic itself puts around a type of the standard library."""
-    if isinstance(function, Mapping):
-        function = function.get("function")
-    module = str(getattr(function, "__module__", None))
-    return module == _OWN_MODULE or module.startswith("pydantic.")
-
-
-def _has(node: Any, is_it: Callable[[Mapping[str, Any]], bool], seen: set[int] | None = None) -> bool:
-    seen = set() if seen is None else seen
-    if id(node) in seen:
-        return False
-    seen.add(id(node))
-    if isinstance(node, Mapping):
-        inner = (value for key, value in node.items() if key not in {"metadata", "serialization"})
-        return is_it(node) or any(_has(value, is_it, seen) for value in inner)
-    return isinstance(node, (list, tuple)) and any(_has(value, is_it, seen) for value in node)
+    source = Schema.of(TellingSchema(by_alias=True).generate(sent, mode="serialization"))
+    target = Schema.of(TellingSchema(by_alias=True).generate(accepted, mode="validation"))
+    return schema_fits(source, target, strict=is_strict(accepted))
