@@ -12,7 +12,7 @@ def arguments(orders: OrdersClient, shipping: ShippingClient, order: Order, rece
     orders.place.s(order, dryrun=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # misspelt keyword
     orders.place.si()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # missing
     orders.place.si("order")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type, immutable
-    OrdersClient.place.s(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type, on the class
+    OrdersClient.place.s(1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # wrong type, on the class
     shipping.ship_to.s()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # missing, beside the first
     shipping.ship_to.partial()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # missing, beside the first of a partial
     shipping.ship_to.partial(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type of a rest argument

@@ -130,10 +130,9 @@ def _is_told(node: Mapping[str, Any]) -> bool:
 class TellingSchema(GenerateJsonSchema):
     """JSON Schema that tells a Decimal's text from others, and which fields are always sent."""
 
-    def decimal_schema(self, schema: Any) -> JsonSchemaValue:
-        """Return what a Decimal is on the wire: text; a whole number is read too."""
-        text = {"type": "string", "format": "decimal"}
-        return text if self.mode == "serialization" or schema is None else {"anyOf": [{"type": "integer"}, text]}
+    def decimal_schema(self, _schema: Any) -> JsonSchemaValue:
+        """Return what a Decimal is on the wire: text, which is not any text."""
+        return {"type": "string", "format": "decimal"}
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Return whether a field is always there: one with a default is always sent, and need not be received."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from celery import Celery
@@ -46,7 +47,7 @@ class SignatureMaker(Generic[P, R_co]):
         """Return the application, where there is one, and the options of the call."""
 
     @overload
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> TaskSignature[R_co]: ...
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> TaskSignature[R_co]: ...  # type: ignore[overload-overlap]  # nothing at all is complete where nothing is needed
     @overload
     def s(self: TakesFirst[A, T]) -> PartialSignature[A, T]: ...
     def s(self, *args: Any, **kwargs: Any) -> Any:
@@ -118,7 +119,8 @@ class SignatureMaker(Generic[P, R_co]):
         """
         maker: Any = self
         flows = [maker._complete((item, *args), kwargs, immutable=False).flow for item in items]  # noqa: SLF001 - its own
-        signature: GroupSignature[T] = made(parallel(flows, named=False))
+        app, _ = maker._sent_with()  # noqa: SLF001 - its own
+        signature: GroupSignature[T] = made(replace(parallel(flows, named=False), app=app))
         return signature
 
     def _complete(self, args: Any, kwargs: Mapping[str, Any], *, immutable: bool) -> Any:

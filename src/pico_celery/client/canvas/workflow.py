@@ -29,7 +29,6 @@ from pico_celery.client.offload import offload
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
 from pico_celery.client.sending import Outgoing, publish
-from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import CompositionError, Fault
 from pico_celery.messaging.calls import EncodedCall
 from pico_celery.messaging.results import decode_result
@@ -43,23 +42,18 @@ T = TypeVar("T")
 
 
 class TakesFirst(Protocol[A_contra, R_co]):
-    """A sender that can be called with its first argument alone."""
+    """A sender whose call may have its first argument alone."""
 
-    def __call__(self, first: A_contra, /) -> AsyncResult[R_co]:
-        """Send the call."""
+    def si(self, first: A_contra, /) -> ImmutableSignature[R_co]:
+        """Return the call."""
         ...
 
 
 class TakesMore(Protocol[A_contra, Q, R_co]):
     """A sender, its first argument apart from the others."""
 
-    @property
-    def definition(self) -> TaskDefinition:
-        """The task."""
-        ...
-
-    def __call__(self, first: A_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> AsyncResult[R_co]:
-        """Send the call."""
+    def si(self, first: A_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> ImmutableSignature[R_co]:
+        """Return the call."""
         ...
 
 
@@ -144,7 +138,8 @@ class Workflow(GroupMember[R_co], TypedSignature[R_co]):
         """
         app = require_app(self)
         check_joinable(self.flow, app)
-        plain = super().apply_async(args, kwargs, **checked_options(options, self.flow.name))
+        # A copy: Celery's chain keeps the id of its last task, so that it could be sent only once.
+        plain: Any = self.plain().apply_async(args, kwargs, **checked_options(options, self.flow.name))
         return typed_result(plain, self.flow.ends[0], app)
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[R_co]:
@@ -375,7 +370,7 @@ class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
         """
         app = require_app(self)
         check_joinable(self.flow, app)
-        plain: Any = super().apply_async(args, kwargs, **checked_options(options, self.flow.name))
+        plain: Any = self.plain().apply_async(args, kwargs, **checked_options(options, self.flow.name))
         return typed_group(plain, self._flow.ends, app, named=self._flow.named)
 
     def delay(self, *args: Any, **kwargs: Any) -> GroupResult[T_co, S_co]:  # type: ignore[override]  # as apply_async
@@ -449,7 +444,10 @@ def joined(left: TypedSignature[Any], right: Any) -> Any:
     from pico_celery.client.canvas.kinds import made  # noqa: PLC0415 - the kinds stand above
 
     if not isinstance(right, TypedSignature):
-        return NotImplemented if not isinstance(right, Signature) else left.plain() | right
+        if isinstance(right, Signature):
+            return left.plain() | right
+        # A signature is a dict, whose own | would merge the two.
+        raise TypeError(f"{right!r} cannot stand after {left!r}: put a signature there, such as client.task.s()")
     return made(join(left.flow, right.flow))
 
 
