@@ -372,7 +372,7 @@ def test_a_group_after_a_group_is_the_body_of_a_chord(client: FlowClient) -> Non
     assert isinstance(untyped(two), canvas.chord)
     three = two | client.anything.s()
     assert isinstance(untyped(three), canvas.chord)
-    assert three.body.subtask_type == "chord"
+    assert untyped(three).body.subtask_type == "chord"
 
 
 def test_a_chain_that_ends_in_a_group_has_its_results(client: FlowClient) -> None:
