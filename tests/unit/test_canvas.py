@@ -42,6 +42,7 @@ from pico_celery import (
     send_task,
     task,
 )
+from pico_celery.client.canvas.step import CACHED
 
 CATALOG = Catalog()
 
@@ -447,6 +448,14 @@ def test_secrets_stay_out_of_what_is_shown(client: FlowClient) -> None:
     for shown in (repr(signature), repr(workflow), repr(group([signature])), signature.options["kwargsrepr"]):
         assert "hunter2" not in shown
     assert rest.options["argsrepr"] == "(not shown)"
+
+
+def test_what_is_known_of_celery_s_signatures_is_there(celery_app: Celery) -> None:
+    signature = canvas.Signature("canvas.place", app=celery_app)
+    assert vars(signature)["_app"] is celery_app
+    assert [name for name in CACHED if not hasattr(canvas.Signature, name)] == []
+    _ = signature.app, signature.AsyncResult
+    assert set(vars(signature)) <= {"_app", *CACHED}
 
 
 # Run here

@@ -82,8 +82,8 @@ def require_app(signature: Any) -> Celery:
     Raises:
         UnboundClientError: If it has none.
     """
-    app = vars(signature).get("_app")
-    if not isinstance(app, Celery):
+    app: Celery | None = signature.bound_app
+    if app is None:
         name = signature.flow.name
         raise UnboundClientError(
             f"the signature of {name} has no Celery application: it was made from a client's class; "

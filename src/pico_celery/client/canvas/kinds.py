@@ -92,9 +92,5 @@ def made(flow: Flow) -> Any:
     cls = _KINDS[flow.partial, flow.fork][kind]
     if kind == "task" and flow.immutable:
         cls = ImmutableSignature
-    signature = cls.__new__(cls)
-    vars(signature).update(vars(plain))
-    dict.update(signature, plain)
-    signature._flow = flow  # noqa: SLF001 - the other half of its constructor
-    signature._app = flow.app  # noqa: SLF001 - as _flow
-    return signature
+    signature = cls.adopt(plain, _flow=flow)
+    return canvas.maybe_signature(signature, app=flow.app)  # which gives it the application

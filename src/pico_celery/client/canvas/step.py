@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from celery import Celery
 from celery.canvas import Signature
@@ -13,13 +13,38 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall
 
 R_co = TypeVar("R_co", covariant=True)
-_CACHED = ("app", "type", "AsyncResult", "_apply_async")  # what Celery's signatures compute once
+CACHED: Final = ("app", "type", "AsyncResult", "_apply_async")  # what Celery's signatures compute once
 
 
 class CopiedSignature(Signature[R_co]):
-    """A signature whose clones are of its own class, which Celery's are not."""
+    """A signature whose clones are of its own class, which Celery's are not.
 
-    _app: Celery | None  # Celery's own attribute, which its canvas sets on the parts of a workflow
+    Of Celery's signatures it knows, beside their public side, where they keep their application and what they compute once.
+    """
+
+    _app: Celery | None
+
+    @property
+    def bound_app(self) -> Celery | None:
+        """The application that sends it, where it has one; ``app`` would be the current one then."""
+        return self._app
+
+    @classmethod
+    def adopt(cls, plain: Signature[Any], **state: Any) -> Self:
+        """Return what another signature says as one of this class.
+
+        Args:
+            plain: The other one; it is used up.
+            **state: Attributes of the new one.
+
+        Returns:
+            The signature.
+        """
+        adopted = cls.__new__(cls)
+        known = {name: value for name, value in vars(plain).items() if name not in CACHED}
+        vars(adopted).update({**known, **state})
+        dict.update(adopted, plain)
+        return adopted
 
     def clone(self, args: Any = None, kwargs: Any = None, **opts: Any) -> Self:
         """Return a copy, as Celery does: it may be changed.
@@ -32,11 +57,8 @@ class CopiedSignature(Signature[R_co]):
         Returns:
             A signature of the same class.
         """
-        plain = super().clone(args, kwargs, **opts)
-        copy = type(self).__new__(type(self))
-        vars(copy).update({name: value for name, value in vars(self).items() if name not in _CACHED})
-        dict.update(copy, plain)
-        return copy
+        own = {name: value for name, value in vars(self).items() if name not in CACHED}
+        return self.adopt(super().clone(args, kwargs, **opts), **own)
 
     partial = clone
 
@@ -91,8 +113,4 @@ def step_of(signature: Step[Any]) -> Step[Any]:
     Returns:
         A part that shares nothing with it that Celery changes.
     """
-    copy: Step[Any] = Step.__new__(Step)
-    plain = signature.clone()
-    vars(copy).update(vars(plain))
-    dict.update(copy, plain)
-    return copy
+    return Step.adopt(signature.clone())

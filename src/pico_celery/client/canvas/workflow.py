@@ -65,7 +65,7 @@ class TypedSignature(CopiedSignature[R_co]):
     @property
     def flow(self) -> Flow:
         """What it is made of, as it is now: links may have been added to it."""
-        app = self._flow.app or self._app
+        app = self._flow.app or self.bound_app
         unchain: Any = getattr(self, "unchain_tasks", None)
         return replace(self._flow, steps=(self.plain(),) if unchain is None else tuple(unchain()), app=app)
 
@@ -207,7 +207,7 @@ class TaskSignature(Workflow[R_co], Step[R_co]):
     @property
     def flow(self) -> Flow:
         """What it is made of, as it is now."""
-        return Flow(steps=(step_of(self),), immutable=self.immutable, ends=(self.definition,), app=self._app)
+        return Flow(steps=(step_of(self),), immutable=self.immutable, ends=(self.definition,), app=self.bound_app)
 
     def set(self, immutable: bool | None = None, **options: Unpack[SendOptions]) -> Self:  # type: ignore[override]  # Celery's options, typed
         """Change the options of the call, in place.
@@ -325,7 +325,7 @@ class PartialTask(PartialSignature[A_contra, R_co], Step[R_co]):
     def flow(self) -> Flow:
         """What it is made of, as it is now."""
         task = self.definition
-        return Flow(steps=(step_of(self),), heads=(task,), partial=True, ends=(task,), app=self._app)
+        return Flow(steps=(step_of(self),), heads=(task,), partial=True, ends=(task,), app=self.bound_app)
 
     def set(self, immutable: bool | None = None, **options: Unpack[SendOptions]) -> Self:  # type: ignore[override]  # Celery's options, typed
         """Change the options of the call, in place, as `TaskSignature.set` does."""
