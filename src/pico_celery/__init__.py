@@ -34,16 +34,10 @@ if TYPE_CHECKING:
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
     from pico_celery.client.canvas.building import chord, group
+    from pico_celery.client.canvas.fork import Fork, GroupSignature
     from pico_celery.client.canvas.group_result import GroupResult
-    from pico_celery.client.canvas.workflow import (
-        Fork,
-        GroupSignature,
-        ImmutableSignature,
-        PartialGroup,
-        PartialSignature,
-        TaskSignature,
-        Workflow,
-    )
+    from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
+    from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
     from pico_celery.client.periodic import PeriodicTask, schedule
@@ -113,12 +107,12 @@ __all__ = [
 
 # A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.
 _LATE = {
-    "Fork": "pico_celery.client.canvas.workflow",
+    "Fork": "pico_celery.client.canvas.fork",
     "GroupResult": "pico_celery.client.canvas.group_result",
-    "GroupSignature": "pico_celery.client.canvas.workflow",
+    "GroupSignature": "pico_celery.client.canvas.fork",
     "ImmutableSignature": "pico_celery.client.canvas.workflow",
-    "PartialGroup": "pico_celery.client.canvas.workflow",
-    "PartialSignature": "pico_celery.client.canvas.workflow",
+    "PartialGroup": "pico_celery.client.canvas.partial",
+    "PartialSignature": "pico_celery.client.canvas.partial",
     "TaskSignature": "pico_celery.client.canvas.workflow",
     "Workflow": "pico_celery.client.canvas.workflow",
     "chord": "pico_celery.client.canvas.building",

@@ -53,6 +53,13 @@ def test_then_is_the_same_as_a_chain(flows: FlowsClient) -> None:
     assert result.get(timeout=SOON) == 7
 
 
+def test_a_part_runs_with_the_argument_that_it_is_sent_with(flows: FlowsClient) -> None:
+    blob = b"\xff\x00\x80"
+    assert (flows.reverse.s() | flows.reverse.s()).delay(blob).get(timeout=SOON) == blob
+    assert group([flows.reverse.s(), flows.reverse.s()]).delay(blob).get(timeout=SOON) == [blob[::-1]] * 2
+    assert flows.tag.partial("new").delay(Item(number=1)).get(timeout=SOON) == Item(number=1, tags=["new"])
+
+
 def test_an_immutable_signature_ignores_the_result_before_it(flows: FlowsClient) -> None:
     result = (flows.make.s(7) | flows.make.si(8) | flows.number.s()).delay()
     assert result.get(timeout=SOON) == 8

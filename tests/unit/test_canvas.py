@@ -246,6 +246,18 @@ def test_a_chain_is_celery_s_chain_and_its_result_the_last_task_s(client: FlowCl
     assert plain(same) == plain(workflow)
 
 
+def test_a_part_is_sent_with_its_first_argument_validated(client: FlowClient) -> None:
+    receipt = Receipt(number=1, total=Decimal("1.50"))
+    result = client.ship.partial("Basel").delay(receipt)
+    assert isinstance(result, AsyncResult)
+    assert result.definition.name == "canvas.ship"
+    assert (client.ship.s() | client.anything.s()).delay(receipt).definition.name == "canvas.anything"
+    sent = group([client.ship.s(), client.ship.partial("Basel")]).delay(receipt)
+    assert isinstance(sent, GroupResult)
+    with pytest.raises(PayloadError, match=r"receipt\.total: expected a value"):
+        untyped(client.ship.s()).delay({"number": 1})
+
+
 def test_joining_is_associative(client: FlowClient) -> None:
     one, two, three = client.place.s(ORDER), client.ship.s(), client.anything.s()
     left, right = (one | two) | three, one | (two | three)
@@ -273,8 +285,12 @@ def test_joining_is_associative(client: FlowClient) -> None:
         (lambda c: c.place.s(ORDER) | group([]), "leave the group out where it is empty"),
         (lambda c: group([c.place(ORDER)]), "expected typed signatures, such as client"),
         (lambda c: chord([c.count.s()], c.add_up.s()), r"got list\[int\]"),
-        (lambda c: c.ship.s().delay(), "needs|the result of a task before it, got nothing; put it after one"),
-        (lambda c: group([c.ship.s()]).delay(), "put it after one"),
+        (lambda c: c.ship.s().apply_async(()), r"got nothing; put it after a task \(first\.s\(\.\.\.\) \| this\), or give the argument"),
+        (lambda c: group([c.ship.s()]).apply_async((1, 2)), "got 2 arguments; put it after a task"),
+        (lambda c: group([c.ship.s()]).apply_async(()), "put it after a task"),
+        (lambda c: c.place.map([ORDER]).link(c.add_up.s()), r"put a task after the group, which takes all its results"),
+        (lambda c: c.ship.s().link(c.ship.s()), "got str, the result of"),
+        (lambda c: c.place.map([ORDER]).link_error(c.ship.s()), "got the id of the task that failed"),
         (lambda c: c.place.s(ORDER).link(c.add_up.s()), "receipts: expected list"),
         (lambda c: c.place.s(ORDER).link_error(c.ship.s()), "got the id of the task that failed, a str"),
     ],

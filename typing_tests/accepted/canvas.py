@@ -73,7 +73,8 @@ def one_call(orders: OrdersClient, named: NamedClient, order: Order) -> None:
 def calls_without_their_first_argument(orders: OrdersClient, shipping: ShippingClient) -> None:
     assert_type(shipping.ship.s(), PartialSignature[Receipt, str])
     part: PartialSignature[Receipt, str] = shipping.ship_to.partial("Bern", fast=True)
-    assert_type(part.accepts(Receipt(total=Decimal(1))), bool)
+    assert_type(part.delay(Receipt(total=Decimal(1))), AsyncResult[str])
+    assert_type(part.apply_async((Receipt(total=Decimal(1)),), countdown=1), AsyncResult[str])
     keyword: PartialSignature[Receipt, str] = shipping.ship_to.partial(address="Bern")
     optional: PartialSignature[float, int] = shipping.wait.partial()
     late: PartialSignature[Order, Receipt] = orders.place.with_options(countdown=1).partial(dry_run=True)
@@ -126,7 +127,7 @@ def groups_after_a_task(orders: OrdersClient, shipping: ShippingClient, order: O
     assert_type(orders.place.s(order) | group([shipping.ship.s()]) | shipping.show.s(), Workflow[int])
     assert_type(orders.place.partial() | parts, PartialGroup[Order, str | int, tuple[str, int]])
     assert_type(parts | shipping.show.s(), PartialSignature[Receipt, int])
-    assert_type(parts.accepts(Receipt(total=Decimal(1))), bool)
+    assert_type(parts.delay(Receipt(total=Decimal(1))), GroupResult[str | int, tuple[str, int]])
 
 
 def tasks_after_a_group(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
@@ -147,6 +148,8 @@ def links(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
     signature.link(orders.count.si())
     signature.link_error(shipping.tell.s())
     (signature | shipping.ship.s()).link_error(orders.count.si())
+    shipping.ship.s().link(shipping.show.s())
+    orders.place.map([order]).link_error(shipping.tell.s())
 
 
 async def awaited(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:

@@ -75,10 +75,25 @@ def results(orders: OrdersClient, shipping: ShippingClient, order: Order) -> obj
     return shipped, total, both, every, part, call
 
 
+def sending(orders: OrdersClient, shipping: ShippingClient, order: Order, receipt: Receipt) -> None:
+    orders.place.s(order).delay(order)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a complete call takes no more arguments
+    orders.place.s(order).apply_async((order,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a complete call takes no more arguments, in a tuple
+    orders.place.map([order]).delay(order)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a complete group takes no more arguments
+    shipping.ship.s().delay()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a part needs its first argument
+    shipping.ship.s().delay(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a part, with an argument of another type
+    shipping.ship.s().apply_async()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a part needs its first argument, in a tuple
+    group([shipping.ship.s()]).delay()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a group of parts needs the first argument
+
+
 def links(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
     orders.place.s(order).link(shipping.add_up.s())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the callback takes another type
     orders.place.s(order).link(orders.place.s(order))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the callback has all its arguments
     orders.place.s(order).link_error(shipping.ship.s())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the errback takes no id
+
+
+def links_of_parts_and_groups(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
+    shipping.ship.s().link(shipping.add_up.s())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the callback of a part takes another type
+    orders.place.map([order]).link(shipping.add_up.s())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a group has no callback
 
 
 def options(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:

@@ -69,6 +69,30 @@ def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
     return EncodedCall((), _encoded(definition, values), UNSHOWN, _shown(definition, values))
 
 
+def encode_first(definition: TaskDefinition, value: Any) -> Any:
+    """Validate and encode the first argument alone.
+
+    Args:
+        definition: A task that takes one.
+        value: The argument.
+
+    Returns:
+        JSON data, to be given by position.
+
+    Raises:
+        PayloadError: If it does not fit the contract.
+        CompositionError: If the task has no parameter that a result can be given to.
+    """
+    first = first_parameter(definition)
+    if first is None:
+        raise CompositionError.of(definition.name, [_takes_nothing(definition)])
+    try:
+        valid = first.payload.validate(value)
+    except ValidationError as error:
+        raise PayloadError.of(definition.name, parameter_faults(definition, first.name, error)) from None
+    return _encoded(definition, {first.name: valid})[first.name]
+
+
 def _name_faults(definition: TaskDefinition, first: ParameterDefinition, bound: Mapping[str, Any]) -> list[Fault]:
     faults = []
     if first.name in bound:

@@ -14,7 +14,7 @@ from pico_celery.client.options import check_send_options, merge_options
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import type_name
 from pico_celery.errors import CompositionError, Fault, UnboundClientError
-from pico_celery.messaging.partials import first_parameter
+from pico_celery.messaging.partials import encode_first, first_parameter
 
 # What Celery's canvas passes to the parts of a workflow beside a caller's options.
 _INTERNAL: Final = frozenset(
@@ -191,3 +191,45 @@ def accepts(heads: Iterable[TaskDefinition], value: Any) -> bool:
         except ValidationError:
             return False
     return True
+
+
+def first_argument(flow: Flow, args: Any, own: Any) -> tuple[Any, ...]:
+    """Return the first argument of a part of a workflow, validated and encoded.
+
+    Args:
+        flow: The part.
+        args: The argument alone.
+        own: What Celery's canvas has given to the part already.
+
+    Returns:
+        What travels by position; nothing where Celery gave it.
+
+    Raises:
+        PayloadError: If the argument does not fit.
+        CompositionError: If there is none.
+    """
+    if own and not args:
+        return ()
+    heads = dict.fromkeys(flow.heads)
+    if not isinstance(args, (tuple, list)) or len(args) != 1:
+        names = ", ".join(head.name for head in heads)
+        fault = Fault(
+            task=names,
+            expected="the result of a task before it, or one argument in its place",
+            got="nothing" if not args else f"{len(args)} arguments",
+            remedy="put it after a task (first.s(...) | this), or give the argument: .delay(argument)",
+            code="partial_sent",
+        )
+        raise CompositionError.of(names, [fault])
+    encoded = [encode_first(head, args[0]) for head in heads]
+    if any(one != encoded[0] for one in encoded):
+        names = ", ".join(head.name for head in heads)
+        fault = Fault(
+            task=names,
+            expected="tasks that write their first argument in the same way",
+            got="tasks whose parameters differ",
+            remedy="put a task before the group that returns the argument",
+            code="different_heads",
+        )
+        raise CompositionError.of(names, [fault])
+    return (encoded[0],)

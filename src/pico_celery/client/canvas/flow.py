@@ -55,14 +55,10 @@ class Flow:
         annotations = [end.result.annotation for end in self.ends]
         if not self.fork:
             return tuple(annotations)
-        every = _tuple_of(annotations)
-        if not annotations:
-            return (every,)
-        same = all(annotation == annotations[0] for annotation in annotations)
-        if not same:
-            return (every,)
-        few = len(annotations) <= _FEW
-        return (_list_of(annotations[0]), every) if few else (_list_of(annotations[0]),)
+        if not annotations or any(annotation != annotations[0] for annotation in annotations):
+            return (_tuple_of(annotations),)
+        every = [_tuple_of(annotations)] if len(annotations) <= _FEW else []
+        return (_list_of(annotations[0]), *every)
 
 
 _FEW: Final = 16  # a list of so many has a known length, which a parameter may ask for

@@ -7,21 +7,12 @@ from typing import Any, Final
 from celery import canvas
 
 from pico_celery.client.canvas.flow import Flow, chain_of
+from pico_celery.client.canvas.fork import Fork, GroupSignature
 from pico_celery.client.canvas.group_result import S_co, T_co
+from pico_celery.client.canvas.partial import PartialGroup, PartialSignature, PartialTask
 from pico_celery.client.canvas.step import Step
-from pico_celery.client.canvas.workflow import (
-    A_contra,
-    Fork,
-    GroupSignature,
-    ImmutableSignature,
-    PartialGroup,
-    PartialSignature,
-    PartialTask,
-    R_co,
-    TaskSignature,
-    TypedSignature,
-    Workflow,
-)
+from pico_celery.client.canvas.typed import A_contra, R_co, TypedSignature
+from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
 
 # Celery's types would have them generic in another way.
 _Chain: Any = canvas.chain

@@ -10,16 +10,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from celery import Celery
 
 from pico_celery.client.canvas.flow import Flow, parallel
+from pico_celery.client.canvas.fork import GroupSignature
 from pico_celery.client.canvas.kinds import made
+from pico_celery.client.canvas.partial import PartialSignature
 from pico_celery.client.canvas.step import Step
-from pico_celery.client.canvas.workflow import (
-    GroupSignature,
-    ImmutableSignature,
-    PartialSignature,
-    TakesFirst,
-    TakesMore,
-    TaskSignature,
-)
+from pico_celery.client.canvas.typed import TakesFirst, TakesMore
+from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature
 from pico_celery.client.sending import message_options
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall, encode_call
@@ -118,15 +114,17 @@ class SignatureMaker(Generic[P, R_co]):
             PayloadError: If the arguments of a call do not fit the contract; nothing is sent then.
         """
         maker: Any = self
-        flows = [maker._complete((item, *args), kwargs, immutable=False).flow for item in items]  # noqa: SLF001 - its own
+        flows = [maker._call((item, *args), kwargs) for item in items]  # noqa: SLF001 - its own
         app, _ = maker._sent_with()  # noqa: SLF001 - its own
         signature: GroupSignature[T] = made(replace(parallel(flows, named=False), app=app))
         return signature
 
     def _complete(self, args: Any, kwargs: Mapping[str, Any], *, immutable: bool) -> Any:
-        call = encode_call(self._task, args, kwargs)
-        app, step = self._step(call, immutable=immutable)
-        return made(Flow(steps=(step,), immutable=immutable, ends=(self._task,), app=app))
+        return made(self._call(args, kwargs, immutable=immutable))
+
+    def _call(self, args: Any, kwargs: Mapping[str, Any], *, immutable: bool = False) -> Flow:
+        app, step = self._step(encode_call(self._task, args, kwargs), immutable=immutable)
+        return Flow(steps=(step,), immutable=immutable, ends=(self._task,), app=app)
 
     def _partial(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
         task = self._task
