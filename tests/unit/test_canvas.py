@@ -6,6 +6,8 @@ import asyncio
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -464,6 +466,18 @@ def test_secrets_stay_out_of_what_is_shown(client: FlowClient) -> None:
     for shown in (repr(signature), repr(workflow), repr(group([signature])), signature.options["kwargsrepr"]):
         assert "hunter2" not in shown
     assert rest.options["argsrepr"] == "(not shown)"
+
+
+def test_a_client_imports_canvas_with_its_first_signature() -> None:
+    program = (
+        "import sys; from typing import Protocol; from celery import Celery; from pico_celery import CeleryClient, contract, send_task\n"
+        "@contract\nclass Calls(Protocol):\n    async def call(self) -> None: ...\n"
+        "class Client(CeleryClient):\n    call = send_task(Calls.call)\n"
+        "app = Celery(broker='memory://', backend='cache+memory://'); client = Client(app)\n"
+        "print('celery.canvas' in sys.modules); client.call.s(); print('celery.canvas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_what_is_known_of_celery_s_signatures_is_there(celery_app: Celery) -> None:

@@ -1,25 +1,23 @@
-"""What a sender makes of its call without sending it: signatures."""
+"""What a sender makes of its call without sending it: signatures.
+
+Canvas is imported when the first one is made, not with every client.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from celery import Celery
 
-from pico_celery.client.canvas.flow import Flow, parallel
-from pico_celery.client.canvas.fork import GroupSignature
-from pico_celery.client.canvas.kinds import made
-from pico_celery.client.canvas.partial import PartialSignature
-from pico_celery.client.canvas.step import Step
-from pico_celery.client.canvas.typed import TakesFirst, TakesMore
-from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature
-from pico_celery.client.sending import message_options
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.messaging.calls import EncodedCall, encode_call
-from pico_celery.messaging.partials import encode_rest, first_parameter
+
+if TYPE_CHECKING:
+    from pico_celery.client.canvas.fork import GroupSignature
+    from pico_celery.client.canvas.partial import PartialSignature
+    from pico_celery.client.canvas.typed import TakesFirst, TakesMore
+    from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -60,10 +58,9 @@ class SignatureMaker(Generic[P, R_co]):
         Raises:
             PayloadError: If the arguments do not fit the contract.
         """
-        first = first_parameter(self._task)
-        if not args and not kwargs and first is not None and first.required:
-            return self._partial(args, kwargs)
-        return self._complete(args, kwargs, immutable=False)
+        from pico_celery.client.canvas.making import call_or_part  # noqa: PLC0415 - see the module's docstring
+
+        return call_or_part(self._task, args, kwargs, self._sent_with())
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> ImmutableSignature[R_co]:
         """Validate the arguments of a call, and return it as a signature that ignores the result of a task before it.
@@ -78,7 +75,9 @@ class SignatureMaker(Generic[P, R_co]):
         Raises:
             PayloadError: If the arguments do not fit the contract.
         """
-        signature: ImmutableSignature[R_co] = self._complete(args, kwargs, immutable=True)
+        from pico_celery.client.canvas.making import complete  # noqa: PLC0415 - see the module's docstring
+
+        signature: ImmutableSignature[R_co] = complete(self._task, args, kwargs, self._sent_with(), immutable=True)
         return signature
 
     def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialSignature[A, T]:
@@ -95,9 +94,11 @@ class SignatureMaker(Generic[P, R_co]):
             PayloadError: If the arguments do not fit the contract.
             CompositionError: If the task has no parameter that takes a result.
         """
+        from pico_celery.client.canvas.making import part  # noqa: PLC0415 - see the module's docstring
+
         maker: Any = self
-        part: PartialSignature[A, T] = maker._partial(args, kwargs)  # noqa: SLF001 - its own
-        return part
+        made: PartialSignature[A, T] = part(maker._task, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
+        return made
 
     def map(self: TakesMore[A, Q, T], items: Iterable[A], /, *args: Q.args, **kwargs: Q.kwargs) -> GroupSignature[T]:
         """Validate one call for each item, and return them as a group.
@@ -113,25 +114,8 @@ class SignatureMaker(Generic[P, R_co]):
         Raises:
             PayloadError: If the arguments of a call do not fit the contract; nothing is sent then.
         """
+        from pico_celery.client.canvas.making import mapped  # noqa: PLC0415 - see the module's docstring
+
         maker: Any = self
-        flows = [maker._call((item, *args), kwargs) for item in items]  # noqa: SLF001 - its own
-        app, _ = maker._sent_with()  # noqa: SLF001 - its own
-        signature: GroupSignature[T] = made(replace(parallel(flows, named=False), app=app))
-        return signature
-
-    def _complete(self, args: Any, kwargs: Mapping[str, Any], *, immutable: bool) -> Any:
-        return made(self._call(args, kwargs, immutable=immutable))
-
-    def _call(self, args: Any, kwargs: Mapping[str, Any], *, immutable: bool = False) -> Flow:
-        app, step = self._step(encode_call(self._task, args, kwargs), immutable=immutable)
-        return Flow(steps=(step,), immutable=immutable, ends=(self._task,), app=app)
-
-    def _partial(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
-        task = self._task
-        app, step = self._step(encode_rest(task, args, kwargs), immutable=False)
-        return made(Flow(steps=(step,), heads=(task,), partial=True, ends=(task,), app=app))
-
-    def _step(self, call: EncodedCall, *, immutable: bool) -> tuple[Celery | None, Step[Any]]:
-        app, options = self._sent_with()
-        chosen = message_options(self._task, options)
-        return app, Step(self._task, call, chosen, immutable=immutable, app=app)
+        made: GroupSignature[T] = mapped(maker._task, items, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
+        return made
