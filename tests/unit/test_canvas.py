@@ -34,6 +34,7 @@ from pico_celery import (
     PartialGroup,
     PartialSignature,
     PayloadError,
+    ResultError,
     TaskSignature,
     UnboundClientError,
     Workflow,
@@ -517,6 +518,44 @@ def eager(boot: Callable[..., PicoContainer]) -> FlowClient:
 
     container = boot(FlowWorker)
     return FlowClient(container.get(Celery))
+
+
+def test_who_waits_for_a_result_that_is_not_kept_is_told(client: FlowClient, celery_app: Celery) -> None:
+    quiet = client.ship.with_options(ignore_result=True)
+    for result in (
+        (client.place.s(ORDER) | quiet.s()).delay(),
+        (client.place.map([ORDER]) | client.add_up.s() | client.anything.s() | quiet.partial("Bern")).delay(),
+        group([client.place.s(ORDER) | quiet.s()]).delay(),
+    ):
+        with pytest.raises(ResultError, match="send it without ignore_result, or do not wait for it"):
+            result.get(timeout=1)
+
+
+def test_without_a_backend_calls_and_chains_are_sent_and_chords_are_refused() -> None:
+    app = Celery("no-backend", broker="memory://", backend="disabled://", set_as_current=False)
+    client = FlowClient(app)
+    assert client.place.s(ORDER).delay().id
+    assert (client.place.s(ORDER) | client.ship.s()).delay().id
+    with pytest.raises(ResultError, match="set backend_url, or do not wait for the result"):
+        (client.place.s(ORDER) | client.ship.s()).delay().get(timeout=1)
+    with pytest.raises(CompositionError, match="set backend_url to one that does"):
+        (client.place.map([ORDER]) | client.add_up.s()).delay()
+    app.close()
+
+
+def test_stamps_are_celery_s(client: FlowClient) -> None:
+    signature: Any = client.place.s(ORDER)
+    signature.stamp(trace="a")
+    assert signature.options["trace"] == "a"
+    assert signature.delay().id
+    assert (signature | client.ship.s()).delay().id
+
+
+def test_celery_s_own_chord_takes_typed_parts(client: FlowClient, celery_app: Celery) -> None:
+    made: Any = canvas.chord([], client.count.si(), app=celery_app)
+    assert made.apply_async().id
+    full: Any = canvas.chord([client.place.s(ORDER)], client.add_up.s(), app=celery_app)
+    assert full.apply_async().definition.name == "canvas.add_up"
 
 
 def test_in_eager_mode_results_are_typed_too(eager: FlowClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from typing_extensions import TypedDict
 
 from pico_celery.contract.compatibility import is_compatible
 from pico_celery.contract.payload import Payload
+from pico_celery.contract.typenames import type_name
 
 
 class Receipt(BaseModel):
@@ -133,6 +135,11 @@ def even(number: int) -> int:
 
 Payment = Annotated[Card | Cash, Field(discriminator="kind")]
 
+
+def _name(annotation: Any) -> str:
+    return re.sub(r" at 0x\w+", "", type_name(annotation))
+
+
 FITS = [
     (int, int),
     (int, float),
@@ -238,12 +245,12 @@ DOES_NOT_FIT = [
 ]
 
 
-@pytest.mark.parametrize(("result", "parameter"), FITS, ids=str)
+@pytest.mark.parametrize(("result", "parameter"), FITS, ids=_name)
 def test_fits(result: Any, parameter: Any) -> None:
     assert is_compatible(result, parameter)
 
 
-@pytest.mark.parametrize(("result", "parameter"), DOES_NOT_FIT, ids=str)
+@pytest.mark.parametrize(("result", "parameter"), DOES_NOT_FIT, ids=_name)
 def test_does_not_fit(result: Any, parameter: Any) -> None:
     assert not is_compatible(result, parameter)
 

@@ -76,9 +76,9 @@ def results(orders: OrdersClient, shipping: ShippingClient, order: Order) -> obj
 
 
 def sending(orders: OrdersClient, shipping: ShippingClient, order: Order, receipt: Receipt) -> None:
-    orders.place.s(order).delay(order)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a complete call takes no more arguments
+    orders.place.s(order).delay(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a complete call takes no more arguments
     orders.place.s(order).apply_async((order,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a complete call takes no more arguments, in a tuple
-    orders.place.map([order]).delay(order)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a complete group takes no more arguments
+    orders.place.map([order]).delay(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a complete group takes no more arguments
     shipping.ship.s().delay()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a part needs its first argument
     shipping.ship.s().delay(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a part, with an argument of another type
     shipping.ship.s().apply_async()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a part needs its first argument, in a tuple

@@ -57,9 +57,10 @@ class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
         plain: Any = self.plain().apply_async(args, kwargs, **checked_options(options, self.flow.name))
         return typed_group(plain, self._flow.ends, app, named=self._flow.named)
 
-    def delay(self) -> GroupResult[T_co, S_co]:  # type: ignore[override]  # as apply_async
+    def delay(self, *args: Never, **kwargs: Never) -> GroupResult[T_co, S_co]:  # type: ignore[override]  # as apply_async
         """Send the workflow, as `apply_async` does without options."""
-        return self.apply_async()
+        untyped: Any = self  # Celery's own canvas may give it arguments
+        return untyped.apply_async(args, kwargs)  # type: ignore[no-any-return]  # as above
 
     async def send(self, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
         """Send the workflow without blocking the event loop; inside a task too.

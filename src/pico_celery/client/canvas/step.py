@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from celery import Celery
@@ -97,7 +96,13 @@ class Step(CopiedSignature[R_co]):
     @property
     def AsyncResult(self) -> Any:  # noqa: N802 - Celery's name; it calls it with the id
         """What Celery makes the results of this part of."""
-        return partial(AsyncResult, app=self.app, definition=self.definition)
+        return self._result
+
+    def _result(self, task_id: str) -> Any:
+        result: Any = AsyncResult(task_id, app=self.app, definition=self.definition)
+        # As a call's own: who waits for what is not kept is told so, and does not wait for ever.
+        result.ignored = bool(self.options.get("ignore_result"))
+        return result
 
     def reprcall(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the call as logs show it: without what the contract hides."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack, overload
 
 from pico_celery.client.canvas.checks import (
     as_callback,
@@ -92,9 +92,10 @@ class Workflow(GroupMember[R_co], TypedSignature[R_co]):
         plain: Any = self.plain().apply_async(args, kwargs, **checked_options(options, self.flow.name))
         return typed_result(plain, self.flow.ends[0], app)
 
-    def delay(self) -> AsyncResult[R_co]:
+    def delay(self, *args: Never, **kwargs: Never) -> AsyncResult[R_co]:
         """Send the workflow, as `apply_async` does without options."""
-        return self.apply_async()
+        untyped: Any = self  # Celery's own canvas may give it arguments
+        return untyped.apply_async(args, kwargs)  # type: ignore[no-any-return]  # as above
 
     async def send(self, **options: Unpack[SendOptions]) -> AsyncResult[R_co]:
         """Send the workflow without blocking the event loop; inside a task too.
