@@ -47,7 +47,20 @@ def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], op
     Raises:
         PayloadError: If the arguments do not fit the contract.
     """
-    call = encode_call(definition, args, kwargs)
+    return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
+
+
+def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> Outgoing:
+    """Settle what an encoded call is sent with, at the time when it is sent. No I/O.
+
+    Args:
+        definition: The task.
+        call: Its arguments, validated and encoded.
+        options: Checked options.
+
+    Returns:
+        What `publish` takes.
+    """
     return Outgoing(definition=definition, call=call, options=message_options(definition, options))
 
 

@@ -19,7 +19,7 @@ from pico_celery.client.canvas.typed import GroupMember, Q, R_co, S, T, TakesMor
 from pico_celery.client.offload import offload
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.client.result import AsyncResult, EagerAsyncResult
-from pico_celery.client.sending import Outgoing, publish
+from pico_celery.client.sending import prepare_encoded, publish
 from pico_celery.messaging.calls import EncodedCall
 from pico_celery.messaging.results import decode_result
 
@@ -214,7 +214,7 @@ class TaskSignature(Workflow[R_co], Step[R_co]):
         if "group_id" in own:  # Celery's rule: a member stays in its group
             chosen["group_id"] = own["group_id"]
         call = EncodedCall(tuple(self.args), self.kwargs, self.call.argsrepr, self.call.kwargsrepr)
-        return publish(app, Outgoing(definition=self.definition, call=call, options=chosen))
+        return publish(app, prepare_encoded(self.definition, call, chosen))
 
     def apply(self, *args: Any, **kwargs: Any) -> EagerAsyncResult[R_co]:
         """Run the call here and now, as Celery does where the task is registered."""
