@@ -20,6 +20,7 @@ from celery.exceptions import TimeoutError as NoAnswerError
 from kombu.exceptions import OperationalError
 
 from examples.shop.clients import NotificationsClient, OrdersClient
+from examples.shop.workflows import cancel_and_look, place_all
 from pico_celery import (
     CeleryClient,
     CelerySettings,
@@ -71,6 +72,7 @@ def run(directory: Path) -> None:
         asyncio.run(call_and_await(orders))
         match_a_declared_error(orders)
         call_with_options(orders)
+        send_workflows(orders)
         send_only(notifications, directory / "worker.log")
     step("Worker and broker have been stopped.")
 
@@ -129,6 +131,16 @@ def call_with_options(orders: OrdersClient) -> None:
     waited = time.monotonic() - began
     print(f"   answered after {waited:.1f} s")
     check(waited >= 0.5, f"the countdown of 0.5 s was ignored: {waited:.2f} s")  # noqa: PLR2004 - the same 0.5
+
+
+def send_workflows(orders: OrdersClient) -> None:
+    step("Workflows: orders.place.map([...]) is a group, orders.cancel.s(31) | orders.status.si({31}) a chain.")
+    receipts = place_all(orders, [an_order(number) for number in (31, 32, 33)]).delay().get(timeout=ANSWER_SECONDS)
+    print(f"   {len(receipts)} receipts: {[receipt.order_id for receipt in receipts]}")
+    check([receipt.order_id for receipt in receipts] == [31, 32, 33], f"wrong receipts: {receipts}")
+    statuses = cancel_and_look(orders, 31).delay().get(timeout=ANSWER_SECONDS)
+    print(f"   {statuses}")
+    check(statuses == {31: Status.CANCELLED}, f"wrong statuses: {statuses}")
 
 
 def send_only(notifications: NotificationsClient, log: Path) -> None:

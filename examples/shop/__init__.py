@@ -1,4 +1,4 @@
 """A shop: a worker, clients and an HTTP endpoint of the contracts in ``shop_contracts``.
 
-Read in this order: ``workers``, ``services``, ``app``, ``clients``, ``api``.
+Read in this order: ``workers``, ``services``, ``app``, ``clients``, ``workflows``, ``api``.
 """

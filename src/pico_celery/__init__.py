@@ -15,6 +15,7 @@ from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.task_error import TaskError
 from pico_celery.errors import (
     BatchError,
+    CompositionError,
     ConformanceError,
     ContractError,
     DeadlineExceeded,
@@ -40,9 +41,15 @@ if TYPE_CHECKING:
     from pico_celery.app.embedded import EmbeddedBroker
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
+    from pico_celery.client.canvas.building import chord, group
+    from pico_celery.client.canvas.fork import Fork, GroupSignature
+    from pico_celery.client.canvas.group_result import GroupResult
+    from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
+    from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
     from pico_celery.client.client import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
     from pico_celery.client.outcome import Err, Ok
+    from pico_celery.client.periodic import PeriodicTask, schedule
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.scope import CallScope
     from pico_celery.client.sender import BoundSender, TaskSender
@@ -60,6 +67,7 @@ __all__ = [
     "CeleryClient",
     "CeleryFactory",
     "CelerySettings",
+    "CompositionError",
     "ConformanceError",
     "ContractDefinition",
     "ContractError",
@@ -73,12 +81,19 @@ __all__ = [
     "ErrorFieldsError",
     "ExecutionError",
     "Fault",
+    "Fork",
+    "GroupResult",
+    "GroupSignature",
+    "ImmutableSignature",
     "ImplementationOptions",
     "IncompatibleContainerError",
     "Ok",
     "OptionError",
     "ParameterDefinition",
+    "PartialGroup",
+    "PartialSignature",
     "PayloadError",
+    "PeriodicTask",
     "PicoCeleryError",
     "PicoTaskRegistrar",
     "PublishRetryPolicy",
@@ -94,13 +109,18 @@ __all__ = [
     "TaskError",
     "TaskOptions",
     "TaskSender",
+    "TaskSignature",
     "UnboundClientError",
     "UndeclaredTaskWarning",
     "UnknownTaskError",
+    "Workflow",
     "celery",
+    "chord",
     "contract",
     "create_app",
     "default_catalog",
+    "group",
+    "schedule",
     "send_task",
     "task",
     "task_options",
@@ -108,6 +128,16 @@ __all__ = [
 
 # A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.
 _LATE = {
+    "Fork": "pico_celery.client.canvas.fork",
+    "GroupResult": "pico_celery.client.canvas.group_result",
+    "GroupSignature": "pico_celery.client.canvas.fork",
+    "ImmutableSignature": "pico_celery.client.canvas.workflow",
+    "PartialGroup": "pico_celery.client.canvas.partial",
+    "PartialSignature": "pico_celery.client.canvas.partial",
+    "TaskSignature": "pico_celery.client.canvas.workflow",
+    "Workflow": "pico_celery.client.canvas.workflow",
+    "chord": "pico_celery.client.canvas.building",
+    "group": "pico_celery.client.canvas.building",
     "AsyncResult": "pico_celery.client.result",
     "BoundSender": "pico_celery.client.sender",
     "CallScope": "pico_celery.client.scope",
@@ -118,6 +148,7 @@ _LATE = {
     "Err": "pico_celery.client.outcome",
     "ImplementationOptions": "pico_celery.worker.options",
     "Ok": "pico_celery.client.outcome",
+    "PeriodicTask": "pico_celery.client.periodic",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
     "RetryOptions": "pico_celery.worker.context",
@@ -126,6 +157,7 @@ _LATE = {
     "TaskSender": "pico_celery.client.sender",
     "celery": "pico_celery.client.client",
     "create_app": "pico_celery.app.factory",
+    "schedule": "pico_celery.client.periodic",
     "send_task": "pico_celery.client.client",
     "task": "pico_celery.worker.decorator",
 }

@@ -9,6 +9,7 @@
           │    │    └── ErrorClassError      a class cannot be a declared error        (the class statement)
           │    ├── DecoratorError            a decorator is on what it cannot decorate (that line; TypeError, ValueError)
           │    ├── OptionError               an option is unknown or ill-typed         (the line that gives it; TypeError)
+          │    ├── CompositionError          the parts of a workflow do not fit        (the line that joins them; TypeError)
           │    └── ConformanceError          an implementation or client differs       (container start, client import)
           │         └── UnknownTaskError     no contract declares the name             (container start, client import)
           ├── SettingsError                  a setting is misspelt, ill-typed, unsafe  (container start)
@@ -160,6 +161,12 @@ class OptionError(DeclarationError, TypeError):
     """An option is unknown or has a wrong type; raised at the line that gives it."""
 
     headline = "{subject}: wrong options, {count}"
+
+
+class CompositionError(DeclarationError, TypeError):
+    """Parts of a workflow do not fit: raised where they are joined, before anything is sent."""
+
+    headline = "{subject}: the parts of the workflow do not fit, {count}"
 
 
 class ConformanceError(DeclarationError):

@@ -57,6 +57,9 @@ NEEDS_CELERY_TYPES = {
     "the same as Celery's",
 }
 
+# What is a class of Celery's itself is Any without its types, and all that is made of it.
+CELERY_S_OWN = {"with_celery_types", "canvas", "schedules"}
+
 Place = tuple[str, int]
 Codes = Mapping[Place, set[str]]
 
@@ -245,12 +248,13 @@ def without_celery_types(tmp_path_factory: pytest.TempPathFactory) -> Codes:
 
 
 def test_without_celery_types_correct_code_passes_too(without_celery_types: Codes) -> None:
-    accepted = {path.relative_to(ROOT).as_posix() for path in ACCEPTED if path.stem != "with_celery_types"}
+    accepted = {path.relative_to(ROOT).as_posix() for path in ACCEPTED if path.stem not in CELERY_S_OWN}
 
     assert {place: codes for place, codes in without_celery_types.items() if place[0] in accepted} == {}
 
 
 def test_without_celery_types_arguments_options_and_values_are_still_checked(without_celery_types: Codes) -> None:
-    missed = {one.claim for one in EXPECTATIONS if one.mypy and one.place not in without_celery_types}
+    checked = [one for one in EXPECTATIONS if Path(one.file).stem not in CELERY_S_OWN]
+    missed = {one.claim for one in checked if one.mypy and one.place not in without_celery_types}
 
     assert missed <= NEEDS_CELERY_TYPES

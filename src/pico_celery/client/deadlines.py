@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextvars
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from celery.signals import before_task_publish
 
 from pico_celery.errors import DeadlineExceeded, Fault, OptionError
 from pico_celery.messaging.deadline import (
     DEADLINE_HEADER,
+    TIMEOUT_HEADER,
     after,
     current_deadline,
+    inherit,
     read_deadline,
     seconds_until,
+    set_current_deadline,
+    start_timeout,
+    with_deadline,
     write_deadline,
 )
+
+T = TypeVar("T")
 
 GRACE_SECONDS: Final = 0.5
 """How long a client waits beyond a deadline, so that what the worker says of it arrives."""
@@ -105,3 +115,79 @@ def patience_seconds(deadline: datetime | None, timeout: float | None) -> float 
         return timeout
     left = max(0.0, seconds_until(deadline)) + GRACE_SECONDS
     return left if timeout is None else min(timeout, left)
+
+
+def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a step of a workflow, which is sent later and perhaps by a worker that knows no ``timeout``.
+
+    Args:
+        options: Checked options.
+
+    Returns:
+        The options, in which a header tells how many seconds the step has from when it is sent. A step takes no
+        idempotency key: what a workflow sends is never another call.
+    """
+    deferred = {name: value for name, value in options.items() if name not in _OF_A_CALL}
+    timeout = options.get("timeout", _NOT_GIVEN)
+    if timeout is not _NOT_GIVEN:
+        header = {DEADLINE_HEADER: None} if timeout is None else {TIMEOUT_HEADER: _seconds(timeout)}
+        deferred["headers"] = {**(deferred.get("headers") or {}), **header}
+    return deferred
+
+
+def resume_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a step that is sent as a call of its own, with the ``timeout`` that `defer_timeout` put away."""
+    headers = dict(options.get("headers") or {})
+    seconds = headers.pop(TIMEOUT_HEADER, None)
+    resumed = {**options, "headers": headers}
+    if seconds is not None:
+        resumed.setdefault("timeout", seconds)
+    return resumed
+
+
+_OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
+
+
+def run_within(deadline: datetime | None, call: Callable[[], T]) -> T:
+    """Call something whose messages inherit a deadline, as those that a task sends inherit the task's.
+
+    Args:
+        deadline: The deadline; without one, only that of the running task counts.
+        call: What sends messages.
+
+    Returns:
+        What it returned.
+    """
+    inherited = current_deadline()
+    found = [one for one in (deadline, inherited) if one is not None]
+    if deadline is None:
+        return call()
+    context = contextvars.copy_context()
+    set_current_deadline(context, min(found))
+    return context.run(call)
+
+
+def hand_on_deadlines() -> None:
+    """Let every message that the body of a task sends inherit its deadline: calls, ``delay()``, canvas, plain tasks.
+
+    A step of a workflow gets the deadline that its own timeout gives it.
+    """
+    before_task_publish.connect(_hand_on, weak=False, dispatch_uid="pico-celery-deadline")
+
+
+def _hand_on(headers: Any, body: Any, **_: Any) -> None:
+    if not isinstance(headers, dict) or not isinstance(body, tuple):
+        return
+    start_timeout(headers)
+    deadline = current_deadline()
+    if deadline is None:
+        return
+    if DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None:
+        return  # it is none of the body's work, nor is what comes after it
+    inherit(headers, deadline)
+    embed = body[-1]
+    for name in ("chain", "callbacks"):
+        if embed.get(name):
+            embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
+    if embed.get("chord"):
+        embed["chord"] = with_deadline(embed["chord"], deadline)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
-from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, Unpack, cast, overload
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
 
 from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loop, send_batch_soon
+from pico_celery.client.canvas.senders import SignatureMaker
 from pico_celery.client.options import SendOptions, check_send_options, contract_send_options, merge_options
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.scope import CallScope
@@ -29,7 +30,7 @@ Rest = ParamSpec("Rest")
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
 
 
-class BoundSender(Generic[P, R_co]):
+class BoundSender(SignatureMaker[P, R_co]):
     """A task that can be called: a sender of a client that has its application.
 
     Args:
@@ -203,8 +204,15 @@ class BoundSender(Generic[P, R_co]):
         """Return the name of the task."""
         return f"<sender of {self.definition.name}>"
 
+    @property
+    def _task(self) -> TaskDefinition:
+        return self.definition
 
-class TaskSender(Generic[P, R_co]):
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+        return self._app, self._options
+
+
+class TaskSender(SignatureMaker[P, R_co]):
     """A task as an attribute of a client class; on an instance it is a `BoundSender`.
 
     Args:
@@ -279,6 +287,13 @@ class TaskSender(Generic[P, R_co]):
     def keep(self, definition: TaskDefinition) -> None:
         """Send by this definition from now on."""
         self._definition, self._options = definition, None
+
+    @property
+    def _task(self) -> TaskDefinition:
+        return self.definition
+
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+        return None, self._merged_options()
 
     def _merged_options(self) -> Mapping[str, Any]:
         if self._options is None:

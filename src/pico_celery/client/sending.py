@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,14 +64,44 @@ def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], op
         DeadlineExceeded: If the running task that makes the call has no time left.
         OptionError: If options contradict each other.
     """
-    call = encode_call(definition, args, kwargs)
+    return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
+
+
+def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> Outgoing:
+    """Settle what an encoded call is sent with, at the time when it is sent. No I/O.
+
+    Args:
+        definition: The task.
+        call: Its arguments, validated and encoded.
+        options: Checked options.
+
+    Returns:
+        What `publish` takes.
+
+    Raises:
+        DeadlineExceeded: If the running task that makes the call has no time left.
+        OptionError: If options contradict each other.
+    """
     settled, deadline = settle_deadline(options)
     check_in_time(definition.name, options, deadline)
     key = settle_key(definition, call.kwargs, settled)
-    headers = contract_headers(definition)
-    own = settled.get("headers")
-    settled["headers"] = {**own, **headers} if own else dict(headers)
-    return Outgoing(definition=definition, call=call, options=settled, deadline=deadline, key=key)
+    return Outgoing(
+        definition=definition, call=call, options=message_options(definition, settled), deadline=deadline, key=key
+    )
+
+
+def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of sending with the headers of the contract. No I/O.
+
+    Args:
+        definition: The task.
+        options: Checked options.
+
+    Returns:
+        New options.
+    """
+    own, headers = options.get("headers"), contract_headers(definition)
+    return {**options, "headers": {**own, **headers} if own else dict(headers)}
 
 
 def publish(
@@ -187,6 +217,22 @@ def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult
     """
     publisher = hub_of(app).publisher
     return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
+
+
+async def on_publisher(app: Celery, send: Callable[[], T]) -> T:
+    """Send something on the thread that publishes, leaving the event loop free.
+
+    Args:
+        app: The application.
+        send: What sends it, holding that thread.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        Exception: What it raised.
+    """
+    return await published(hub_of(app).publisher.future_of(lambda _: send(), alone=True))
 
 
 async def published(future: Future[T]) -> T:

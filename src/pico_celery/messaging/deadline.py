@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 DEADLINE_HEADER: Final = "pico_deadline"
+TIMEOUT_HEADER: Final = "pico_timeout"
+"""Seconds that a step of a workflow has from when it is sent; whoever sends it makes a deadline of it."""
 
 _current: Final[contextvars.ContextVar[datetime | None]] = contextvars.ContextVar("pico_celery_deadline", default=None)
 
@@ -92,6 +94,17 @@ def inherit(headers: dict[str, Any], deadline: datetime) -> None:
         if own is None or own <= deadline:
             return
     headers[DEADLINE_HEADER] = write_deadline(deadline)
+
+
+def start_timeout(headers: dict[str, Any]) -> None:
+    """Make a deadline of the seconds that a step of a workflow has, now that it is sent.
+
+    Args:
+        headers: Headers of its message, changed in place.
+    """
+    seconds = headers.pop(TIMEOUT_HEADER, None)
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+        inherit(headers, after(seconds))
 
 
 def with_deadline(signature: Any, deadline: datetime) -> Any:

@@ -34,6 +34,21 @@ def argument_faults(definition: TaskDefinition, error: ValidationError, remedy: 
     return [_argument_fault(definition, detail, remedy) for detail in details[:SHOWN]]
 
 
+def parameter_faults(definition: TaskDefinition, name: str, error: ValidationError) -> list[Fault]:
+    """Tell what is wrong with one argument that was validated alone.
+
+    Args:
+        definition: The task.
+        name: Name of the parameter.
+        error: pydantic's error over the value.
+
+    Returns:
+        At most `SHOWN` faults, as `argument_faults` tells them.
+    """
+    details: list[Any] = [{**detail, "loc": (name, *detail["loc"])} for detail in _details(error)]
+    return [_argument_fault(definition, detail, "") for detail in details[:SHOWN]]
+
+
 def result_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
     """Tell what is wrong with a result.
 

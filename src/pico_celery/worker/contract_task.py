@@ -15,7 +15,7 @@ from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
-from pico_celery.client.deadlines import check_in_time, settle_deadline
+from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, settle_deadline
 from pico_celery.client.idempotency import send_once, settle_key
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, ExecutionError
@@ -26,7 +26,7 @@ from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
 from pico_celery.worker.current import Execution, current_execution, install, run_as_current
-from pico_celery.worker.deadlines import deadline_of, hand_on_deadlines, start_in_time
+from pico_celery.worker.deadlines import deadline_of, start_in_time
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.failing import outgoing, policy_of, retry_by
@@ -264,8 +264,9 @@ class ContractTask(Task[..., Any]):
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Send the task, as Celery does, with its arguments validated and encoded as a client's are.
 
-        Messages that canvas and retry make from others are passed on; the worker that gets them validates them, so that
-        what is wrong with them is the failure of their own task.
+        Messages that canvas and retry make from others are passed on, and so are typed signatures, whose arguments are
+        encoded already; the worker that gets them validates them, so that what is wrong with them is the failure of
+        their own task.
 
         Args:
             args: Positional arguments.
@@ -284,8 +285,9 @@ class ContractTask(Task[..., Any]):
         options = {**sending_options(self.definition, self.binding.options), **given}
         if options.get("retries"):
             options.pop("timeout", None)  # it counts from the call, not from its last try
+        encoded = DIGEST_HEADER in (options.get("headers") or {})
         timed, (options, deadline) = options, settle_deadline(options)
-        if "parent_id" in options or "root_id" in options:
+        if encoded or "parent_id" in options or "root_id" in options:
             options.pop("idempotency_ttl", None)  # what a canvas or a retry sends is never another call
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {})

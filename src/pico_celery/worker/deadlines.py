@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from celery import signals
-
 from pico_celery.errors import DeadlineExceeded
 from pico_celery.messaging.deadline import (
     DEADLINE_HEADER,
-    current_deadline,
-    inherit,
     read_deadline,
     seconds_until,
-    with_deadline,
 )
 
 
@@ -93,23 +88,3 @@ def start_in_time(task: str, request: Any, grace_seconds: float) -> RunDeadline 
     if seconds_until(deadline) <= 0:
         raise DeadlineExceeded.of(task, task_id, deadline, "unstarted")
     return RunDeadline(deadline, DeadlineExceeded.of(task, task_id, deadline, "running"), grace_seconds)
-
-
-def hand_on_deadlines() -> None:
-    """Let every message that the body of a task sends inherit its deadline: calls, ``delay()``, canvas, plain tasks."""
-    signals.before_task_publish.connect(_hand_on, weak=False, dispatch_uid="pico-celery-deadline")
-
-
-def _hand_on(headers: Any, body: Any, **_: Any) -> None:
-    deadline = current_deadline()
-    if deadline is None or not isinstance(headers, dict) or not isinstance(body, tuple):
-        return
-    if DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None:
-        return  # it is none of the body's work, nor is what comes after it
-    inherit(headers, deadline)
-    embed = body[-1]
-    for name in ("chain", "callbacks"):
-        if embed.get(name):
-            embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
-    if embed.get("chord"):
-        embed["chord"] = with_deadline(embed["chord"], deadline)

@@ -13,6 +13,7 @@ from pico_ioc import PicoContainer, component, configure
 
 from pico_celery.client.client import client_faults, senders_of
 from pico_celery.client.connection import keep_clients
+from pico_celery.client.periodic import add_periodic, periodic_tasks_of
 from pico_celery.containers import check_container
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import imply_task
@@ -79,6 +80,7 @@ class PicoTaskRegistrar:
         Raises:
             UnknownTaskError: If names are used that no contract declares where one must.
             ConformanceError: If implementations or clients differ from their contracts; all faults in one error.
+            OptionError: If two periodic tasks have one name.
             IncompatibleContainerError: If pico-ioc lacks what is needed.
         """
         check_container(self._container)
@@ -89,6 +91,8 @@ class PicoTaskRegistrar:
         check.add_clients([cls for _, cls in components])
         if check.faults:
             raise conformance_error("the application", check.faults)
+        classes = dict.fromkeys(cls for _, cls in components)
+        add_periodic(self._app, dict.fromkeys(task for cls in classes for task in periodic_tasks_of(cls)))
         check.warn()
         for binding in check.bindings.values():
             register(self._app, binding)

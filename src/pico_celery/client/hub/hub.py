@@ -150,13 +150,13 @@ class ResultHub:
         return self._waiters.fail(error, [task_id])
 
     @contextmanager
-    def sending(self, results: Sequence[Sent]) -> Iterator[dict[str, Any]]:
+    def sending(self, results: Sequence[Sent] = ()) -> Iterator[dict[str, Any]]:
         """Publish calls, and settle their results as soon as they come, whether or not somebody waits by then.
 
         Celery would subscribe to each of them.
 
         Args:
-            results: Results of the calls, which are all ignored or none of them.
+            results: Results of the calls, which are all ignored or none of them; none where Celery makes them.
 
         Yields:
             Options that go with the calls.
@@ -164,16 +164,16 @@ class ResultHub:
         Raises:
             celery.exceptions.OperationalError: If replies cannot be received.
         """
-        if results[0].ignored:
+        if results and results[0].ignored:
             yield {}
             return
-        options = self._listen_first()
+        self._listen_first()
         for result in results:
             result.heard = result.heard or self.expect(result)
         _quieten(self._app.backend)
         _sending.active = True
         try:
-            yield options
+            yield self.reply_options
         finally:
             _sending.active = False
 
@@ -199,11 +199,15 @@ class ResultHub:
     def _take(self, meta: Meta) -> None:
         settle_ready(self._waiters, meta)
 
-    def _listen_first(self) -> dict[str, Any]:
+    @property
+    def reply_options(self) -> dict[str, Any]:
+        """Options by which replies come to this process, where results are replies over the broker."""
+        return {"reply_to": self.backend.oid} if is_rpc(type(self.backend)) else {}
+
+    def _listen_first(self) -> None:
         """Listen before a call is sent, where what nobody hears is lost."""
-        backend = self.backend
-        if not is_rpc(type(backend)):
-            return {}
+        if not is_rpc(type(self.backend)):
+            return
         with self._lock:
             self._used = time.monotonic()
             self._start()
@@ -211,7 +215,6 @@ class ResultHub:
             raise OperationalError(
                 f"replies over the broker cannot be received: {self._trouble or 'it does not answer'}"
             )
-        return {"reply_to": backend.oid}
 
     def _start(self) -> None:
         if self._thread is None and not self._closing:

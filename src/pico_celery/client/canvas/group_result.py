@@ -1,0 +1,201 @@
+"""`GroupResult`: Celery's, with typed members and their values in the shape that the group was written in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Generic, Literal, cast, overload
+
+from celery import Celery
+from celery.result import AsyncResult as CeleryAsyncResult
+from celery.result import EagerResult, ResultBase
+from celery.result import GroupResult as CeleryGroupResult
+from typing_extensions import TypeVar
+from vine import barrier
+
+from pico_celery.client.result import AsyncResult, EagerAsyncResult
+from pico_celery.contract.definition import TaskDefinition
+
+T_co = TypeVar("T_co", covariant=True)
+S_co = TypeVar("S_co", covariant=True, default=list[T_co])
+
+
+class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
+    """The results of a group: a `celery.result.GroupResult` whose members are typed.
+
+    Iterate over it for its members in their order, ``async for`` for them as they complete.
+
+    Args:
+        id: Id of the group.
+        results: The members.
+        parent: Result of what stands before the group in a chain.
+        app: The application.
+        named: Whether the values are a tuple, in which each has its type, and not a list.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - Celery's own name
+        results: Sequence[AsyncResult[Any]],
+        parent: ResultBase | None = None,
+        *,
+        app: Celery | None = None,
+        named: bool = False,
+    ) -> None:
+        ready: Any = barrier()
+        super().__init__(id, list(results), parent, app=app, ready_barrier=ready)
+        self._named = named
+        # As Celery does for a group that it sends: the backend must not keep results that nobody holds any more.
+        for result in results:
+            ready.size += 1
+            result.then(ready, weak=True)
+        ready.finalize()
+
+    @property
+    def members(self) -> tuple[AsyncResult[T_co], ...]:
+        """The typed results of the members, in the order of the group."""
+        return tuple(cast("list[AsyncResult[T_co]]", self.results))
+
+    def __iter__(self) -> Iterator[AsyncResult[T_co]]:
+        """Iterate over the members, in the order of the group."""
+        return iter(self.members)
+
+    def __getitem__(self, index: int) -> AsyncResult[T_co]:
+        """Return a member."""
+        return self.members[index]
+
+    @overload  # type: ignore[override]  # a failure that is returned is no value, which Celery's own type leaves out
+    def get(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> S_co: ...
+    @overload
+    def get(
+        self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
+    ) -> S_co | Sequence[T_co | BaseException]: ...
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+        """Wait for all members and return their validated values.
+
+        Args:
+            timeout: How long to wait for all of them together, in seconds or as a `timedelta`; for ever without it.
+            propagate: Whether the first failure, in the order of the group, is raised; failures are returned among the
+                values otherwise.
+            **options: Those of `celery.result.AsyncResult.get`.
+
+        Returns:
+            The values in the order of the group.
+
+        Raises:
+            celery.exceptions.TimeoutError: If they are not all there in time.
+            ResultError: If a value does not fit its contract.
+            Exception: What a task raised.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        end = None if seconds is None else time.monotonic() + seconds
+        values = []
+        for member in self.members:
+            left = None if end is None else max(end - time.monotonic(), 0.0)
+            values.append(member.get(left, propagate, **options))
+        return self._shaped(values)
+
+    join = get  # type: ignore[assignment]  # Celery has more ways to wait, which would give untyped values
+    join_native = get  # type: ignore[assignment]  # as join
+
+    def __await__(self) -> Generator[Any, Any, S_co]:
+        """Wait for all members without blocking the event loop, and return their validated values.
+
+        Returns:
+            The values in the order of the group.
+
+        Raises:
+            ResultError: If a value does not fit its contract.
+            Exception: What the first task that failed raised; the waits for the others end, the tasks go on.
+        """
+        return self._wait().__await__()
+
+    async def _wait(self) -> S_co:
+        waits = [asyncio.ensure_future(_value(member)) for member in self.members]
+        try:
+            values = await asyncio.gather(*waits)
+        finally:
+            await _cancelled(waits)
+        return cast("S_co", self._shaped(list(values)))
+
+    async def __aiter__(self) -> AsyncIterator[AsyncResult[T_co]]:
+        """Iterate over the members as they complete, failed ones too.
+
+        Awaiting a member that it gives returns its value, or raises its failure, at once.
+        """
+        waits = {asyncio.ensure_future(_value(member)): member for member in self.members}
+        pending = set(waits)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for wait in done:
+                    _ = wait.exception()  # a failure is the member's to raise
+                    yield waits[wait]
+        finally:
+            await _cancelled(waits)
+
+    def _shaped(self, values: list[Any]) -> Any:
+        return tuple(values) if self._named else values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the ids and the names of the tasks."""
+        return _reopen, (self.id, list(self.members), self.parent, self._named)
+
+
+def _reopen(group_id: str, results: list[Any], parent: Any, named: bool) -> CeleryGroupResult:
+    if all(isinstance(result, AsyncResult) for result in results):
+        return GroupResult(group_id, results, parent, named=named)
+    return CeleryGroupResult(group_id, results, parent)  # no contract here types it
+
+
+async def _value(result: AsyncResult[Any]) -> Any:
+    return await result
+
+
+async def _cancelled(waits: Any) -> None:
+    """End the waits that still go on, and see all of them to their end."""
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
+    """Return a result of Celery's as the contract types it.
+
+    Args:
+        result: What Celery's canvas gave.
+        definition: The task whose result it is.
+        app: The application.
+
+    Returns:
+        The same, typed.
+    """
+    if isinstance(result, AsyncResult):
+        return result
+    if isinstance(result, EagerResult):
+        eager: EagerAsyncResult[Any] = EagerAsyncResult(result, definition)
+        eager.parent = result.parent
+        return eager
+    plain: CeleryAsyncResult[Any] = result
+    return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition)
+
+
+def typed_group(
+    result: Any, definitions: Sequence[TaskDefinition], app: Celery, *, named: bool
+) -> GroupResult[Any, Any]:
+    """Return the result of a group of Celery's with typed members.
+
+    Args:
+        result: What Celery's canvas gave: a group, or the one result of a group of one.
+        definitions: The tasks of the members.
+        app: The application.
+        named: Whether the values are a tuple.
+
+    Returns:
+        The same, typed.
+    """
+    members: list[Any] = list(result.results or ()) if isinstance(result, CeleryGroupResult) else [result]
+    typed = [typed_result(member, definition, app) for member, definition in zip(members, definitions, strict=True)]
+    return GroupResult(str(result.id), typed, result.parent, app=app, named=named)

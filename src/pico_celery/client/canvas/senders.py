@@ -1,0 +1,121 @@
+"""What a sender makes of its call without sending it: signatures.
+
+Canvas is imported when the first one is made, not with every client.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from celery import Celery
+
+from pico_celery.contract.definition import TaskDefinition
+
+if TYPE_CHECKING:
+    from pico_celery.client.canvas.fork import GroupSignature
+    from pico_celery.client.canvas.partial import PartialSignature
+    from pico_celery.client.canvas.typed import TakesFirst, TakesMore
+    from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+A = TypeVar("A")
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class SignatureMaker(Generic[P, R_co]):
+    """A sender, as far as it makes signatures."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def _task(self) -> TaskDefinition:
+        """The task."""
+
+    @abstractmethod
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+        """Return the application, where there is one, and the options of the call."""
+
+    @overload
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> TaskSignature[R_co]: ...  # type: ignore[overload-overlap]  # nothing at all is complete where nothing is needed
+    @overload
+    def s(self: TakesFirst[A, T]) -> PartialSignature[A, T]: ...
+    def s(self, *args: Any, **kwargs: Any) -> Any:
+        """Validate the arguments of a call, and return it as a signature, which can be joined and sent.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says. Without any argument, where the task needs its first one, it is left for the
+                result of the task before it: ``first.s(...) | second.s()``.
+
+        Returns:
+            A signature of Celery's, with the types of the contract.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+        """
+        from pico_celery.client.canvas.making import call_or_part  # noqa: PLC0415 - see the module's docstring
+
+        return call_or_part(self._task, args, kwargs, self._sent_with())
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> ImmutableSignature[R_co]:
+        """Validate the arguments of a call, and return it as a signature that ignores the result of a task before it.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            A signature of Celery's, with the types of the contract.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+        """
+        from pico_celery.client.canvas.making import complete  # noqa: PLC0415 - see the module's docstring
+
+        signature: ImmutableSignature[R_co] = complete(self._task, args, kwargs, self._sent_with(), immutable=True)
+        return signature
+
+    def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialSignature[A, T]:
+        """Validate all arguments of a call but the first, which the result of the task before it will be.
+
+        Args:
+            *args: From the second parameter on.
+            **kwargs: Any parameters but the first.
+
+        Returns:
+            A signature of Celery's that has its place after another one.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+            CompositionError: If the task has no parameter that takes a result.
+        """
+        from pico_celery.client.canvas.making import part  # noqa: PLC0415 - see the module's docstring
+
+        maker: Any = self
+        made: PartialSignature[A, T] = part(maker._task, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
+        return made
+
+    def map(self: TakesMore[A, Q, T], items: Iterable[A], /, *args: Q.args, **kwargs: Q.kwargs) -> GroupSignature[T]:
+        """Validate one call for each item, and return them as a group.
+
+        Args:
+            items: First arguments.
+            *args: The other arguments, the same for each call.
+            **kwargs: The other arguments, the same for each call.
+
+        Returns:
+            The group, in the order of the items.
+
+        Raises:
+            PayloadError: If the arguments of a call do not fit the contract; nothing is sent then.
+        """
+        from pico_celery.client.canvas.making import mapped  # noqa: PLC0415 - see the module's docstring
+
+        maker: Any = self
+        made: GroupSignature[T] = mapped(maker._task, items, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
+        return made
