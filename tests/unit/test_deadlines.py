@@ -507,7 +507,9 @@ def test_a_retry_that_would_begin_after_the_deadline_ends_the_task_with_its_reas
     with pytest.raises(RemoteError, match="not yet") as raised:
         here.ask_again.with_options(timeout=30)(60).get()
     assert _ran == ["ask_again"]
-    assert "its next try would begin later; give it a longer timeout, or retry it sooner" in raised.value.remote_traceback
+    assert (
+        "its next try would begin later; give it a longer timeout, or retry it sooner" in raised.value.remote_traceback
+    )
 
 
 def test_a_deadline_is_no_reason_for_a_retry(here: HereClient) -> None:
