@@ -323,7 +323,7 @@ def test_a_call_takes_no_more_redis_commands_than_celerys_delay(private_redis: i
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's own, on this thread
-def test_a_call_and_its_result_take_a_third_of_celerys_redis_commands(private_redis: int) -> None:
+def test_a_call_and_its_result_take_one_redis_command_where_celerys_client_takes_four(private_redis: int) -> None:
     url = f"redis://127.0.0.1:{private_redis}"
     app = Celery(f"unit{uuid.uuid4().hex}", broker=f"{url}/0", backend=f"{url}/1", set_as_current=False)
     app.conf.task_default_queue = f"unit-{uuid.uuid4().hex}"
