@@ -11,10 +11,13 @@ import uuid
 import weakref
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from celery import Celery
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from tests.support.waiting import eventually
 
 from pico_celery import AsyncResult, CeleryClient, contract, send_task
@@ -259,6 +262,36 @@ def test_results_of_a_backend_that_only_polls_are_awaited_by_one_thread(celery_a
         return list(await asyncio.gather(*waiting))
 
     assert asyncio.run(asyncio.wait_for(call(), SOON)) == [number * 2 for number in range(50)]
+
+
+def test_a_database_is_asked_for_all_that_are_waited_for_at_once(tmp_path: Path) -> None:
+    url = f"db+sqlite:///{tmp_path / 'results.sqlite'}"
+    app = Celery("unit-database", broker="memory://", backend=url, set_as_current=False)
+    client, queries = NumbersClient(app), list[str]()
+
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        queries.append(statement)
+
+    async def call() -> list[int]:
+        results = [await client.double.send(number) for number in range(40)]
+        waiting = [asyncio.ensure_future(value(result)) for result in results]
+        assert await asyncio.to_thread(eventually, lambda: len(queries) > 3)
+        for number, result in enumerate(results):
+            app.backend.store_result(result.id, number * 2, "SUCCESS")
+        return list(await asyncio.gather(*waiting))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert asyncio.run(asyncio.wait_for(call(), 30)) == [number * 2 for number in range(40)]
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+        close_hub(app)
+        app.close()
+    looks = [query for query in queries if query.startswith("SELECT") and " IN (" in query]
+    single = [query for query in queries if query.startswith("SELECT") and "task_id = ?" in query]
+    assert looks
+    # Each is read once when it is there, and by the three looks of storing it.
+    assert len(single) <= 4 * 40
 
 
 def test_a_callback_of_then_is_called_when_the_result_is_there(celery_app: Celery) -> None:
