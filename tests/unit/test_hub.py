@@ -7,6 +7,7 @@ import contextvars
 import gc
 import logging
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable
@@ -212,6 +213,19 @@ def test_what_a_loop_hands_over_is_sent_though_the_loop_never_turns_again(publis
     publisher.submit(Job(lambda _: sent.append(1), lambda _: None), never.append)
     assert eventually(lambda: sent == [1], SOON)
     assert len(never) == 1
+
+
+def test_a_loop_that_is_held_up_by_its_own_code_does_not_hold_up_its_calls(publisher: Publisher) -> None:
+    async def call() -> list[float]:
+        loop, took = asyncio.get_running_loop(), list[float]()
+        for _ in range(3):
+            sent, began = threading.Event(), time.monotonic()
+            publisher.submit(Job(lambda _, sent=sent: sent.set(), lambda _: None), loop.call_soon)  # type: ignore[misc]
+            assert sent.wait(SOON)  # holds the loop
+            took.append(time.monotonic() - began)
+        return took
+
+    assert max(asyncio.run(call())) < 1
 
 
 def test_the_thread_ends_when_nothing_is_to_be_published_and_starts_again(publisher: Publisher) -> None:
