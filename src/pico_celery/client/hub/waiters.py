@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Protocol
@@ -53,6 +54,7 @@ class Waiters:
         self._held: weakref.WeakValueDictionary[str, Sent] = weakref.WeakValueDictionary()
         self._unseen: list[str] = []
         self._left: list[str] = []
+        self._gone: deque[Waiter] = deque()
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
@@ -91,8 +93,20 @@ class Waiters:
             return len(self._unseen) == 1
 
     def discard(self, waiter: Waiter) -> None:
-        """Take a waiter away, if it is still there."""
-        with self._lock:
+        """Take a waiter away, if it is still there; soon, where the lock is held.
+
+        The garbage collector may close a coroutine that waits, and so call this, at any allocation: inside the lock too.
+        """
+        self._gone.append(waiter)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._purge()
+            finally:
+                self._lock.release()
+
+    def _purge(self) -> None:
+        while self._gone:
+            waiter = self._gone.popleft()
             waiting = self._waiters.get(waiter.task_id, [])
             if waiter in waiting:
                 waiting.remove(waiter)
@@ -129,6 +143,7 @@ class Waiters:
     def take_left(self) -> list[str]:
         """Return the ids that nobody has waited for since the last call."""
         with self._lock:
+            self._purge()
             taken, self._left = self._left, []
             return [task_id for task_id in taken if task_id not in self._waiters]
 
@@ -179,7 +194,8 @@ class Waiters:
 
 
 def _call(function: Callable[..., None], *args: Any) -> None:
+    """Call what may be a caller's own code: it must cost neither the thread nor the others that wait."""
     try:
         function(*args)
-    except Exception:  # a callback of the user's: the others hear of their results all the same
-        _logger.exception("a callback of a result failed")
+    except BaseException:
+        _logger.exception("what was to be called with a result failed")
