@@ -21,6 +21,7 @@ from celery.exceptions import TaskRevokedError
 from celery.signals import before_task_publish
 
 from pico_celery import AsyncResult, CelerySettings, PayloadError, create_app
+from pico_celery.client.hub import hub as hubs
 from pico_celery.client.hub.hub import hub_of
 from tests.integration.apps.contracts import Line, Order, Probe, Receipt
 from tests.integration.conftest import Served, StartWorker, matrix
@@ -201,6 +202,15 @@ def test_the_client_wakes_again_after_it_was_idle(served: Served) -> None:
 
 async def value_of(served: Served) -> Receipt:
     return await served.shop.place(ORDER)
+
+
+def test_a_call_that_comes_as_the_client_falls_idle_is_heard_of(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "_LINGER_SECONDS", 0.1)
+    for _ in range(5):
+        assert eventually(lambda: hub_of(served.app)._thread is None, 10)
+        assert served.shop.place(ORDER).get(timeout=5) == RECEIPT
 
 
 def test_a_forked_process_has_a_client_of_its_own(served: Served) -> None:

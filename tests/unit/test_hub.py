@@ -17,11 +17,13 @@ from typing import Any, Protocol
 
 import pytest
 from celery import Celery
+from celery.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, DecodeError  # type: ignore[attr-defined]  # kombu's types lack one
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.support.waiting import eventually
 
-from pico_celery import AsyncResult, CeleryClient, contract, send_task
+from pico_celery import AsyncResult, CeleryClient, ExecutionError, contract, send_task
 from pico_celery.client.hub.hub import close_hub, hub_of
 from pico_celery.client.hub.publisher import Job, Publisher
 from pico_celery.client.hub.task_ids import TaskIds
@@ -318,3 +320,149 @@ def test_a_callback_of_then_is_called_when_the_result_is_there(celery_app: Celer
 
 async def value(result: AsyncResult[int]) -> int:
     return await result
+
+
+def test_a_withdrawn_future_in_a_batch_that_breaks_leaves_the_thread_at_work(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            raise BatchPublishError("the connection broke")
+
+        def batch(self, **_: Any) -> Any:
+            return self
+
+    app: Any = publisher._app
+    monkeypatch.setattr(type(app.amqp.producer_pool), "acquire", lambda *_, **__: Broken())
+    hold, sent = threading.Event(), list[str]()
+    blocking = publisher.future_of(lambda _: hold.wait(SOON))
+    withdrawn = publisher.future_of(lambda _: sent.append("withdrawn"))
+    others = [publisher.future_of(partial(lambda name, _: sent.append(name), str(number))) for number in range(2)]
+    withdrawn.cancel()
+    hold.set()
+    assert blocking.result(SOON)
+    for other in others:
+        other.result(SOON)
+    assert sorted(set(sent)) == ["0", "1"]
+    assert publisher.future_of(lambda _: "later").result(SOON) == "later"
+
+
+def test_a_callback_that_ends_the_process_does_not_end_the_thread_that_receives(celery_app: Celery) -> None:
+    client = NumbersClient(celery_app)
+
+    def leave(_: Any) -> None:
+        raise SystemExit(1)
+
+    result = client.double(1)
+    result.then(leave)
+    celery_app.backend.store_result(result.id, 2, "SUCCESS")
+    assert result.get(timeout=SOON) == 2
+    other = client.double(2)
+    celery_app.backend.store_result(other.id, 4, "SUCCESS")
+    assert other.get(timeout=SOON) == 4
+
+
+def test_a_callback_that_waits_on_the_receiving_thread_is_refused(celery_app: Celery) -> None:
+    client, said = NumbersClient(celery_app), list[BaseException]()
+    result, other = client.double(1), client.double(2)
+
+    def wait(_: Any) -> None:
+        try:
+            other.get(timeout=SOON)
+        except ExecutionError as error:
+            said.append(error)
+
+    result.then(wait)
+    celery_app.backend.store_result(result.id, 2, "SUCCESS")
+    assert eventually(lambda: said, SOON)
+    assert "wait on a thread of your own" in str(said[0])
+
+
+def test_a_result_that_cannot_be_decoded_fails_its_own_caller_alone(celery_app: Celery) -> None:
+    client = NumbersClient(celery_app)
+    broken, good = client.double(1), client.double(2)
+    store: Any = celery_app.backend
+    store.client.set(store.get_key_for_task(broken.id), b"\xff no json")
+    store.store_result(good.id, 4, "SUCCESS")
+    assert good.get(timeout=SOON) == 4
+    with pytest.raises(DecodeError):
+        broken.get(timeout=SOON)
+
+
+def test_who_waits_when_the_hub_is_closed_is_told(celery_app: Celery) -> None:
+    result = NumbersClient(celery_app).double(1)
+    told: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            result.get(timeout=SOON)
+        except OperationalError as error:
+            told.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert eventually(lambda: bool(hub_of(celery_app)._waiters), SOON)
+    close_hub(celery_app)
+    waiting.join(SOON)
+    assert "was closed while its results were waited for" in str(told[0])
+
+
+def test_a_call_that_became_another_one_while_it_was_watched_waits_for_that_one(
+    celery_app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = NumbersClient(celery_app).double(1)
+    celery_app.backend.store_result("the-first", 2, "SUCCESS")
+    hub = hub_of(celery_app)
+    watch = hub.watch
+
+    def adopted_first(task_id: str, *args: Any) -> Any:
+        result.adopt("the-first")  # as the publishing thread may do between any two steps
+        return watch(task_id, *args)
+
+    monkeypatch.setattr(hub, "watch", adopted_first)
+    assert result.get(timeout=SOON) == 2
+
+
+def test_a_tracer_that_wraps_send_task_sees_every_call(celery_app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Proxy:
+        """Shows all attributes of what it wraps, as those of wrapt do."""
+
+        def __init__(self, wrapped: Any) -> None:
+            self._wrapped = wrapped
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._wrapped, name)
+
+        def __call__(self, name: str, *args: Any, **options: Any) -> Any:
+            seen.append(name)
+            return self._wrapped(name, *args, **options)
+
+    seen: list[str] = []
+    client = NumbersClient(celery_app)
+    client.double(1)
+    monkeypatch.setattr(celery_app, "send_task", Proxy(celery_app.send_task))
+    client.double(1)
+    client.double.with_options(countdown=1)(1)
+    assert seen == ["unit_hub.double"] * 2
+
+
+def test_the_collector_may_close_a_wait_inside_the_lock() -> None:
+    waiters, told = Waiters(), list[Any]()
+    gone = waiter("a", told)
+    waiters.add(gone, unseen=False)
+    with waiters._lock:  # as an allocation in it may do
+        waiters.discard(gone)
+    assert waiters.take_left() == ["a"]
+    assert not waiters
+
+
+def test_then_hears_that_a_call_was_not_sent(celery_app: Celery) -> None:
+    result, errors = NumbersClient(celery_app).double(1), list[BaseException]()
+    result.then(lambda _: None, errors.append)
+    error = OSError("no broker")
+    result.not_sent(error)
+    result.then(lambda _: None, errors.append)
+    assert errors == [error, error]
