@@ -10,13 +10,12 @@ from celery.canvas import Signature
 from pydantic import ValidationError
 
 from pico_celery.client.canvas.flow import Flow, join
-from pico_celery.client.deadlines import defer_timeout, run_within
+from pico_celery.client.deadlines import check_in_time, defer_timeout, run_within, settle_deadline
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.options import check_send_options, merge_options
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import type_name
 from pico_celery.errors import CompositionError, Fault, OptionError, UnboundClientError
-from pico_celery.messaging.deadline import after
 from pico_celery.messaging.partials import encode_first, first_parameter
 
 # What Celery's canvas passes to the parts of a workflow beside a caller's options.
@@ -88,6 +87,7 @@ def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Cal
 
     Raises:
         OptionError: If an option is unknown or has a wrong type, or is for one call only.
+        DeadlineExceeded: If the running task that sends it has no time left.
     """
     checked = checked_options(options, flow.name)
     of_a_call = sorted(name for name in checked if name.startswith("idempotency_"))
@@ -104,12 +104,15 @@ def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Cal
             for name in of_a_call
         ]
         raise OptionError.of(flow.name, faults)
-    timeout = checked.pop("timeout", None)
-    deadline = None if timeout is None else after(timeout)
+    _, deadline = settle_deadline({name: checked[name] for name in ("timeout",) if name in checked})
+    check_in_time(flow.name, checked, deadline)
+    checked.pop("timeout", None)
     if app.conf.task_always_eager:
-        return run_within(deadline, lambda: send(**checked))
+        return run_within(deadline, lambda: send(**checked))[0]
     with hub_of(app).sending():
-        return run_within(deadline, lambda: send(**checked))
+        result, deadlines = run_within(deadline, lambda: send(**checked))
+    deadlines.tell(result)
+    return result
 
 
 def require_app(signature: Any) -> Celery:

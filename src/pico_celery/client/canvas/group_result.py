@@ -179,7 +179,8 @@ def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncR
         eager.parent = result.parent
         return eager
     plain: CeleryAsyncResult[Any] = result
-    return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition)
+    deadline = getattr(plain, "deadline", None)
+    return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition, deadline=deadline)
 
 
 def typed_group(
@@ -198,4 +199,14 @@ def typed_group(
     """
     members: list[Any] = list(result.results or ()) if isinstance(result, CeleryGroupResult) else [result]
     typed = [typed_result(member, definition, app) for member, definition in zip(members, definitions, strict=True)]
+    for member in typed:
+        _put_after(result.parent, member)
     return GroupResult(str(result.id), typed, result.parent, app=app, named=named)
+
+
+def _put_after(parent: ResultBase | None, member: Any) -> None:
+    """Have a member know what stands before its group: where that fails, the member never runs."""
+    while member.parent is not None:
+        member = member.parent
+    if member is not parent:
+        member.parent = parent
