@@ -253,7 +253,7 @@ def test_a_part_is_sent_with_a_deadline_too(client: StepsClient, sent: list[Mess
 def test_a_scheduled_call_has_its_time_from_each_time_it_is_sent(client: StepsClient, sent: list[Message]) -> None:
     every = timedelta(hours=1)
     for name, options, seconds in (("a", {}, 30), ("b", {"timeout": 3}, 3), ("c", {"timeout": None}, None)):
-        entry = schedule(client.limited.s(1), every=every, name=name, **options).entry  # type: ignore[arg-type]  # mypy: ** of a dict
+        entry = schedule(client.limited.s(1), every=every, name=name, **options).entry
         client.limited._app.send_task(entry["task"], entry["args"], entry["kwargs"], **entry["options"])
         found = left(sent[-1][0])
         assert (None if found is None else round(found)) == seconds
@@ -266,12 +266,13 @@ def test_the_older_protocol_of_celery_carries_deadlines_too(client: StepsClient,
     def note(headers: Any, **_: Any) -> None:
         seen.append(dict(headers))
 
-    with_note = signals.before_task_publish.connect(note)
+    signals.after_task_publish.connect(note)
     try:
-        group([client.limited.s(1)]).delay()
+        result = group([client.limited.s(1)]).delay()
     finally:
-        signals.before_task_publish.disconnect(with_note or note)
+        signals.after_task_publish.disconnect(note)
     assert round(left(seen[0]) or 0) == 30
+    assert write_deadline(result[0].deadline) == seen[0][DEADLINE_HEADER]
 
 
 # In a worker
