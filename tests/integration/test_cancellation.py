@@ -20,6 +20,7 @@ from celery.exceptions import TaskRevokedError
 
 from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, ExecutionError, ResultError, create_app
 from pico_celery.client import scope as scopes
+from pico_celery.client import sending
 from tests.integration.apps.time_contracts import TimesClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
@@ -238,17 +239,17 @@ def test_a_call_that_is_cancelled_while_it_is_published_is_revoked_too(
 ) -> None:
     key = new_key()
     began, may_go = threading.Event(), threading.Event()
-    publish: Any = vars(scopes)["publish"]
+    publish: Any = sending.publish
 
     ids: list[str] = []
 
-    def slowly(app: Any, outgoing: Any) -> Any:
+    def slowly(app: Any, outgoing: Any, *more: Any) -> Any:
         ids.append(outgoing.options["task_id"])
         began.set()
         assert may_go.wait(30)
-        return publish(app, outgoing)
+        return publish(app, outgoing, *more)
 
-    monkeypatch.setattr(scopes, "publish", slowly)
+    monkeypatch.setattr(sending, "publish", slowly)
 
     async def leave() -> None:
         waiting = asyncio.create_task(times.hold.call(key))

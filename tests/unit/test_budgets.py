@@ -24,6 +24,7 @@ from pydantic import BaseModel, field_validator
 from redis import Redis
 
 from pico_celery import CeleryClient, celery, contract, send_task, task
+from pico_celery.client.hub.hub import close_hub
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.results import decode_result, encode_result
@@ -319,3 +320,54 @@ def test_a_call_takes_no_more_redis_commands_than_celerys_delay(private_redis: i
     assert sum(plains.values()) > 0
     assert {name: count for name, count in ours.items() if count > plains.get(name, 0)} == {}
     assert sum(ours.values()) <= sum(plains.values())
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's own, on this thread
+def test_a_call_and_its_result_take_one_redis_command_where_celerys_client_takes_four(private_redis: int) -> None:
+    url = f"redis://127.0.0.1:{private_redis}"
+    app = Celery(f"unit{uuid.uuid4().hex}", broker=f"{url}/0", backend=f"{url}/1", set_as_current=False)
+    app.conf.task_default_queue = f"unit-{uuid.uuid4().hex}"
+    worker = Celery("worker", backend=f"{url}/1", set_as_current=False)
+
+    @app.task(name="unit_budgets.plain", shared=False)
+    def plain(order: Any, note: str = "") -> None: ...
+
+    def end(result: Any) -> None:
+        worker.backend.store_result(result.id, {"id": 1}, "SUCCESS")
+        result.get(timeout=20)
+
+    async def awaited() -> None:
+        result = await client.place.send(order)
+        worker.backend.store_result(result.id, {"id": 1}, "SUCCESS")
+        await result
+
+    counted = {
+        "cmdstat_lpush",
+        "cmdstat_subscribe",
+        "cmdstat_psubscribe",
+        "cmdstat_get",
+        "cmdstat_mget",
+        "cmdstat_unsubscribe",
+    }
+    try:
+        client, order = Client(app), Counted(id=1)
+        ours = _commands(app, private_redis, lambda: end(client.place(order, note="x")))
+        on_loops = _commands(app, private_redis, lambda: asyncio.run(awaited()))
+        plains = _commands(app, private_redis, lambda: end(plain.delay({"id": 1}, note="x")))
+    finally:
+        close_hub(app)
+        app.close()
+        for backend in (app.backend, worker.backend):
+            backend.client.close()  # type: ignore[attr-defined]
+    # Storing a result takes one GET of each ten.
+    assert {name: count for name, count in plains.items() if name in counted} == {
+        "cmdstat_lpush": 10,
+        "cmdstat_subscribe": 10,
+        "cmdstat_get": 20,
+        "cmdstat_unsubscribe": 10,
+    }
+    for found in (ours, on_loops):
+        assert {name: count for name, count in found.items() if name in counted} == {
+            "cmdstat_lpush": 10,
+            "cmdstat_get": 10,
+        }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from celery import Celery, current_task, states
 from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
+from vine import Thenable
 
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.failures import failure_of, is_failure
@@ -33,7 +35,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 _UNSET: Any = object()
 _LATER: Any = object()  # stands for the hub's backend, which is not made before somebody needs it
-_OWN_OPTIONS: Final = frozenset({"interval", "callback", "follow_parents", "disable_sync_subtasks"})
+_OWN_OPTIONS: Final = frozenset({"interval", "callback", "follow_parents", "disable_sync_subtasks", "no_ack"})
 _logger = logging.getLogger(__name__)
 
 
@@ -129,7 +131,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         _refuse_inside_task(self)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         with self._patience(seconds) as patience:
-            if not _OWN_OPTIONS.issuperset(options):
+            if any(value is not None and name not in _OWN_OPTIONS for name, value in options.items()):
                 return super().get(timeout=patience, propagate=propagate, **options)
             if self.ignored:
                 return None
@@ -289,6 +291,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def backend(self, backend: Any) -> None:
         self._backend = backend
 
+    @property
+    def supports_native_join(self) -> bool:
+        """Celery's way past the results of a group: these are waited for one by one, each by its own `get`."""
+        return False
+
     def settle(self, meta: Meta) -> None:
         """Take what the worker stored.
 
@@ -296,9 +303,12 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             meta: As the result backend has it.
         """
         if not self.on_ready.ready:
-            # As it is stored: of a failure Celery would make an exception of the class that it names.
-            known: Any = self
-            known._set_cache(dict(meta))  # noqa: SLF001 - as Celery itself does with what its consumers receive
+            known, kept = cast("Any", self), dict(meta)
+            if kept["status"] in states.EXCEPTION_STATES:
+                # Of what is stored; Celery would make an exception of the class that it names.
+                kept["result"] = error = self._failure(kept["result"], kept.get("traceback"))
+                self._failed = (error, error)
+            known._set_cache(kept)  # noqa: SLF001 - as Celery itself does with what its consumers receive
             self.on_ready(self)
 
     def adopt(self, task_id: str) -> Self:
@@ -339,15 +349,15 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Args:
             callback: Called with this result.
             on_error: As Celery's.
-            weak: As Celery's.
+            weak: Whether the callback is called only as long as somebody holds this result.
 
         Returns:
             Celery's promise.
         """
-        del weak  # the hub holds whoever waits
         promised = self.on_ready.then(callback, on_error)
         if not self.on_ready.ready:
-            self.hub.watch(self.id, lambda meta, _: None if meta is None else self.settle(meta), self.heard)
+            # Celery's groups wait for their members in this way, whether or not anybody waits for the group.
+            _watch_for(self, is_weak=weak or isinstance(callback, Thenable))
         return promised
 
     def __del__(self) -> None:
@@ -473,6 +483,19 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
         return value
+
+
+def _watch_for(result: AsyncResult[Any], *, is_weak: bool) -> None:
+    held: Callable[[], AsyncResult[Any] | None] = weakref.ref(result) if is_weak else lambda: result
+
+    def resolve(meta: Meta | None, _: BaseException | None) -> None:
+        waiting = held()
+        if waiting is not None and meta is not None:
+            waiting.settle(meta)
+
+    waiter = result.hub.watch(result.id, resolve, result.heard)
+    if is_weak:
+        weakref.finalize(result, result.hub.unwatch, waiter).atexit = False
 
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:

@@ -5,23 +5,44 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from celery import states
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.client.hub.hub import ResultHub
 from pico_celery.client.hub.waiters import Meta, Waiter
+from pico_celery.contract.definition import TaskDefinition
 
 if TYPE_CHECKING:
     import asyncio
 
-    from pico_celery.client.result import AsyncResult
-
 Told = Callable[[BaseException | None], None]
 
 
-def wait_for(result: AsyncResult[Any], seconds: float | None, *, with_parents: bool = True) -> None:
+class Awaited(Protocol):
+    """A result as whoever waits for it needs it; see `pico_celery.client.result.AsyncResult`."""
+
+    id: str
+    heard: int
+    definition: TaskDefinition
+    parent: Any
+    on_ready: Any
+    failed_before: BaseException | None
+
+    @property
+    def hub(self) -> ResultHub:
+        """Where this process waits for results."""
+
+    def settle(self, meta: Meta) -> None:
+        """Take what was stored."""
+
+    def raise_unsent(self) -> None:
+        """Raise the reason why the call was never sent, if it was not."""
+
+
+def wait_for(result: Awaited, seconds: float | None, *, with_parents: bool = True) -> None:
     """Wait until a result is there, holding the calling thread.
 
     Args:
@@ -51,7 +72,7 @@ def wait_for(result: AsyncResult[Any], seconds: float | None, *, with_parents: b
         raise failures[0]
 
 
-async def wait_for_on_loop(result: AsyncResult[Any], seconds: float | None) -> None:
+async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
     """Wait until a result is there, leaving the event loop free.
 
     A cancelled wait leaves nothing behind; the task itself goes on.
@@ -100,7 +121,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
     return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
 
 
-def timed_out(result: AsyncResult[Any], seconds: float | None) -> CeleryTimeoutError:
+def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
     """Return the error that a result has not come in time.
 
     Args:
@@ -119,7 +140,7 @@ def timed_out(result: AsyncResult[Any], seconds: float | None) -> CeleryTimeoutE
     return CeleryTimeoutError(f"{result.definition.name}[{result.id}] has no result after {seconds:g} s; {reason}")
 
 
-def _watch(result: AsyncResult[Any], tell: Told, *, with_parents: bool) -> list[Waiter]:
+def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
     def resolve(meta: Meta | None, error: BaseException | None) -> None:
         if meta is not None:
             result.settle(meta)
@@ -151,7 +172,7 @@ def settle(result: Any, meta: Meta) -> None:
         result._maybe_set_cache(dict(meta))  # noqa: SLF001 - as the consumers of Celery's backends do; no other way in
 
 
-def _watch_parents(result: AsyncResult[Any], tell: Told) -> list[Waiter]:
+def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:
     """Hear of a task before it in a chain that fails: then the result never comes."""
     waiters = []
     node = result.parent
@@ -165,7 +186,7 @@ def _watch_parents(result: AsyncResult[Any], tell: Told) -> list[Waiter]:
 
 
 def _failure_of(
-    result: AsyncResult[Any], parent: CeleryAsyncResult[Any], tell: Told
+    result: Awaited, parent: CeleryAsyncResult[Any], tell: Told
 ) -> Callable[[Meta | None, BaseException | None], None]:
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
         if meta is not None and meta["status"] in states.PROPAGATE_STATES:
@@ -175,7 +196,7 @@ def _failure_of(
     return resolve
 
 
-def _tell_failure(result: AsyncResult[Any], parent: CeleryAsyncResult[Any], tell: Told) -> None:
+def _tell_failure(result: Awaited, parent: CeleryAsyncResult[Any], tell: Told) -> None:
     try:
         parent.maybe_throw()
     except Exception as error:  # noqa: BLE001 - it is what the task before raised
@@ -183,6 +204,6 @@ def _tell_failure(result: AsyncResult[Any], parent: CeleryAsyncResult[Any], tell
         tell(error)
 
 
-def _unwatch(result: AsyncResult[Any], waiters: list[Waiter]) -> None:
+def _unwatch(result: Awaited, waiters: list[Waiter]) -> None:
     for waiter in waiters:
         result.hub.unwatch(waiter)

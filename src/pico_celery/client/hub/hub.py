@@ -34,6 +34,7 @@ from pico_celery.client.hub.receivers import (
 from pico_celery.client.hub.redis_receiver import RedisReceiver
 from pico_celery.client.hub.task_ids import TaskIds
 from pico_celery.client.hub.waiters import Meta, Resolve, Sent, Waiter, Waiters
+from pico_celery.errors import ExecutionError
 
 _ATTRIBUTE: Final = "__pico_celery_hub__"
 _DISABLED: Final = "disabled"
@@ -124,7 +125,12 @@ class ResultHub:
 
         Returns:
             What `unwatch` takes.
+
+        Raises:
+            ExecutionError: If the process is about to end, and listens no more.
         """
+        if self._closing:
+            raise ExecutionError(f"the result of {task_id} cannot be waited for: the process ends")
         waiter = Waiter(task_id, resolve)
         with self._lock:
             self._used = time.monotonic()
@@ -219,8 +225,9 @@ class ResultHub:
     def _start(self) -> None:
         if self._thread is None and not self._closing:
             self._epoch += 1
-            self._thread = threading.Thread(target=self._run, name="pico-celery-results", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="pico-celery-results", daemon=True)
+            thread.start()  # which may fail
+            self._thread = thread
 
     def _make_receiver(self) -> Receiver:
         backend = self.backend

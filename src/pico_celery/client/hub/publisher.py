@@ -72,8 +72,9 @@ class Publisher:
         with self._changed:
             self._jobs.append(job)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
+                thread.start()  # which may fail
+                self._thread = thread
             if call_soon is None:
                 self._changed.notify_all()
                 return

@@ -111,16 +111,26 @@ class RedisReceiver:
         kind, data = message["type"], message["data"]
         if kind in {"message", "pmessage"}:
             if data:
-                settle_ready(self._waiters, self._backend.decode(data))
+                self._settle(message)
         elif kind == "psubscribe":  # also after redis-py has connected again: what came meanwhile was not heard
             self._listens = True
             self._unread.update(self._waiters.ids())
         elif kind == "subscribe":
-            channel = message["channel"]
-            name = channel if isinstance(channel, str) else channel.decode()
-            prefix = self._key(self._ids.prefix).decode().removesuffix(self._ids.prefix)
-            self._unread.add(name.removeprefix(prefix))
+            self._unread.add(self._id_of(message["channel"]))
             self._unread.discard(self._ids.prefix + _WAKE)
+
+    def _settle(self, message: dict[str, Any]) -> None:
+        try:
+            meta = self._backend.decode(message["data"])
+            if "task_id" not in meta:
+                meta["task_id"] = self._id_of(message["channel"])
+            settle_ready(self._waiters, meta)
+        except Exception:  # somebody else's message; a result is found by the next look
+            _logger.exception("a message on %r is no result", message["channel"])
+
+    def _id_of(self, channel: bytes | str) -> str:
+        name = channel if isinstance(channel, str) else channel.decode()
+        return name.removeprefix(self._key(self._ids.prefix).decode().removesuffix(self._ids.prefix))
 
     def _is_forbidden(self, error: Exception) -> bool:
         """Do without the pattern where the server's access rules do not allow it."""

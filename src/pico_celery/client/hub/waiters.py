@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Protocol
 
+_logger = logging.getLogger(__name__)
 Meta = Mapping[str, Any]
 """What a result backend stores of a task: status, result, traceback, children."""
 
@@ -153,9 +155,9 @@ class Waiters:
             if waiting:
                 self._left.append(task_id)
         if held is not None:
-            held.settle(meta)
+            _call(held.settle, meta)
         for waiter in waiting:
-            waiter.resolve(meta, None)
+            _call(waiter.resolve, meta, None)
 
     def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> bool:
         """Tell those who wait that their results cannot be had.
@@ -172,5 +174,12 @@ class Waiters:
             waiting = [waiter for task_id in failed for waiter in self._waiters.pop(task_id, [])]
             self._left.extend(waiter.task_id for waiter in waiting)
         for waiter in waiting:
-            waiter.resolve(None, error)
+            _call(waiter.resolve, None, error)
         return bool(waiting)
+
+
+def _call(function: Callable[..., None], *args: Any) -> None:
+    try:
+        function(*args)
+    except Exception:  # a callback of the user's: the others hear of their results all the same
+        _logger.exception("a callback of a result failed")

@@ -1,0 +1,273 @@
+"""The parts of a client's hub, without a server: who waits for what, who publishes when."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import logging
+import threading
+import uuid
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import pytest
+from celery import Celery
+from tests.support.waiting import eventually
+
+from pico_celery import AsyncResult, CeleryClient, contract, send_task
+from pico_celery.client.hub.hub import close_hub, hub_of
+from pico_celery.client.hub.publisher import Job, Publisher
+from pico_celery.client.hub.task_ids import TaskIds
+from pico_celery.client.hub.waiters import Waiter, Waiters
+
+SOON = 10
+
+
+class Held:
+    """A result as the hub sees it."""
+
+    def __init__(self, task_id: str) -> None:
+        self.id = task_id
+        self.ignored = False
+        self.heard = 0
+        self.metas: list[Any] = []
+
+    def settle(self, meta: Any) -> None:
+        self.metas.append(meta)
+
+
+def meta_of(task_id: str) -> dict[str, Any]:
+    return {"task_id": task_id, "status": "SUCCESS", "result": 1}
+
+
+# --- ids
+
+
+def test_ids_are_uuids_of_version_4_that_begin_alike() -> None:
+    ids, others = TaskIds(), TaskIds()
+    made = [ids.new() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert {uuid.UUID(task_id).version for task_id in made} == {4}
+    assert [str(uuid.UUID(task_id)) for task_id in made] == made
+    assert all(ids.covers(task_id) and not others.covers(task_id) for task_id in made)
+
+
+# --- waiters
+
+
+def waiter(task_id: str, told: list[Any]) -> Waiter:
+    return Waiter(task_id, lambda meta, error: told.append((meta, error)))
+
+
+def test_a_result_is_told_once_to_each_that_waits_for_it() -> None:
+    waiters, told = Waiters(), list[Any]()
+    for task_id in ("a", "a", "b"):
+        waiters.add(waiter(task_id, told), unseen=False)
+    waiters.settle(meta_of("a"))
+    waiters.settle(meta_of("a"))
+    assert told == [(meta_of("a"), None)] * 2
+    assert waiters.ids() == ["b"]
+    assert waiters.take_left() == ["a"]
+    assert waiters.take_left() == []
+
+
+def test_who_is_discarded_hears_nothing_and_leaves_nothing() -> None:
+    waiters, told = Waiters(), list[Any]()
+    first, second = waiter("a", told), waiter("a", told)
+    waiters.add(first, unseen=True)
+    waiters.add(second, unseen=True)
+    waiters.discard(first)
+    waiters.discard(first)
+    assert waiters.take_left() == []
+    waiters.discard(second)
+    waiters.settle(meta_of("a"))
+    assert (told, bool(waiters), waiters.take_left()) == ([], False, ["a"])
+
+
+def test_only_the_first_that_is_unseen_asks_for_a_look() -> None:
+    waiters = Waiters()
+    assert [
+        waiters.add(waiter(one, []), unseen=unseen) for one, unseen in (("a", False), ("b", True), ("c", True))
+    ] == [
+        False,
+        True,
+        False,
+    ]
+    assert waiters.take_unseen() == ["b", "c"]
+    assert waiters.add(waiter("d", []), unseen=True)
+
+
+def test_a_held_result_is_settled_without_a_waiter_and_let_go_with_its_holder() -> None:
+    waiters, held = Waiters(), Held("a")
+    waiters.hold(held)
+    waiters.settle(meta_of("a"))
+    assert held.metas == [meta_of("a")]
+    gone = Held("b")
+    waiters.hold(gone)
+    assert waiters.holds_any
+    del gone
+    gc.collect()
+    assert not waiters.holds_any
+
+
+def test_who_waits_for_one_task_can_be_moved_to_another() -> None:
+    waiters, told = Waiters(), list[Any]()
+    moved = waiter("a", told)
+    waiters.add(moved, unseen=False)
+    assert waiters.move("a", "b")
+    assert not waiters.move("a", "c")
+    waiters.settle(meta_of("a"))
+    assert (told, waiters.take_unseen()) == ([], ["b"])
+    waiters.settle(meta_of("b"))
+    assert told == [(meta_of("b"), None)]
+
+
+def test_a_callback_that_fails_keeps_no_result_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    waiters, told = Waiters(), list[Any]()
+
+    def fail(*_: Any) -> None:
+        raise ValueError("mine")
+
+    waiters.add(Waiter("a", fail), unseen=False)
+    waiters.add(waiter("a", told), unseen=False)
+    with caplog.at_level(logging.ERROR):
+        waiters.settle(meta_of("a"))
+    assert told == [(meta_of("a"), None)]
+    assert "a callback of a result failed" in caplog.text
+
+
+def test_an_error_is_told_to_all_or_to_some() -> None:
+    waiters, told, error = Waiters(), list[Any](), OSError("gone")
+    for task_id in ("a", "b", "c"):
+        waiters.add(waiter(task_id, told), unseen=False)
+    assert waiters.fail(error, ["a", "x"])
+    assert not waiters.fail(error, ["x"])
+    assert told == [(None, error)]
+    assert waiters.fail(error)
+    assert told == [(None, error)] * 3
+
+
+# --- the publisher
+
+
+@pytest.fixture
+def publisher(celery_app: Celery) -> Publisher:
+    return Publisher(celery_app)
+
+
+def test_jobs_are_published_in_their_order_in_the_context_of_their_call(publisher: Publisher) -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("of_the_call")
+    seen: list[tuple[int, int]] = []
+    done: list[BaseException | None] = []
+
+    def see(number: int, _: Any) -> None:
+        seen.append((number, variable.get()))
+
+    for number in range(50):
+        variable.set(number)
+        publisher.submit(Job(partial(see, number), done.append))
+    assert publisher.flush(SOON)
+    assert seen == [(number, number) for number in range(50)]
+    assert done == [None] * 50
+
+
+def test_a_job_that_fails_fails_alone(publisher: Publisher) -> None:
+    hold, done = threading.Event(), dict[int, BaseException | None]()
+
+    def send(number: int, _: Any) -> None:
+        hold.wait(SOON)
+        if number % 5 == 1:
+            raise ValueError(number)
+
+    for number in range(20):
+        publisher.submit(Job(partial(send, number), partial(done.__setitem__, number)))
+    hold.set()
+    assert publisher.flush(SOON)
+    assert {number for number, error in done.items() if error is not None} == {1, 6, 11, 16}
+    assert len(done) == 20
+
+
+def test_a_future_that_is_withdrawn_before_its_turn_is_not_sent(publisher: Publisher) -> None:
+    hold, sent = threading.Event(), list[str]()
+    blocking = publisher.future_of(lambda _: hold.wait(SOON))
+    first = publisher.future_of(lambda _: sent.append("first"))
+    second = publisher.future_of(lambda _: sent.append("second"))
+    assert first.cancel()
+    hold.set()
+    assert blocking.result(SOON)
+    second.result(SOON)
+    assert sent == ["second"]
+    assert first.cancelled()
+
+
+def test_what_a_loop_hands_over_is_sent_though_the_loop_never_turns_again(publisher: Publisher) -> None:
+    sent: list[int] = []
+    never: list[Callable[[], None]] = []
+    publisher.submit(Job(lambda _: sent.append(1), lambda _: None), never.append)
+    assert eventually(lambda: sent == [1], SOON)
+    assert len(never) == 1
+
+
+def test_the_thread_ends_when_nothing_is_to_be_published_and_starts_again(publisher: Publisher) -> None:
+    for expected in (1, 2):
+        sent = publisher.future_of(lambda _: threading.current_thread().name).result(SOON)
+        assert sent == "pico-celery-publisher"
+        assert eventually(
+            lambda: all(thread.name != "pico-celery-publisher" for thread in threading.enumerate()), SOON
+        ), expected
+
+
+# --- the hub of an application
+
+
+@contract("unit_hub")
+class Numbers(Protocol):
+    async def double(self, number: int) -> int: ...
+
+
+class NumbersClient(CeleryClient):
+    double = send_task(Numbers.double)
+
+
+def test_an_application_has_one_hub_that_goes_with_it() -> None:
+    app = Celery("unit-hub", broker="memory://", backend="cache+memory://", set_as_current=False)
+    hub = hub_of(app)
+    assert hub_of(app) is hub
+    NumbersClient(app).double(1)
+    gone = weakref.ref(hub)
+    close_hub(app)
+    app.close()
+    del app, hub
+    gc.collect()
+    assert gone() is None
+
+
+def test_results_of_a_backend_that_only_polls_are_awaited_by_one_thread(celery_app: Celery) -> None:
+    client = NumbersClient(celery_app)
+
+    async def call() -> list[int]:
+        results = [await client.double.send(number) for number in range(50)]
+        waiting = [asyncio.ensure_future(value(result)) for result in results]
+        await asyncio.sleep(0)
+        names = [thread.name for thread in threading.enumerate()]
+        assert names.count("pico-celery-results") == 1
+        for number, result in enumerate(results):
+            celery_app.backend.store_result(result.id, number * 2, "SUCCESS")
+        return list(await asyncio.gather(*waiting))
+
+    assert asyncio.run(asyncio.wait_for(call(), SOON)) == [number * 2 for number in range(50)]
+
+
+def test_a_callback_of_then_is_called_when_the_result_is_there(celery_app: Celery) -> None:
+    seen = threading.Event()
+    result = NumbersClient(celery_app).double(2)
+    result.then(lambda settled: seen.set() if settled.get() == 4 else None)
+    celery_app.backend.store_result(result.id, 4, "SUCCESS")
+    assert seen.wait(SOON)
+
+
+async def value(result: AsyncResult[int]) -> int:
+    return await result
