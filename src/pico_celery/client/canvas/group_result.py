@@ -97,8 +97,18 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
             values.append(member.get(left, propagate, **options))
         return self._shaped(values)
 
-    join = get  # type: ignore[assignment]  # Celery has more ways to wait, which would give untyped values
-    join_native = get  # type: ignore[assignment]  # as join
+    # An alias (join = get) would keep the type that Celery's own join has in pyright's eyes.
+    @overload  # type: ignore[override]  # as get
+    def join(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> S_co: ...
+    @overload
+    def join(
+        self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
+    ) -> S_co | Sequence[T_co | BaseException]: ...
+    def join(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+        """Wait as `get` does, under Celery's older name for it."""
+        return self.get(timeout, propagate, **options)
+
+    join_native = get  # type: ignore[assignment]  # Celery's third way to wait, which would give untyped values
 
     def __await__(self) -> Generator[Any, Any, S_co]:
         """Wait for all members without blocking the event loop, and return their validated values.
