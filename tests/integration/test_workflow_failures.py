@@ -15,14 +15,20 @@ from celery.exceptions import ChordError, TaskRevokedError
 from celery.result import GroupResult as CeleryGroupResult
 from pydantic import SecretStr
 
-from pico_celery import Err, GroupResult, Ok, RemoteError, group
+from pico_celery import DeadlineExceeded, Err, GroupResult, Ok, RemoteError, group
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, TillClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=20)
 DECLINED = Declined(reason="limit", limit=Decimal("0.10"), retry_after=timedelta(hours=1))
-PLACES = (("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"), ("processes", "rabbitmq"))
+PLACES = (
+    ("async", "redis"),
+    ("async", "rabbitmq"),
+    ("processes", "redis"),
+    ("processes", "rabbitmq"),
+    ("async", "rabbitmq-rpc"),
+)
 
 
 @pytest.fixture(scope="module", params=matrix(*PLACES))
@@ -39,6 +45,11 @@ def till(served: Served) -> TillClient:
 
 def new_key() -> str:
     return f"flow-{uuid4().hex}"
+
+
+def skip_without_chords(served: Served) -> None:
+    if not served.keeps_results:
+        pytest.skip("rpc:// has no chords")
 
 
 def run(waiting: Any) -> Any:
@@ -103,7 +114,8 @@ def test_a_group_behind_a_task_that_failed_ends_with_its_failure(till: TillClien
     assert run(complete()) == [Err(DECLINED)] * 2
 
 
-def test_a_chord_behind_a_task_that_failed_ends_with_its_failure(till: TillClient) -> None:
+def test_a_chord_behind_a_task_that_failed_ends_with_its_failure(served: Served, till: TillClient) -> None:
+    skip_without_chords(served)
     sent = (till.pay.s("declined") | group([till.pack.s(), till.pack.s()]) | till.add_up.s()).delay()
     match sent.outcome(timeout=SOON):
         case Err(Declined() | ChordError()):
@@ -126,7 +138,10 @@ def test_a_revoked_task_ends_what_waits_for_its_chain(served: Served, till: Till
             pytest.fail(repr(other))
 
 
-def test_the_body_of_a_chord_fails_with_chord_error_and_its_header_has_the_declared_errors(till: TillClient) -> None:
+def test_the_body_of_a_chord_fails_with_chord_error_and_its_header_has_the_declared_errors(
+    served: Served, till: TillClient
+) -> None:
+    skip_without_chords(served)
     sent = (group([till.flaky.s(new_key(), []), till.pay.s("declined")]) | till.add_up.s()).delay()
     match sent.outcome(timeout=SOON):
         case Err(ChordError() as error):
@@ -193,3 +208,28 @@ def test_the_outcomes_of_a_group_are_there_by_the_deadline_of_all(till: TillClie
     sent = group([till.pay.s("declined"), till.pay.s("declined")]).apply_async(timeout=20)
     assert isinstance(sent, GroupResult)
     assert [member.outcome() for member in sent] == [Err(DECLINED)] * 2
+
+
+def test_a_call_with_a_key_is_one_call_through_its_retries_and_failures(served: Served, till: TillClient) -> None:
+    if not served.keeps_results:
+        pytest.skip("rpc:// keeps no keys")
+    key = new_key()
+    keyed = till.flaky.with_options(idempotency_key=key, timeout=20)
+    first, second = keyed(key, ["busy", "line"]), keyed(key, ["busy", "line"])
+    assert first.id == second.id
+    assert first.outcome() == second.outcome() == Ok(3)
+    assert len(served.worker.noted(key)) == 3
+    declined = till.pay.with_options(idempotency_key=f"{key}-declined")
+    results = [declined("declined"), declined("declined")]
+    assert [result.outcome(timeout=SOON) for result in results] == [Err(DECLINED)] * 2
+    assert results[0].id == results[1].id
+
+
+def test_a_chord_ends_at_its_deadline(served: Served, till: TillClient) -> None:
+    skip_without_chords(served)
+    held = (group([till.hold.s(1, new_key()), till.flaky.s(new_key(), [])]) | till.add_up.s()).apply_async(timeout=1.5)
+    match held.outcome():
+        case Err(DeadlineExceeded() | ChordError() as error):
+            assert "DeadlineExceeded" in f"{type(error).__name__} {error}"
+        case other:
+            pytest.fail(repr(other))

@@ -249,6 +249,12 @@ def test_a_part_is_sent_with_a_deadline_too(client: StepsClient, sent: list[Mess
     members = group([client.first.s(), client.limited.s()]).apply_async((1,), timeout=5)
     assert len({member.deadline for member in members}) == 1
 
+    async def send() -> Any:
+        return await group([client.first.s(), client.limited.s()]).send(1, timeout=5)
+
+    awaited = asyncio.run(send())
+    assert {write_deadline(member.deadline) for member in awaited} == {sent[-1][0][DEADLINE_HEADER]}
+
 
 def test_a_scheduled_call_has_its_time_from_each_time_it_is_sent(client: StepsClient, sent: list[Message]) -> None:
     every = timedelta(hours=1)
