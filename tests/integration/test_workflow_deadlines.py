@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from pico_celery import DeadlineExceeded, Err, group
 from tests.integration.apps.steps_contracts import LIMIT, StepsClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.integration.test_engine_limits import beside
+from tests.support.processes import CeleryProcess
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
@@ -174,3 +176,20 @@ def test_a_plain_worker_in_the_middle_hands_deadlines_on(
             with plain.site.connection() as connection:
                 channel: Any = connection.default_channel
                 channel.queue_delete(queue)
+
+
+def test_each_call_that_beat_sends_has_its_timeout_from_then(served: Served, tmp_path: Path) -> None:
+    arguments = ["-A", "tests.integration.apps.steps_worker:celery_app", "beat", "-l", "DEBUG"]
+    arguments += ["-s", str(tmp_path / "schedule"), "--pidfile="]
+    before = datetime.now(UTC)
+    beat = CeleryProcess(arguments, tmp_path, {**served.site.environment(), "PICO_TEST_NOTES": str(tmp_path)})
+    try:
+        for seconds in (20, 60):
+            key = f"beat-{seconds}"
+            assert eventually(lambda key=key: len(served.worker.noted(key)) >= 3), beat.log  # type: ignore[misc]
+            dues = times([line.partition(" ")[2] for line in served.worker.noted(key)])
+            assert len(set(dues)) == len(dues)
+            assert all(timedelta(0) <= due - before - timedelta(seconds=seconds) < 3 * SLACK for due in dues[:3])
+    finally:
+        beat.stop()
+    assert "Traceback" not in beat.log

@@ -28,6 +28,9 @@ class Steps(Protocol):
 
     async def tell(self, task_id: str, key: str) -> None: ...
 
+    @task_options(timeout=LIMIT)
+    async def limited_tell(self, task_id: str, key: str) -> None: ...
+
 
 @celery
 class StepsClient(CeleryClient):
@@ -38,3 +41,4 @@ class StepsClient(CeleryClient):
     hold = send_task(Steps.hold)
     nest = send_task(Steps.nest)
     tell = send_task(Steps.tell)
+    limited_tell = send_task(Steps.limited_tell)

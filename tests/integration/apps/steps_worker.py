@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery
 from pico_ioc import EnvSource, component, configuration, init
 
-from pico_celery import TaskContext, task
+from pico_celery import TaskContext, schedule, task
 from tests.integration.apps.notes import note, wait_for_note
 from tests.integration.apps.steps_contracts import Dues, Steps, StepsClient
+
+OFTEN = timedelta(seconds=0.3)
 
 
 @component
 class StepsWorker:
+    limited = schedule(StepsClient.tell.s("beat", "beat-20"), every=OFTEN, name="limited", timeout=20)
+    from_contract = schedule(StepsClient.limited_tell.s("beat", "beat-60"), every=OFTEN, name="from_contract")
+
     def __init__(self, context: TaskContext, steps: StepsClient) -> None:
         self.context = context
         self.steps = steps
@@ -52,6 +58,10 @@ class StepsWorker:
 
     @task(Steps.tell)
     async def tell(self, task_id: str, key: str) -> None:
+        note(key, f"{task_id} {self._told([])[0]}")
+
+    @task(Steps.limited_tell)
+    async def limited_tell(self, task_id: str, key: str) -> None:
         note(key, f"{task_id} {self._told([])[0]}")
 
 
