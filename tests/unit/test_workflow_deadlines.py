@@ -198,6 +198,15 @@ def test_a_step_without_deadline_takes_none_of_its_workflow(client: StepsClient,
     assert DEADLINE_HEADER not in of_step(plain)
 
 
+def test_what_comes_after_a_step_without_deadline_has_that_of_the_workflow(
+    client: StepsClient, sent: list[Message]
+) -> None:
+    result = (client.limited.with_options(timeout=None).s(1) | client.first.s()).apply_async(timeout=5)
+    [(headers, embed)] = sent
+    assert headers[DEADLINE_HEADER] is None
+    assert of_step(embed["chain"][0])[DEADLINE_HEADER] == write_deadline(result.deadline)
+
+
 def test_a_workflow_that_a_task_sends_has_no_later_deadline_than_the_task(
     client: StepsClient, sent: list[Message]
 ) -> None:

@@ -209,15 +209,15 @@ def _hand_on(headers: Any, body: Any, **_: Any) -> None:
     if not isinstance(headers, dict) or not isinstance(embed, dict):
         return
     start_timeout(headers)
-    deadline = current_deadline()
-    # With a timeout of None it is none of the body's work, nor is what comes after it.
-    if deadline is not None and not (DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None):
+    deadline, sent = current_deadline(), _sent.get()
+    # A call with a timeout of None is none of the body's work, nor is what comes after it; a step says it of itself alone.
+    is_detached = sent is None and headers.get(DEADLINE_HEADER, deadline) is None
+    if deadline is not None and not is_detached:
         inherit(headers, deadline)
         for name in ("chain", "callbacks"):
             if embed.get(name):
                 embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
         if embed.get("chord"):
             embed["chord"] = with_deadline(embed["chord"], deadline)
-    sent = _sent.get()
     if sent is not None:
         sent[headers.get("id") or embed.get("id") or ""] = _written(headers)
