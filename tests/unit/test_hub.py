@@ -7,14 +7,18 @@ import contextvars
 import gc
 import logging
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from celery import Celery
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from tests.support.waiting import eventually
 
 from pico_celery import AsyncResult, CeleryClient, contract, send_task
@@ -211,6 +215,19 @@ def test_what_a_loop_hands_over_is_sent_though_the_loop_never_turns_again(publis
     assert len(never) == 1
 
 
+def test_a_loop_that_is_held_up_by_its_own_code_does_not_hold_up_its_calls(publisher: Publisher) -> None:
+    async def call() -> list[float]:
+        loop, took = asyncio.get_running_loop(), list[float]()
+        for _ in range(3):
+            sent, began = threading.Event(), time.monotonic()
+            publisher.submit(Job(lambda _, sent=sent: sent.set(), lambda _: None), loop.call_soon)  # type: ignore[misc]
+            assert sent.wait(SOON)  # holds the loop
+            took.append(time.monotonic() - began)
+        return took
+
+    assert max(asyncio.run(call())) < 1
+
+
 def test_the_thread_ends_when_nothing_is_to_be_published_and_starts_again(publisher: Publisher) -> None:
     for expected in (1, 2):
         sent = publisher.future_of(lambda _: threading.current_thread().name).result(SOON)
@@ -259,6 +276,36 @@ def test_results_of_a_backend_that_only_polls_are_awaited_by_one_thread(celery_a
         return list(await asyncio.gather(*waiting))
 
     assert asyncio.run(asyncio.wait_for(call(), SOON)) == [number * 2 for number in range(50)]
+
+
+def test_a_database_is_asked_for_all_that_are_waited_for_at_once(tmp_path: Path) -> None:
+    url = f"db+sqlite:///{tmp_path / 'results.sqlite'}"
+    app = Celery("unit-database", broker="memory://", backend=url, set_as_current=False)
+    client, queries = NumbersClient(app), list[str]()
+
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        queries.append(statement)
+
+    async def call() -> list[int]:
+        results = [await client.double.send(number) for number in range(40)]
+        waiting = [asyncio.ensure_future(value(result)) for result in results]
+        assert await asyncio.to_thread(eventually, lambda: len(queries) > 3)
+        for number, result in enumerate(results):
+            app.backend.store_result(result.id, number * 2, "SUCCESS")
+        return list(await asyncio.gather(*waiting))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert asyncio.run(asyncio.wait_for(call(), 30)) == [number * 2 for number in range(40)]
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+        close_hub(app)
+        app.close()
+    looks = [query for query in queries if query.startswith("SELECT") and " IN (" in query]
+    single = [query for query in queries if query.startswith("SELECT") and "task_id = ?" in query]
+    assert looks
+    # Each is read once when it is there, and by the three looks of storing it.
+    assert len(single) <= 4 * 40
 
 
 def test_a_callback_of_then_is_called_when_the_result_is_there(celery_app: Celery) -> None:

@@ -75,8 +75,8 @@ class Publisher:
                 thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
                 thread.start()  # which may fail
                 self._thread = thread
+            self._changed.notify_all()
             if call_soon is None:
-                self._changed.notify_all()
                 return
             is_armed, self._is_armed = self._is_armed, True
         if not is_armed:
@@ -135,11 +135,12 @@ class Publisher:
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            # While a loop's turn goes on, its next calls come along; whatever becomes of the loop, they are sent.
-            self._changed.wait_for(lambda: not self._is_armed, _TURN_SECONDS)
             if not self._changed.wait_for(lambda: self._jobs, _LINGER_SECONDS):
                 self._thread = None
                 return []
+            # While a loop's turn goes on, its next calls come along; whatever becomes of the loop, they are sent.
+            self._changed.wait_for(lambda: not self._is_armed, _TURN_SECONDS)
+            self._is_armed = False
             self._busy = True
             jobs = [self._jobs.popleft()]
             while self._jobs and len(jobs) < _TOGETHER and not jobs[0].alone and not self._jobs[0].alone:
