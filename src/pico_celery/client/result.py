@@ -495,7 +495,7 @@ def _watch_for(result: AsyncResult[Any], *, is_weak: bool) -> None:
 
     waiter = result.hub.watch(result.id, resolve, result.heard)
     if is_weak:
-        weakref.finalize(result, result.hub.unwatch, waiter).atexit = False
+        weakref.finalize(result, result.hub.drop, waiter).atexit = False
 
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:

@@ -151,6 +151,10 @@ class ResultHub:
         """Wait no more."""
         self._waiters.discard(waiter)
 
+    def drop(self, waiter: Waiter) -> None:
+        """Wait no more, said by the garbage collector: it takes no lock."""
+        self._waiters.drop(waiter)
+
     def fail(self, task_id: str, error: BaseException) -> bool:
         """Tell those who wait for a call that it could not be sent; tell whether there are any."""
         return self._waiters.fail(error, [task_id])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Protocol
@@ -53,10 +54,13 @@ class Waiters:
         self._held: weakref.WeakValueDictionary[str, Sent] = weakref.WeakValueDictionary()
         self._unseen: list[str] = []
         self._left: list[str] = []
+        self._dropped: deque[Waiter] = deque()
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
-        return bool(self._waiters)
+        with self._lock:
+            self._remove_dropped()
+            return bool(self._waiters)
 
     @property
     def holds_any(self) -> bool:
@@ -84,6 +88,7 @@ class Waiters:
             Whether somebody has to be told to look.
         """
         with self._lock:
+            self._remove_dropped()
             self._waiters.setdefault(waiter.task_id, []).append(waiter)
             if not unseen:
                 return False
@@ -93,12 +98,26 @@ class Waiters:
     def discard(self, waiter: Waiter) -> None:
         """Take a waiter away, if it is still there."""
         with self._lock:
-            waiting = self._waiters.get(waiter.task_id, [])
-            if waiter in waiting:
-                waiting.remove(waiter)
-                if not waiting:
-                    del self._waiters[waiter.task_id]
-                    self._left.append(waiter.task_id)
+            self._remove(waiter)
+
+    def drop(self, waiter: Waiter) -> None:
+        """Take a waiter away at the next look, without the lock.
+
+        The garbage collector calls this, in any thread at any moment, also where that thread has the lock.
+        """
+        self._dropped.append(waiter)
+
+    def _remove_dropped(self) -> None:
+        while self._dropped:
+            self._remove(self._dropped.popleft())
+
+    def _remove(self, waiter: Waiter) -> None:
+        waiting = self._waiters.get(waiter.task_id, [])
+        if waiter in waiting:
+            waiting.remove(waiter)
+            if not waiting:
+                del self._waiters[waiter.task_id]
+                self._left.append(waiter.task_id)
 
     def move(self, known: str, task_id: str) -> bool:
         """Let those who wait for one task wait for another one, whose result may be there already.
@@ -129,17 +148,20 @@ class Waiters:
     def take_left(self) -> list[str]:
         """Return the ids that nobody has waited for since the last call."""
         with self._lock:
+            self._remove_dropped()
             taken, self._left = self._left, []
             return [task_id for task_id in taken if task_id not in self._waiters]
 
     def ids(self) -> list[str]:
         """Return the ids that somebody waits for."""
         with self._lock:
+            self._remove_dropped()
             return list(self._waiters)
 
     def ids_since(self, moment: float) -> list[str]:
         """Return the ids that somebody has waited for since before a moment of the monotonic clock."""
         with self._lock:
+            self._remove_dropped()
             return [task_id for task_id, waiting in self._waiters.items() if waiting[0].since <= moment]
 
     def settle(self, meta: Meta) -> None:
