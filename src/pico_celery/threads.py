@@ -55,7 +55,14 @@ class DaemonThreads:
                 return
             self._threads += 1
             number = self._threads
-        threading.Thread(target=self._serve, name=f"{self._name}-{number}", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, name=f"{self._name}-{number}", daemon=True).start()
+        except BaseException:  # there may be too many threads in the process for the moment
+            with self._changed:
+                self._threads -= 1
+                if call in self._calls:
+                    self._calls.remove(call)
+            raise
 
     def future_of(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call something on a thread, soon, and keep what comes of it.

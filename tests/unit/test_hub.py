@@ -140,7 +140,7 @@ def test_a_callback_that_fails_keeps_no_result_from_the_others(caplog: pytest.Lo
     with caplog.at_level(logging.ERROR):
         waiters.settle(meta_of("a"))
     assert told == [(meta_of("a"), None)]
-    assert "a callback of a result failed" in caplog.text
+    assert "what was to be called with a result failed" in caplog.text
 
 
 def test_an_error_is_told_to_all_or_to_some() -> None:

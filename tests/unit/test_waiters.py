@@ -10,26 +10,12 @@ from celery import Celery
 
 from pico_celery import AsyncResult, Catalog, contract
 from pico_celery.client.hub.hub import hub_of
-from pico_celery.client.hub.waiters import Waiter, Waiters
 from pico_celery.contract.marks import marks_of
 
 
 @contract("unit_waiters", catalog=Catalog())
 class Kept(Protocol):
     async def get(self) -> int: ...
-
-
-def test_a_waiter_is_dropped_without_the_lock_and_is_gone_at_the_next_look() -> None:
-    waiters = Waiters()
-    one, other = Waiter("a", print), Waiter("a", print)
-    waiters.add(one, unseen=True)
-    waiters.add(other, unseen=True)
-    with waiters._lock:
-        waiters.drop(one)
-        waiters.drop(other)
-    assert not waiters
-    assert waiters.ids() == []
-    assert waiters.take_left() == ["a"]
 
 
 def test_a_result_that_is_collected_while_another_is_registered_does_not_hold_up_the_thread(celery_app: Celery) -> None:

@@ -35,7 +35,9 @@ T = TypeVar("T")
 P = ParamSpec("P")
 _UNSET: Any = object()
 _LATER: Any = object()  # stands for the hub's backend, which is not made before somebody needs it
-_OWN_OPTIONS: Final = frozenset({"interval", "callback", "follow_parents", "disable_sync_subtasks", "no_ack"})
+_OWN_OPTIONS: Final = frozenset(
+    {"interval", "callback", "follow_parents", "disable_sync_subtasks", "no_ack", "on_interval"}
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -138,7 +140,14 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             if options.get("disable_sync_subtasks", True):
                 assert_will_not_block()
             if not self.on_ready.ready:
-                wait_for(self, patience, with_parents=propagate and bool(options.get("follow_parents", True)))
+                if self.hub.is_own_thread:
+                    raise ExecutionError(
+                        f"a callback of then() waits for {self.definition.name}[{self.id}] on the thread that receives "
+                        "results, which could never come: wait on a thread of your own"
+                    )
+                with_parents = propagate and bool(options.get("follow_parents", True))
+                interval = options.get("interval", 0.5), options.get("on_interval")
+                wait_for(self, patience, with_parents=with_parents, interval=interval)
         return self.maybe_throw(propagate=propagate, callback=options.get("callback"))
 
     # An alias (wait = get) would keep the type that Celery's own wait has in pyright's eyes.
@@ -309,7 +318,10 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
                 kept["result"] = error = self._failure(kept["result"], kept.get("traceback"))
                 self._failed = (error, error)
             known._set_cache(kept)  # noqa: SLF001 - as Celery itself does with what its consumers receive
-            self.on_ready(self)
+            try:
+                self.on_ready(self)
+            except Exception:  # it belongs to nobody who waits
+                _logger.exception("a callback of %s[%s] failed", self.definition.name, self.id)
 
     def adopt(self, task_id: str) -> Self:
         """Be the result of another call, which has the idempotency key of this one.
@@ -320,7 +332,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Returns:
             This result; whoever waits for it waits for the other call.
         """
-        known, self.id, self.heard = self.id, task_id, 0
+        known, self.heard = self.id, 0  # first: whoever sees the other id must look for its result
+        self.id = task_id
         self.hub.move(known, task_id)
         return self
 
@@ -355,9 +368,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             Celery's promise.
         """
         promised = self.on_ready.then(callback, on_error)
-        if not self.on_ready.ready:
+        if self._unsent is not None:
+            promised.throw1(self._unsent)
+        elif not self.on_ready.ready and not self.ignored:
             # Celery's groups wait for their members in this way, whether or not anybody waits for the group.
-            _watch_for(self, is_weak=weak or isinstance(callback, Thenable))
+            _watch_for(self, promised, is_weak=weak or isinstance(callback, Thenable))
         return promised
 
     def __del__(self) -> None:
@@ -485,17 +500,24 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         return value
 
 
-def _watch_for(result: AsyncResult[Any], *, is_weak: bool) -> None:
+def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> None:
     held: Callable[[], AsyncResult[Any] | None] = weakref.ref(result) if is_weak else lambda: result
 
-    def resolve(meta: Meta | None, _: BaseException | None) -> None:
+    def resolve(meta: Meta | None, error: BaseException | None) -> None:
         waiting = held()
         if waiting is not None and meta is not None:
             waiting.settle(meta)
+        elif waiting is not None:
+            promised.throw1(error)
 
-    waiter = result.hub.watch(result.id, resolve, result.heard)
+    known = result.id
+    waiter = result.hub.watch(known, resolve, result.heard)
     if is_weak:
-        weakref.finalize(result, result.hub.drop, waiter).atexit = False
+        weakref.finalize(result, result.hub.unwatch, waiter).atexit = False
+    if result.id != known:  # it became that of another call meanwhile
+        result.hub.move(known, result.id)
+    if result.on_ready.ready:  # it came before it was watched
+        result.hub.unwatch(waiter)
 
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:

@@ -11,10 +11,10 @@ from concurrent.futures import Future, wait
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
-from uuid import uuid4
 
 from celery import Celery
 
+from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.offload import submit
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import Outgoing, publish_in_background
@@ -39,7 +39,7 @@ class CallScope(Generic[R_co]):
     def __init__(self, app: Celery, outgoing: Outgoing) -> None:
         self._app = app
         # With an id known beforehand, a call can be revoked of which it is not known yet whether it was sent.
-        self._id: str = outgoing.options.get("task_id") or str(uuid4())
+        self._id: str = outgoing.options.get("task_id") or hub_of(app).ids.new()
         options = {**outgoing.options, "task_id": self._id}
         self._outgoing = Outgoing(
             definition=outgoing.definition,
@@ -120,7 +120,7 @@ def _revoke(app: Celery, task_id: str) -> None:
 
 # What the end of the process waits for: revocations, and publishes that one may follow.
 _pending: set[Future[Any]] = set()
-_lock = threading.Lock()
+_lock = threading.RLock()  # the garbage collector may close a scope, and so revoke, inside it
 
 
 def _keep(future: Future[Any]) -> None:
@@ -136,7 +136,7 @@ def _forget(future: Future[Any]) -> None:
 
 def _reset_after_fork() -> None:
     global _lock  # noqa: PLW0603 - the lock may have been held by a thread that did not survive the fork
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _pending.clear()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from celery import states
@@ -42,13 +43,20 @@ class Awaited(Protocol):
         """Raise the reason why the call was never sent, if it was not."""
 
 
-def wait_for(result: Awaited, seconds: float | None, *, with_parents: bool = True) -> None:
+def wait_for(
+    result: Awaited,
+    seconds: float | None,
+    *,
+    with_parents: bool = True,
+    interval: tuple[float, Callable[[], Any] | None] = (0.5, None),
+) -> None:
     """Wait until a result is there, holding the calling thread.
 
     Args:
         result: The result.
         seconds: How long to wait; for ever without it.
         with_parents: Whether the failure of a task before it in a chain ends the wait.
+        interval: How often to call what, meanwhile.
 
     Raises:
         celery.exceptions.TimeoutError: If it is not there in time.
@@ -64,12 +72,23 @@ def wait_for(result: Awaited, seconds: float | None, *, with_parents: bool = Tru
 
     waiters = _watch(result, tell, with_parents=with_parents)
     try:
-        if not told.wait(seconds):
+        if not _wait(told, seconds, *interval):
             raise timed_out(result, seconds)
     finally:
         _unwatch(result, waiters)
     if failures and not result.on_ready.ready:
         raise failures[0]
+
+
+def _wait(told: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], Any] | None) -> bool:
+    if on_interval is None:
+        return told.wait(seconds)
+    end = None if seconds is None else monotonic() + seconds
+    while not told.wait(interval if end is None else max(0.0, min(interval, end - monotonic()))):
+        if end is not None and monotonic() >= end:
+            return False
+        on_interval()
+    return True
 
 
 async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
@@ -146,12 +165,15 @@ def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
             result.settle(meta)
         tell(error)
 
-    waiters = [result.hub.watch(result.id, resolve, result.heard)]
-    if with_parents and result.parent is not None:
-        waiters.extend(_watch_parents(result, tell))
-    if result.on_ready.ready:  # it came before it was watched
-        tell(None)
+    known = result.id
+    waiters = [result.hub.watch(known, resolve, result.heard)]
     try:
+        if result.id != known:  # it became that of another call meanwhile
+            result.hub.move(known, result.id)
+        if with_parents and result.parent is not None:
+            waiters.extend(_watch_parents(result, tell))
+        if result.on_ready.ready:  # it came before it was watched
+            tell(None)
         result.raise_unsent()
     except BaseException:
         _unwatch(result, waiters)

@@ -7,8 +7,10 @@ when nobody has waited for a while; nothing is subscribed to then.
 from __future__ import annotations
 
 import atexit
+import itertools
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -19,6 +21,7 @@ from uuid import uuid4
 
 from celery import Celery
 from celery.exceptions import OperationalError
+from celery.signals import worker_process_shutdown
 
 from pico_celery.client.hub.posting import Post
 from pico_celery.client.hub.publisher import Publisher
@@ -44,6 +47,7 @@ _START_SECONDS: Final = 10.0
 _EXIT_SECONDS: Final = 10.0
 _FIRST_RETRY_SECONDS: Final = 0.05
 _LONGEST_RETRY_SECONDS: Final = 1.0
+_epochs: Final = itertools.count(1)  # no two hubs of a process and its forks have one in common
 _logger = logging.getLogger(__name__)
 
 
@@ -74,6 +78,7 @@ class ResultHub:
         self._backend: Any = None
         self._receiver: Receiver | None = None
         self._thread: threading.Thread | None = None
+        self._ending: threading.Thread | None = None
         self._closing = False
         self._epoch = 0
         self._listening = threading.Event()
@@ -133,12 +138,18 @@ class ResultHub:
             raise ExecutionError(f"the result of {task_id} cannot be waited for: the process ends")
         waiter = Waiter(task_id, resolve)
         with self._lock:
+            if self._closing:
+                raise OperationalError(f"no result of {task_id} can be received: the application's hub was closed")
             self._used = time.monotonic()
             is_new = heard == 0 or heard != self._epoch
             has_to_look = self._waiters.add(waiter, unseen=is_new)
-            self._start()
+            try:
+                self._start()
+            except BaseException:
+                self._waiters.discard(waiter)
+                raise
             receiver = self._receiver
-        if has_to_look and receiver is not None and self._listening.is_set():
+        if has_to_look and receiver is not None and self._trouble is None:
             self.publisher.call(receiver.wake)
         return waiter
 
@@ -150,10 +161,6 @@ class ResultHub:
     def unwatch(self, waiter: Waiter) -> None:
         """Wait no more."""
         self._waiters.discard(waiter)
-
-    def drop(self, waiter: Waiter) -> None:
-        """Wait no more, said by the garbage collector: it takes no lock."""
-        self._waiters.drop(waiter)
 
     def fail(self, task_id: str, error: BaseException) -> bool:
         """Tell those who wait for a call that it could not be sent; tell whether there are any."""
@@ -181,11 +188,11 @@ class ResultHub:
         for result in results:
             result.heard = result.heard or self.expect(result)
         _quieten(self._app.backend)
-        _sending.active = True
+        before, _sending.active = _sending.active, True
         try:
             yield self.reply_options
         finally:
-            _sending.active = False
+            _sending.active = before
 
     def close(self) -> None:
         """Publish what is still to be published, then stop listening."""
@@ -198,6 +205,15 @@ class ResultHub:
             if receiver is not None:
                 receiver.wake()
             thread.join(_EXIT_SECONDS)
+
+    def abandon(self) -> None:
+        """Tell those who still wait that nobody receives their results any more."""
+        self._waiters.fail(OperationalError("the hub of the application was closed while its results were waited for"))
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the thread that receives, which a wait would stop for everybody."""
+        return threading.current_thread() is self._thread
 
     def _make_backend(self) -> Any:
         return private_backend(self._app, self._take, self._replies)
@@ -228,9 +244,9 @@ class ResultHub:
 
     def _start(self) -> None:
         if self._thread is None and not self._closing:
-            self._epoch += 1
             thread = threading.Thread(target=self._run, name="pico-celery-results", daemon=True)
-            thread.start()  # which may fail
+            self._epoch = next(_epochs)
+            thread.start()  # it may fail; the next one who waits tries again
             self._thread = thread
 
     def _make_receiver(self) -> Receiver:
@@ -244,6 +260,9 @@ class ResultHub:
     def _run(self) -> None:
         pause, since = _FIRST_RETRY_SECONDS, time.monotonic()
         receiver: Receiver | None = None
+        ending = self._ending
+        if ending is not None and ending is not threading.current_thread():
+            ending.join(_EXIT_SECONDS)  # it deletes the queue of replies, which this one is to consume
         while self._is_needed(receiver):
             try:
                 if receiver is None:
@@ -251,17 +270,17 @@ class ResultHub:
                 if receiver.step():
                     self._listening.set()
                 self._trouble, pause, since = None, _FIRST_RETRY_SECONDS, time.monotonic()
-            except Exception as error:  # noqa: BLE001 - whatever a backend raises belongs to those who wait for it
+            except BaseException as error:  # noqa: BLE001 - whatever a backend raises belongs to those who wait for it
                 self._note_trouble(error, since)
                 time.sleep(pause)  # in a thread of its own; a server that comes back is not stormed
                 pause = min(pause * 2, _LONGEST_RETRY_SECONDS)
         if receiver is not None:
             _close(receiver)
 
-    def _note_trouble(self, error: Exception, since: float) -> None:
+    def _note_trouble(self, error: BaseException, since: float) -> None:
         self._listening.clear()
         with self._lock:
-            self._epoch += 1
+            self._epoch = next(_epochs)
         self._trouble = error
         if time.monotonic() - since > _UNREACHABLE_SECONDS:
             self._waiters.fail(error)
@@ -273,6 +292,7 @@ class ResultHub:
                 self._used = now
             if not self._closing and now - self._used < _LINGER_SECONDS:
                 return True
+            self._ending = self._thread
             self._thread = self._receiver = None
             self._listening.clear()
             self._waiters.release()
@@ -320,6 +340,7 @@ def hub_of(app: Celery) -> ResultHub:
                 hub = ResultHub(app)
                 setattr(app, _ATTRIBUTE, (os.getpid(), hub))
                 _hubs.add(hub)
+                _close_with_process()
     found: ResultHub = hub
     return found
 
@@ -335,12 +356,31 @@ def close_hub(app: Celery) -> None:
         delattr(app, _ATTRIBUTE)
     if hub is not None and pid == os.getpid():
         hub.close()
+        hub.abandon()
 
 
 @atexit.register
 def _close_all() -> None:
     for hub in list(_hubs):
         hub.close()
+
+
+def _close_with_process() -> None:
+    """Close the hubs of a child of `multiprocessing` too, which ends without `atexit` and begins without finalizers."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and os.getpid() not in _closed_with_process:
+        _closed_with_process.add(os.getpid())
+        util.Finalize(None, _close_all, exitpriority=100)
+
+
+_closed_with_process: Final[set[int]] = set()
+
+
+@worker_process_shutdown.connect(weak=False)
+def _flush_child(**_: Any) -> None:
+    """Publish what a child of a pool has left: it ends without `atexit`. A worker in a process of others does so too."""
+    for hub in list(_hubs):
+        hub.publisher.flush(_EXIT_SECONDS)
 
 
 def _reset_after_fork() -> None:

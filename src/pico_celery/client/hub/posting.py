@@ -8,7 +8,9 @@ say).
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Mapping
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from celery.app import base
@@ -37,6 +39,8 @@ _PLAIN: Final = frozenset(
         "time_limit",
     }
 )
+handed_over_by: Final[contextvars.ContextVar[Any]] = contextvars.ContextVar("pico_celery_handed_over_by", default=None)
+"""Request of the task whose body handed a call over: it may have ended when the call is published."""
 _OF_THE_MESSAGE: Final = ("ignore_result", "shadow", "soft_time_limit", "time_limit")
 
 
@@ -76,7 +80,10 @@ class Post:
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         if not _PLAIN.issuperset(options) or not self._is_celerys():
-            chosen = {} if producer is None else {"producer": producer}
+            chosen: dict[str, Any] = {} if producer is None else {"producer": producer}
+            gone = None if self._app.current_worker_task else handed_over_by.get()
+            if gone is not None:
+                chosen.update(root_id=gone.root_id or gone.id, parent_id=gone.id)
             return self._app.send_task(
                 definition.name,
                 call.args,
@@ -93,8 +100,10 @@ class Post:
             return self._post(acquired, definition, call, dict(options), result)
 
     def _is_celerys(self) -> bool:
-        method = getattr(self._app.send_task, "__func__", None)
-        return method is not None and method.__code__.co_filename == base.__file__
+        # By type: a proxy of wrapt's, say, shows the attributes of what it wraps, its code included.
+        method = self._app.send_task
+        function = method.__func__ if type(method) is MethodType else None
+        return type(function) is FunctionType and function.__code__.co_filename == base.__file__
 
     def _post(
         self,
@@ -106,10 +115,11 @@ class Post:
     ) -> Sent:
         parent = self._app.current_worker_task
         inherited: dict[str, Any] = {}
-        if parent:
-            inherited = {"root_id": parent.request.root_id or parent.request.id, "parent_id": parent.request.id}
+        request = parent.request if parent else handed_over_by.get()
+        if request is not None:
+            inherited = {"root_id": request.root_id or request.id, "parent_id": request.id}
             if self._app.conf.task_inherit_parent_priority:
-                options.setdefault("priority", parent.request.delivery_info.get("priority"))
+                options.setdefault("priority", request.delivery_info.get("priority"))
         message = self._amqp.create_task_message(
             result.id,
             definition.name,

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 
+from pico_celery.client.hub.posting import handed_over_by
+
 T = TypeVar("T")
 _LINGER_SECONDS: Final = 2.0
 _TURN_SECONDS: Final = 0.02
@@ -69,12 +71,15 @@ class Publisher:
             call_soon: That of an event loop, on which this is called: what is submitted within one turn of the loop is sent
                 together.
         """
+        sender = self._app.current_worker_task
+        if sender:
+            job.context.run(handed_over_by.set, sender.request)
         with self._changed:
-            self._jobs.append(job)
             if self._thread is None:
                 thread = threading.Thread(target=self._serve, name="pico-celery-publisher", daemon=True)
-                thread.start()  # which may fail
+                thread.start()  # it may fail; then nothing is queued, and the next call tries again
                 self._thread = thread
+            self._jobs.append(job)
             self._changed.notify_all()
             if call_soon is None:
                 return
@@ -100,12 +105,20 @@ class Publisher:
         """
         future: Future[T] = Future()
         made: list[T] = []
+        begun: list[bool] = []  # a batch that broke is sent again: a future begins once only
+
+        def begin() -> bool:
+            if not begun:
+                begun.append(future.set_running_or_notify_cancel())
+            return begun[0]
 
         def send_unless_withdrawn(producer: Any) -> None:
-            if future.running() or future.set_running_or_notify_cancel():
+            if begin():
                 made.append(send(producer))
 
         def done(error: BaseException | None) -> None:
+            if not begin():
+                return
             if error is not None:
                 future.set_exception(error)
             elif made:
@@ -125,10 +138,13 @@ class Publisher:
 
     def _serve(self) -> None:
         while jobs := self._next():
-            if len(jobs) == 1:
-                _publish(jobs[0])
-            else:
-                self._publish_together(jobs)
+            try:
+                if len(jobs) == 1:
+                    _publish(jobs[0])
+                else:
+                    self._publish_together(jobs)
+            except BaseException:  # the thread outlives what it runs
+                _logger.exception("publishing failed")
             jobs.clear()  # or an idle thread keeps the last calls alive
 
     def _next(self) -> list[Job]:
@@ -154,29 +170,36 @@ class Publisher:
                 for job in jobs:
                     try:
                         job.run(producer)
-                    except Exception as error:  # noqa: BLE001 - it belongs to that call alone
+                    except BaseException as error:  # noqa: BLE001 - it belongs to that call alone
                         pending.remove(job)
-                        job.done(error)
+                        _tell(job, error)
         except BatchPublishError as error:
             # As with one message whose connection breaks: it is sent again, and may arrive twice.
             _logger.warning("%d calls that were sent together are sent again: %s", len(pending), error)
             for job in pending:
                 _publish(job)
-        except Exception as error:  # noqa: BLE001 - no connection can be had: each of them must hear of it
+        except BaseException as error:  # noqa: BLE001 - no connection can be had: each of them must hear of it
             for job in pending:
-                job.done(error)
+                _tell(job, error)
         else:
             for job in pending:
-                job.done(None)
+                _tell(job, None)
 
 
 def _publish(job: Job) -> None:
     try:
         job.run()
     except BaseException as error:  # noqa: BLE001 - it belongs to who called
-        job.done(error)
+        _tell(job, error)
     else:
-        job.done(None)
+        _tell(job, None)
+
+
+def _tell(job: Job, error: BaseException | None) -> None:
+    try:
+        job.done(error)
+    except Exception:
+        _logger.exception("whoever published could not be told of it")
 
 
 def _log_failure(error: BaseException | None) -> None:

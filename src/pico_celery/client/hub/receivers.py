@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from celery import states
 from celery.app.backends import by_url
+from kombu.exceptions import SerializationError, SerializerNotInstalled
 
 from pico_celery.client.hub.waiters import Meta, Waiters
 
@@ -22,6 +23,8 @@ _REPLY_QUEUE_SECONDS: Final = 300  # as long as this it waits for its consumer t
 _FIRST_POLL_SECONDS: Final = 0.002
 _LONGEST_POLL_SECONDS: Final = 0.25
 LOOK_UP_AT_ONCE: Final = 500
+UNREADABLE: Final = (SerializationError, SerializerNotInstalled, ValueError, TypeError, LookupError)
+"""What reading one result raises that is wrong with it alone; not that the store cannot be reached."""
 
 
 class Receiver(Protocol):
@@ -162,7 +165,12 @@ class PollingReceiver:
                 self._reads_many = False
         if not self._reads_many:
             for task_id in ready_in_database(self._backend, ids) if self._is_database else ids:
-                settle_ready(self._waiters, {**self._backend.get_task_meta(task_id, cache=False), "task_id": task_id})
+                try:
+                    meta = self._backend.get_task_meta(task_id, cache=False)
+                except UNREADABLE as error:
+                    self._waiters.fail(error, [task_id])
+                else:
+                    settle_ready(self._waiters, {**meta, "task_id": task_id})
         self._woken.wait(self._interval)
         self._interval = min(self._interval * 1.5, _LONGEST_POLL_SECONDS)
         return False
@@ -206,7 +214,12 @@ def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
         values = [found.get(key) for key in keys] if hasattr(found, "items") else found
         for task_id, value in zip(some, values, strict=True):
             if value:
-                settle_ready(waiters, {**backend.decode(value), "task_id": task_id})
+                try:
+                    meta = backend.decode(value)
+                except UNREADABLE as error:  # that of one call must not cost the others theirs
+                    waiters.fail(error, [task_id])
+                else:
+                    settle_ready(waiters, {**meta, "task_id": task_id})
 
 
 def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import logging
 import re
 from typing import Any, Final
 
-from pico_celery.client.hub.receivers import TICK_SECONDS, SafetyLook, look_up, settle_ready
+from pico_celery.client.hub.receivers import TICK_SECONDS, UNREADABLE, SafetyLook, look_up, settle_ready
 from pico_celery.client.hub.task_ids import TaskIds
 from pico_celery.client.hub.waiters import Waiters
 
@@ -59,7 +59,11 @@ class RedisReceiver:
         self._unread.update(self._safety.due())
         if self._unread and (self._listens or not self._by_pattern):
             unread, self._unread = list(self._unread), set()
-            look_up(self._backend, self._waiters, unread)
+            try:
+                look_up(self._backend, self._waiters, unread)
+            except BaseException:
+                self._unread.update(unread)
+                raise
         return self._listens
 
     def wake(self) -> None:
@@ -111,24 +115,21 @@ class RedisReceiver:
         kind, data = message["type"], message["data"]
         if kind in {"message", "pmessage"}:
             if data:
-                self._settle(message)
+                try:
+                    meta = self._backend.decode(data)
+                    if "task_id" not in meta:
+                        meta["task_id"] = self._task_id(message["channel"])
+                    settle_ready(self._waiters, meta)
+                except UNREADABLE as error:
+                    self._waiters.fail(error, [self._task_id(message["channel"])])
         elif kind == "psubscribe":  # also after redis-py has connected again: what came meanwhile was not heard
             self._listens = True
             self._unread.update(self._waiters.ids())
         elif kind == "subscribe":
-            self._unread.add(self._id_of(message["channel"]))
+            self._unread.add(self._task_id(message["channel"]))
             self._unread.discard(self._ids.prefix + _WAKE)
 
-    def _settle(self, message: dict[str, Any]) -> None:
-        try:
-            meta = self._backend.decode(message["data"])
-            if "task_id" not in meta:
-                meta["task_id"] = self._id_of(message["channel"])
-            settle_ready(self._waiters, meta)
-        except Exception:  # somebody else's message; a result is found by the next look
-            _logger.exception("a message on %r is no result", message["channel"])
-
-    def _id_of(self, channel: bytes | str) -> str:
+    def _task_id(self, channel: str | bytes) -> str:
         name = channel if isinstance(channel, str) else channel.decode()
         return name.removeprefix(self._key(self._ids.prefix).decode().removesuffix(self._ids.prefix))
 

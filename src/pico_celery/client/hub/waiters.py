@@ -54,12 +54,12 @@ class Waiters:
         self._held: weakref.WeakValueDictionary[str, Sent] = weakref.WeakValueDictionary()
         self._unseen: list[str] = []
         self._left: list[str] = []
-        self._dropped: deque[Waiter] = deque()
+        self._gone: deque[Waiter] = deque()
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
         with self._lock:
-            self._remove_dropped()
+            self._purge()
             return bool(self._waiters)
 
     @property
@@ -88,7 +88,6 @@ class Waiters:
             Whether somebody has to be told to look.
         """
         with self._lock:
-            self._remove_dropped()
             self._waiters.setdefault(waiter.task_id, []).append(waiter)
             if not unseen:
                 return False
@@ -96,28 +95,26 @@ class Waiters:
             return len(self._unseen) == 1
 
     def discard(self, waiter: Waiter) -> None:
-        """Take a waiter away, if it is still there."""
-        with self._lock:
-            self._remove(waiter)
+        """Take a waiter away, if it is still there; soon, where the lock is held.
 
-    def drop(self, waiter: Waiter) -> None:
-        """Take a waiter away at the next look, without the lock.
-
-        The garbage collector calls this, in any thread at any moment, also where that thread has the lock.
+        The garbage collector may close a coroutine that waits, and so call this, at any allocation: inside the lock too.
         """
-        self._dropped.append(waiter)
+        self._gone.append(waiter)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._purge()
+            finally:
+                self._lock.release()
 
-    def _remove_dropped(self) -> None:
-        while self._dropped:
-            self._remove(self._dropped.popleft())
-
-    def _remove(self, waiter: Waiter) -> None:
-        waiting = self._waiters.get(waiter.task_id, [])
-        if waiter in waiting:
-            waiting.remove(waiter)
-            if not waiting:
-                del self._waiters[waiter.task_id]
-                self._left.append(waiter.task_id)
+    def _purge(self) -> None:
+        while self._gone:
+            waiter = self._gone.popleft()
+            waiting = self._waiters.get(waiter.task_id, [])
+            if waiter in waiting:
+                waiting.remove(waiter)
+                if not waiting:
+                    del self._waiters[waiter.task_id]
+                    self._left.append(waiter.task_id)
 
     def move(self, known: str, task_id: str) -> bool:
         """Let those who wait for one task wait for another one, whose result may be there already.
@@ -148,20 +145,18 @@ class Waiters:
     def take_left(self) -> list[str]:
         """Return the ids that nobody has waited for since the last call."""
         with self._lock:
-            self._remove_dropped()
+            self._purge()
             taken, self._left = self._left, []
             return [task_id for task_id in taken if task_id not in self._waiters]
 
     def ids(self) -> list[str]:
         """Return the ids that somebody waits for."""
         with self._lock:
-            self._remove_dropped()
             return list(self._waiters)
 
     def ids_since(self, moment: float) -> list[str]:
         """Return the ids that somebody has waited for since before a moment of the monotonic clock."""
         with self._lock:
-            self._remove_dropped()
             return [task_id for task_id, waiting in self._waiters.items() if waiting[0].since <= moment]
 
     def settle(self, meta: Meta) -> None:
@@ -201,7 +196,8 @@ class Waiters:
 
 
 def _call(function: Callable[..., None], *args: Any) -> None:
+    """Call what may be a caller's own code: it must cost neither the thread nor the others that wait."""
     try:
         function(*args)
-    except Exception:  # a callback of the user's: the others hear of their results all the same
-        _logger.exception("a callback of a result failed")
+    except BaseException:
+        _logger.exception("what was to be called with a result failed")
