@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pytest
@@ -14,6 +15,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from pico_celery import (
     AsyncResult,
     Catalog,
+    DeadlineExceeded,
     Err,
     Ok,
     PayloadError,
@@ -173,6 +175,41 @@ def test_a_result_that_does_not_fit_is_an_err(celery_app: Celery) -> None:
 def test_a_time_out_is_raised_not_returned(celery_app: Celery) -> None:
     with pytest.raises(CeleryTimeoutError):
         result_of(celery_app).outcome(timeout=0.01)
+
+
+def test_a_deadline_that_has_passed_without_an_answer_is_an_err(celery_app: Celery) -> None:
+    result: AsyncResult[int] = AsyncResult("late", app=celery_app, definition=PAY, deadline=datetime.now(UTC))
+    for outcome in (result.outcome(), asyncio.run(result.aoutcome())):
+        assert isinstance(outcome, Err)
+        assert isinstance(outcome.error, DeadlineExceeded)
+        assert outcome.error.noticed == "waiting"
+    with pytest.raises(CeleryTimeoutError):
+        result.outcome(timeout=0.05)
+
+
+def test_why_a_call_was_not_sent_is_raised_not_returned(celery_app: Celery) -> None:
+    reasons = (OSError("no broker"), ResultError("of another call", {}), DeadlineExceeded("too late to send", {}))
+    for reason in reasons:
+        result: AsyncResult[int] = AsyncResult(f"unsent-{reason}", app=celery_app, definition=PAY)
+        result.not_sent(reason)
+        with pytest.raises(type(reason)) as caught:
+            result.outcome(timeout=5)
+        assert caught.value is reason
+        with pytest.raises(type(reason)):
+            asyncio.run(result.aoutcome())
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["stored", "heard-before"])
+def test_the_failure_of_a_task_before_is_the_outcome(celery_app: Celery, known: bool) -> None:
+    fail(celery_app, DECLINED)
+    parent = result_of(celery_app)
+    if known:
+        assert parent.outcome(timeout=5) == Err(DECLINED)
+    last: AsyncResult[int] = AsyncResult("never-comes", app=celery_app, parent=parent, definition=PAY)
+    assert last.outcome(timeout=5) == Err(DECLINED)
+    assert asyncio.run(asyncio.wait_for(last.aoutcome(), 5)) == Err(DECLINED)
+    with pytest.raises(Declined):
+        last.get(timeout=5)
 
 
 def test_waiting_for_what_is_not_kept_is_raised_not_returned(celery_app: Celery) -> None:

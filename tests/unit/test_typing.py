@@ -58,7 +58,7 @@ NEEDS_CELERY_TYPES = {
 }
 
 # What is a class of Celery's itself is Any without its types, and all that is made of it.
-CELERY_S_OWN = {"with_celery_types", "canvas", "schedules"}
+CELERY_S_OWN = {"with_celery_types", "canvas", "schedules", "workflow_times"}
 
 Place = tuple[str, int]
 Codes = Mapping[Place, set[str]]

@@ -14,10 +14,11 @@ from pico_celery.client.certain_batch import NotPublishedError
 from pico_celery.client.confirmations import Confirmations
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.hub.publisher import Job
+from pico_celery.client.options import refuse_options_of_one_call
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import Outgoing, is_eager, open_result, prepare, publish, published
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.errors import BatchError, Fault, OptionError, PayloadError
+from pico_celery.errors import BatchError, Fault, PayloadError
 
 _CHUNK: Final = 500
 _SHOWN: Final = 20
@@ -46,16 +47,7 @@ def prepare_many(
         PayloadError: If arguments do not fit the contract; paths begin with the position in the batch.
         OptionError: If an option is given that only one call can have.
     """
-    if "task_id" in options:
-        fault = Fault(
-            task=definition.name,
-            path="task_id",
-            expected="an option that many calls can share",
-            got="one id for all of them",
-            remedy="leave it out",
-            code="option_of_one_call",
-        )
-        raise OptionError.of(definition.name, [fault])
+    refuse_options_of_one_call(definition.name, options, "an option that many calls can share")
     calls: list[Outgoing] = []
     faults: list[Fault] = []
     for position, item in enumerate(items):

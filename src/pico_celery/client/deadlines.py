@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -124,47 +125,75 @@ def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
         options: Checked options.
 
     Returns:
-        The options, in which a header tells how many seconds the step has from when it is sent. A step takes no
-        idempotency key: what a workflow sends is never another call.
+        The options, in which a header tells how many seconds the step has from when it is sent; ``None`` where it has
+        no deadline and inherits none. A step takes no idempotency key: what a workflow sends is never another call.
     """
     deferred = {name: value for name, value in options.items() if name not in _OF_A_CALL}
     timeout = options.get("timeout", _NOT_GIVEN)
     if timeout is not _NOT_GIVEN:
-        header = {DEADLINE_HEADER: None} if timeout is None else {TIMEOUT_HEADER: _seconds(timeout)}
-        deferred["headers"] = {**(deferred.get("headers") or {}), **header}
+        seconds = None if timeout is None else _seconds(timeout)
+        deferred["headers"] = {**(deferred.get("headers") or {}), TIMEOUT_HEADER: seconds}
     return deferred
 
 
 def resume_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of a step that is sent as a call of its own, with the ``timeout`` that `defer_timeout` put away."""
-    headers = dict(options.get("headers") or {})
-    seconds = headers.pop(TIMEOUT_HEADER, None)
-    resumed = {**options, "headers": headers}
-    if seconds is not None:
-        resumed.setdefault("timeout", seconds)
-    return resumed
+    headers = options.get("headers") or {}
+    if TIMEOUT_HEADER not in headers:
+        return dict(options)
+    rest = {name: value for name, value in headers.items() if name != TIMEOUT_HEADER}
+    return {"timeout": headers[TIMEOUT_HEADER], **options, "headers": rest}
 
 
 _OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
 
 
-def run_within(deadline: datetime | None, call: Callable[[], T]) -> T:
+def run_within(deadline: datetime | None, call: Callable[[], T]) -> tuple[T, Deadlines]:
     """Call something whose messages inherit a deadline, as those that a task sends inherit the task's.
 
     Args:
-        deadline: The deadline; without one, only that of the running task counts.
+        deadline: The deadline, that of the running task taken into account; ``None`` for none.
         call: What sends messages.
 
     Returns:
-        What it returned.
+        What it returned, and the deadlines of what it sent.
     """
-    inherited = current_deadline()
-    found = [one for one in (deadline, inherited) if one is not None]
-    if deadline is None:
-        return call()
+    deadlines = Deadlines(deadline)
     context = contextvars.copy_context()
-    set_current_deadline(context, min(found))
-    return context.run(call)
+    set_current_deadline(context, deadline)
+    context.run(_sent.set, deadlines.sent)
+    return context.run(call), deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """The deadlines of a workflow that has been sent.
+
+    Attributes:
+        whole: That of the workflow.
+        sent: Those of the messages that have been sent, by task id; the others are sent by workers, later.
+    """
+
+    whole: datetime | None
+    sent: dict[str, datetime | None] = field(default_factory=dict)
+
+    def tell(self, result: Any) -> None:
+        """Tell results when their calls have to have ended.
+
+        Args:
+            result: A result as Celery's canvas gives it: of one task or of a group, with those before it as its parents.
+        """
+        while result is not None:
+            for member in getattr(result, "results", None) or ():
+                self.tell(member)
+            if not hasattr(result, "results"):
+                result.deadline = self.sent.get(result.id, self.whole)
+            result = result.parent
+
+
+_sent: Final[contextvars.ContextVar[dict[str, datetime | None] | None]] = contextvars.ContextVar(
+    "pico_celery_sent_deadlines", default=None
+)
 
 
 def hand_on_deadlines() -> None:
@@ -176,18 +205,19 @@ def hand_on_deadlines() -> None:
 
 
 def _hand_on(headers: Any, body: Any, **_: Any) -> None:
-    if not isinstance(headers, dict) or not isinstance(body, tuple):
+    embed = body[-1] if isinstance(body, tuple) else body  # as the two protocols of Celery have it
+    if not isinstance(headers, dict) or not isinstance(embed, dict):
         return
     start_timeout(headers)
-    deadline = current_deadline()
-    if deadline is None:
-        return
-    if DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None:
-        return  # it is none of the body's work, nor is what comes after it
-    inherit(headers, deadline)
-    embed = body[-1]
-    for name in ("chain", "callbacks"):
-        if embed.get(name):
-            embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
-    if embed.get("chord"):
-        embed["chord"] = with_deadline(embed["chord"], deadline)
+    deadline, sent = current_deadline(), _sent.get()
+    # A call with a timeout of None is none of the body's work, nor is what comes after it; a step says it of itself alone.
+    is_detached = sent is None and headers.get(DEADLINE_HEADER, deadline) is None
+    if deadline is not None and not is_detached:
+        inherit(headers, deadline)
+        for name in ("chain", "callbacks"):
+            if embed.get(name):
+                embed[name] = [with_deadline(signature, deadline) for signature in embed[name]]
+        if embed.get("chord"):
+            embed["chord"] = with_deadline(embed["chord"], deadline)
+    if sent is not None:
+        sent[headers.get("id") or embed.get("id") or ""] = _written(headers)

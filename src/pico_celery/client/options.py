@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import SENDING, Duration, Priority, PublishRetryPolicy, check_options
+from pico_celery.errors import Fault, OptionError
 
 _Callback = Mapping[str, Any]  # a celery.canvas.Signature is a dict; naming it here would import the canvas
 
@@ -79,6 +80,36 @@ def check_send_options(options: Mapping[str, Any], subject: str) -> dict[str, An
         OptionError: If an option is unknown or has a wrong type.
     """
     return check_options(SendOptions, options, subject, advice=ADVICE)
+
+
+def refuse_options_of_one_call(
+    subject: str, options: Mapping[str, Any], expected: str, names: Sequence[str] = ("task_id", "idempotency_key")
+) -> None:
+    """Refuse options of sending that only one call can have, where there are several, or parts of a workflow.
+
+    Args:
+        subject: What is sent.
+        options: Checked options.
+        expected: What is expected in their place, for the message.
+        names: The options.
+
+    Raises:
+        OptionError: If one of them is given.
+    """
+    faults = [
+        Fault(
+            task=subject,
+            path=name,
+            expected=expected,
+            got="one of a single call",
+            remedy="leave it out, or send the call alone",
+            code="option_of_one_call",
+        )
+        for name in names
+        if name in options
+    ]
+    if faults:
+        raise OptionError.of(subject, faults)
 
 
 def contract_send_options(definition: TaskDefinition) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from typing import Any, Final, Unpack
 from celery import Celery
 from celery.schedules import BaseSchedule
 
-from pico_celery.client.canvas.checks import checked_options
+from pico_celery.client.canvas.checks import checked_options, step_options
 from pico_celery.client.canvas.workflow import TaskSignature
-from pico_celery.client.deadlines import defer_timeout
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.contract.signature import caller_location
 from pico_celery.contract.typenames import value_text
@@ -81,7 +80,8 @@ def schedule(
     if faults:
         raise OptionError.of("schedule", faults)
     merged = signature.clone()
-    merged["options"] = merge_options(signature.options, defer_timeout(checked_options(options, f"schedule({name!r})")))
+    checked = checked_options(options, f"schedule({name!r})")
+    merged["options"] = merge_options(signature.options, step_options(f"schedule({name!r})", checked))
     once = [option for option in _ONCE if option in merged.options]
     if once:
         raise OptionError.of("schedule", [_fault(option, *_ONCE[option], where) for option in once])

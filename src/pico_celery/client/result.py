@@ -80,6 +80,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         self.key = key
         self._value: Any = _UNSET
         self._failed: tuple[Any, Exception] | None = None
+        self.failed_before: BaseException | None = None
 
     @classmethod
     def of(
@@ -201,21 +202,22 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
 
         Returns:
-            `Ok` with the validated result; `Err` with what `get` would raise of the task: a declared error, a `RemoteError`,
-            a revocation, a result that does not fit.
+            `Ok` with the validated result; `Err` with what `get` would raise of the task, or of one before it in its chain:
+            a declared error, a `RemoteError`, a revocation, a result that does not fit, a deadline that has passed.
 
         Raises:
             celery.exceptions.TimeoutError: If there is no result in time.
             ResultError: If no result is kept.
             ExecutionError: As `get`.
+            Exception: Why the call could not be sent, or what the result backend raises when it cannot be reached.
         """
         self._check_kept()
         try:
-            value = self.get(timeout, propagate=False)
-        except ResultError as error:  # the stored result does not fit the contract
-            return Err(error)
-        failed = self._failed_with(value)
-        return Ok(cast("R_co", value)) if failed is None else Err(failed)
+            return Ok(self.get(timeout))
+        except Exception as error:
+            if self._is_of_the_call(error):
+                return Err(error)
+            raise
 
     async def aoutcome(self) -> Ok[R_co] | Err:
         """Wait as ``await`` does, and return how the task ended, as `outcome` does.
@@ -225,13 +227,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
 
         Raises:
             ResultError: If no result is kept.
-            Exception: What the result backend raises when it cannot be reached.
+            Exception: Why the call could not be sent, or what the result backend raises when it cannot be reached.
         """
         self._check_kept()
         try:
             return Ok(await self)
         except Exception as error:
-            if isinstance(error, ResultError) or self._failed_with(error) is not None:
+            if self._is_of_the_call(error):
                 return Err(error)
             raise
 
@@ -268,8 +270,11 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             self._failed = (value, error)
         return self._failed[1]
 
-    def _failed_with(self, value: object) -> Exception | None:
-        return self._failed[1] if self._failed is not None and value is self._failed[1] else None
+    def _is_of_the_call(self, error: Exception) -> bool:
+        """Tell whether an error tells how the call ended, and not that the waiting for it failed."""
+        if isinstance(error, (ResultError, DeadlineExceeded)):  # what does not fit, or is not heard of by the deadline
+            return self._unsent is None
+        return error is self.failed_before or (self._failed is not None and error is self._failed[1])
 
     def _definitions(self) -> Iterator[TaskDefinition]:
         """Give the task, and those before it in its chain: Celery stores the failure of one under all that follow."""
@@ -471,10 +476,8 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         self.definition = definition
         self._value = outcome[1]
         self._failed = None if self.successful() else (outcome[1], outcome[1])
+        self._unsent = self.failed_before = None
         self._outcome = outcome
-
-    def _failed_with(self, value: object) -> Exception | None:
-        return value if isinstance(value, Exception) and not self.successful() else None
 
     def __copy__(self) -> EagerAsyncResult[R_co]:
         """Return the same outcome again."""

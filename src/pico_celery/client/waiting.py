@@ -30,6 +30,7 @@ class Awaited(Protocol):
     definition: TaskDefinition
     parent: Any
     on_ready: Any
+    failed_before: BaseException | None
 
     @property
     def hub(self) -> ResultHub:
@@ -199,22 +200,30 @@ def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:
     node = result.parent
     while node is not None:
         if isinstance(node, CeleryAsyncResult):
-            waiters.append(result.hub.watch(node.id, _failure_of(node, tell), getattr(node, "heard", 0)))
+            waiters.append(result.hub.watch(node.id, _failure_of(result, node, tell), getattr(node, "heard", 0)))
+            if node.on_ready.ready and node.state in states.PROPAGATE_STATES:  # it came before it was watched
+                _tell_failure(result, node, tell)
         node = node.parent
     return waiters
 
 
-def _failure_of(parent: CeleryAsyncResult[Any], tell: Told) -> Callable[[Meta | None, BaseException | None], None]:
+def _failure_of(
+    result: Awaited, parent: CeleryAsyncResult[Any], tell: Told
+) -> Callable[[Meta | None, BaseException | None], None]:
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
-        if meta is None or meta["status"] not in states.PROPAGATE_STATES:
-            return
-        settle(parent, meta)
-        try:
-            parent.maybe_throw()
-        except Exception as error:  # noqa: BLE001 - it is what the task before raised
-            tell(error)
+        if meta is not None and meta["status"] in states.PROPAGATE_STATES:
+            settle(parent, meta)
+            _tell_failure(result, parent, tell)
 
     return resolve
+
+
+def _tell_failure(result: Awaited, parent: CeleryAsyncResult[Any], tell: Told) -> None:
+    try:
+        parent.maybe_throw()
+    except Exception as error:  # noqa: BLE001 - it is what the task before raised
+        result.failed_before = error
+        tell(error)
 
 
 def _unwatch(result: Awaited, waiters: list[Waiter]) -> None:

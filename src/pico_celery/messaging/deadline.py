@@ -14,7 +14,10 @@ from typing import Any, Final
 
 DEADLINE_HEADER: Final = "pico_deadline"
 TIMEOUT_HEADER: Final = "pico_timeout"
-"""Seconds that a step of a workflow has from when it is sent; whoever sends it makes a deadline of it."""
+"""Seconds that a step of a workflow has from when it is sent; whoever sends it makes a deadline of it.
+
+``None`` says that it has no deadline and inherits none.
+"""
 
 _current: Final[contextvars.ContextVar[datetime | None]] = contextvars.ContextVar("pico_celery_deadline", default=None)
 
@@ -86,6 +89,8 @@ def inherit(headers: dict[str, Any], deadline: datetime) -> None:
         headers: Headers of the message, changed in place. One that says that there is no deadline is left alone.
         deadline: The deadline of the task.
     """
+    if headers.get(TIMEOUT_HEADER, deadline) is None:
+        return
     if DEADLINE_HEADER in headers:
         try:
             own = read_deadline(headers[DEADLINE_HEADER])
@@ -102,8 +107,12 @@ def start_timeout(headers: dict[str, Any]) -> None:
     Args:
         headers: Headers of its message, changed in place.
     """
-    seconds = headers.pop(TIMEOUT_HEADER, None)
-    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
+    if TIMEOUT_HEADER not in headers:
+        return
+    seconds = headers.pop(TIMEOUT_HEADER)
+    if seconds is None:
+        headers[DEADLINE_HEADER] = None
+    elif isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
         inherit(headers, after(seconds))
 
 

@@ -15,7 +15,7 @@ from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
-from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, settle_deadline
+from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, resume_timeout, settle_deadline
 from pico_celery.client.idempotency import send_once, settle_key
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, ExecutionError
@@ -282,7 +282,7 @@ class ContractTask(Task[..., Any]):
             DeadlineExceeded: If the running task that sends it has no time left.
         """
         given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
-        options = {**sending_options(self.definition, self.binding.options), **given}
+        options = {**sending_options(self.definition, self.binding.options), **resume_timeout(given)}
         if options.get("retries"):
             options.pop("timeout", None)  # it counts from the call, not from its last try
         encoded = DIGEST_HEADER in (options.get("headers") or {})

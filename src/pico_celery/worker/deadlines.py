@@ -11,8 +11,12 @@ from typing import Any
 from pico_celery.errors import DeadlineExceeded
 from pico_celery.messaging.deadline import (
     DEADLINE_HEADER,
+    TIMEOUT_HEADER,
+    current_deadline,
+    inherit,
     read_deadline,
     seconds_until,
+    start_timeout,
 )
 
 
@@ -81,6 +85,7 @@ def start_in_time(task: str, request: Any, grace_seconds: float) -> RunDeadline 
     Raises:
         DeadlineExceeded: If it has passed.
     """
+    _settle(request)
     deadline = deadline_of(request)
     if deadline is None:
         return None
@@ -88,3 +93,23 @@ def start_in_time(task: str, request: Any, grace_seconds: float) -> RunDeadline 
     if seconds_until(deadline) <= 0:
         raise DeadlineExceeded.of(task, task_id, deadline, "unstarted")
     return RunDeadline(deadline, DeadlineExceeded.of(task, task_id, deadline, "running"), grace_seconds)
+
+
+def _settle(request: Any) -> None:
+    """Make a deadline of what nobody has made one of before; retries keep it.
+
+    A step that a plain Celery process has sent has its timeout from now, which is what is known. A workflow in eager mode
+    calls its steps without sending them.
+    """
+    inherited = current_deadline() if request.is_eager else None
+    custom = dict(request.headers) if isinstance(request.headers, Mapping) else {}
+    own = {name: getattr(request, name, None) for name in (TIMEOUT_HEADER, DEADLINE_HEADER)}
+    custom.update({name: value for name, value in own.items() if value is not None})
+    if TIMEOUT_HEADER not in custom and inherited is None:
+        return
+    start_timeout(custom)
+    if inherited is not None:
+        inherit(custom, inherited)
+    setattr(request, TIMEOUT_HEADER, None)
+    setattr(request, DEADLINE_HEADER, custom.get(DEADLINE_HEADER))
+    request.headers = custom

@@ -23,7 +23,7 @@ from tests.integration.apps.errors_contracts import (
     Unlisted,
     Way,
 )
-from tests.integration.apps.notes import note
+from tests.integration.apps.notes import note, wait_for_note
 
 CARD, PIN = "5500-0000", "pin-0815"  # here, so that no line of a traceback shows them
 
@@ -73,6 +73,19 @@ class TillWorker:
         if way == "declined":
             raise Declined(reason="limit")
         raise StrangerError("no line")
+
+    @task(Till.add_up)
+    async def add_up(self, numbers: list[int]) -> int:
+        return sum(numbers)
+
+    @task(Till.tell)
+    async def tell(self, task_id: str, key: str) -> None:
+        note(key, task_id)
+
+    @task(Till.hold)
+    async def hold(self, number: int, key: str) -> int:
+        await wait_for_note(key, 30)
+        return number
 
 
 container = init(modules=["pico_celery", sys.modules[__name__]], config=configuration(EnvSource(prefix="")))

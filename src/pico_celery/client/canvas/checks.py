@@ -10,13 +10,12 @@ from celery.canvas import Signature
 from pydantic import ValidationError
 
 from pico_celery.client.canvas.flow import Flow, join
-from pico_celery.client.deadlines import defer_timeout, run_within
+from pico_celery.client.deadlines import check_in_time, defer_timeout, run_within, settle_deadline
 from pico_celery.client.hub.hub import hub_of
-from pico_celery.client.options import check_send_options, merge_options
+from pico_celery.client.options import check_send_options, merge_options, refuse_options_of_one_call
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import type_name
-from pico_celery.errors import CompositionError, Fault, OptionError, UnboundClientError
-from pico_celery.messaging.deadline import after
+from pico_celery.errors import CompositionError, Fault, UnboundClientError
 from pico_celery.messaging.partials import encode_first, first_parameter
 
 # What Celery's canvas passes to the parts of a workflow beside a caller's options.
@@ -53,6 +52,23 @@ def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
     return {**checked, **{name: value for name, value in given.items() if name in own}}
 
 
+def step_options(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a call as a part of a workflow has them.
+
+    Args:
+        task: Name of the task.
+        options: Checked options.
+
+    Returns:
+        Those that Celery's signatures carry.
+
+    Raises:
+        OptionError: If an idempotency key is among them: what a workflow sends is never another call.
+    """
+    refuse_options_of_one_call(task, options, "an option of a signature", ("idempotency_key",))
+    return defer_timeout(options)
+
+
 def set_options(signature: _Signature, immutable: bool | None, options: Mapping[str, Any]) -> _Signature:
     """Change the options of a call's signature, in place.
 
@@ -69,7 +85,7 @@ def set_options(signature: _Signature, immutable: bool | None, options: Mapping[
     """
     if immutable is not None:
         signature.set_immutable(immutable)
-    checked = defer_timeout(checked_options(options, str(signature.task)))
+    checked = step_options(str(signature.task), checked_options(options, str(signature.task)))
     signature["options"] = merge_options(signature.options, checked)
     return signature
 
@@ -88,28 +104,19 @@ def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Cal
 
     Raises:
         OptionError: If an option is unknown or has a wrong type, or is for one call only.
+        DeadlineExceeded: If the running task that sends it has no time left.
     """
     checked = checked_options(options, flow.name)
-    of_a_call = sorted(name for name in checked if name.startswith("idempotency_"))
-    if of_a_call:
-        faults = [
-            Fault(
-                task=flow.name,
-                path=name,
-                expected="an option of a workflow",
-                got="one of a single call",
-                remedy="leave it out, or send the call alone",
-                code="option_of_one_call",
-            )
-            for name in of_a_call
-        ]
-        raise OptionError.of(flow.name, faults)
-    timeout = checked.pop("timeout", None)
-    deadline = None if timeout is None else after(timeout)
+    refuse_options_of_one_call(flow.name, checked, "an option of a workflow", ("idempotency_key", "idempotency_ttl"))
+    _, deadline = settle_deadline({name: checked[name] for name in ("timeout",) if name in checked})
+    check_in_time(flow.name, checked, deadline)
+    checked.pop("timeout", None)
     if app.conf.task_always_eager:
-        return run_within(deadline, lambda: send(**checked))
+        return run_within(deadline, lambda: send(**checked))[0]
     with hub_of(app).sending():
-        return run_within(deadline, lambda: send(**checked))
+        result, deadlines = run_within(deadline, lambda: send(**checked))
+    deadlines.tell(result)
+    return result
 
 
 def require_app(signature: Any) -> Celery:

@@ -97,8 +97,18 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
             values.append(member.get(left, propagate, **options))
         return self._shaped(values)
 
-    join = get  # type: ignore[assignment]  # Celery has more ways to wait, which would give untyped values
-    join_native = get  # type: ignore[assignment]  # as join
+    # An alias (join = get) would keep the type that Celery's own join has in pyright's eyes.
+    @overload  # type: ignore[override]  # as get
+    def join(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> S_co: ...
+    @overload
+    def join(
+        self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
+    ) -> S_co | Sequence[T_co | BaseException]: ...
+    def join(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+        """Wait as `get` does, under Celery's older name for it."""
+        return self.get(timeout, propagate, **options)
+
+    join_native = get  # type: ignore[assignment]  # Celery's third way to wait, which would give untyped values
 
     def __await__(self) -> Generator[Any, Any, S_co]:
         """Wait for all members without blocking the event loop, and return their validated values.
@@ -179,7 +189,8 @@ def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncR
         eager.parent = result.parent
         return eager
     plain: CeleryAsyncResult[Any] = result
-    return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition)
+    deadline = getattr(plain, "deadline", None)
+    return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition, deadline=deadline)
 
 
 def typed_group(
@@ -198,4 +209,14 @@ def typed_group(
     """
     members: list[Any] = list(result.results or ()) if isinstance(result, CeleryGroupResult) else [result]
     typed = [typed_result(member, definition, app) for member, definition in zip(members, definitions, strict=True)]
+    for member in typed:
+        _put_after(result.parent, member)
     return GroupResult(str(result.id), typed, result.parent, app=app, named=named)
+
+
+def _put_after(parent: ResultBase | None, member: Any) -> None:
+    """Have a member know what stands before its group: where that fails, the member never runs."""
+    while member.parent is not None:
+        member = member.parent
+    if member is not parent:
+        member.parent = parent

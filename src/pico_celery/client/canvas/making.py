@@ -8,10 +8,11 @@ from typing import Any
 
 from celery import Celery
 
+from pico_celery.client.canvas.checks import step_options
 from pico_celery.client.canvas.flow import Flow, parallel
 from pico_celery.client.canvas.kinds import made
 from pico_celery.client.canvas.step import Step
-from pico_celery.client.deadlines import defer_timeout
+from pico_celery.client.options import refuse_options_of_one_call
 from pico_celery.client.sending import message_options
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall, encode_call
@@ -100,7 +101,9 @@ def mapped(
 
     Raises:
         PayloadError: If the arguments of a call do not fit the contract.
+        OptionError: If an option is given that only one call can have.
     """
+    refuse_options_of_one_call(task.name, sent_with[1], "an option that many calls can share")
     flows = [_call(task, (item, *args), kwargs, sent_with, immutable=False) for item in items]
     return made(replace(parallel(flows, named=False), app=sent_with[0]))
 
@@ -114,4 +117,4 @@ def _step(
     task: TaskDefinition, call: EncodedCall, sent_with: SentWith, *, immutable: bool
 ) -> tuple[Celery | None, Step[Any]]:
     app, options = sent_with
-    return app, Step(task, call, message_options(task, defer_timeout(options)), immutable=immutable, app=app)
+    return app, Step(task, call, message_options(task, step_options(task.name, options)), immutable=immutable, app=app)

@@ -158,3 +158,7 @@ class PartialGroup(TypedSignature[S_co], Generic[A_contra, T_co, S_co]):
     def delay(self, first: A_contra, /) -> GroupResult[T_co, S_co]:  # type: ignore[override]  # as apply_async
         """Send it with the first argument in place of the result before it, as `apply_async` does without options."""
         return self.apply_async((first,))
+
+    async def send(self, first: A_contra, /, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
+        """Send it with the first argument, without blocking the event loop, as `PartialSignature.send` does."""
+        return await on_publisher(require_app(self), lambda: self.apply_async((first,), **options))

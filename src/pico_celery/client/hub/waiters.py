@@ -58,7 +58,9 @@ class Waiters:
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
-        return bool(self._waiters)
+        with self._lock:
+            self._purge()
+            return bool(self._waiters)
 
     @property
     def holds_any(self) -> bool:
