@@ -22,7 +22,8 @@ from celery import Celery
 from celery.result import AsyncResult as CeleryAsyncResult
 
 from pico_celery.client.options import SendOptions, check_send_options
-from pico_celery.client.result import AsyncResult, declared
+from pico_celery.client.references import declared
+from pico_celery.client.result import AsyncResult
 from pico_celery.client.sender import APP_ATTRIBUTE, TaskSender
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import Catalog, default_catalog

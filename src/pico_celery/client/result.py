@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import logging
-import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from types import MethodType
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
 
 from celery import Celery, current_task, states
 from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
-from celery.result import EagerResult, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
-from vine import Thenable
+from celery.result import assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
 
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.failures import failure_of, is_failure
-from pico_celery.client.hub.hub import ResultHub, hub_of
-from pico_celery.client.hub.waiters import Meta
-from pico_celery.client.idempotency import IdempotencyKey, eager_keys, release
+from pico_celery.client.heard_result import HeardResult
+from pico_celery.client.idempotency import IdempotencyKey, release
 from pico_celery.client.outcome import Err, Ok
+from pico_celery.client.references import declared
 from pico_celery.client.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.marks import marks_of
-from pico_celery.errors import DeadlineExceeded, DecoratorError, ExecutionError, Fault, RemoteError, ResultError
+from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
 
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 P = ParamSpec("P")
 _UNSET: Any = object()
-_LATER: Any = object()  # stands for the hub's backend, which is not made before somebody needs it
 _OWN_OPTIONS: Final = frozenset(
     {"interval", "callback", "follow_parents", "disable_sync_subtasks", "no_ack", "on_interval"}
 )
-_logger = logging.getLogger(__name__)
 
 
-class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
+class AsyncResult(HeardResult[R_co], Generic[R_co]):
     """The result of a call: a `celery.result.AsyncResult` whose value is validated and typed.
 
     Args:
@@ -71,11 +64,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         deadline: datetime | None = None,
         key: IdempotencyKey | None = None,
     ) -> None:
-        self._backend: Any = None
-        self.heard = 0
-        self._unsent: BaseException | None = None
-        super().__init__(id, backend or _LATER, task_name, app, parent)
-        self.definition = definition
+        del task_name
+        super().__init__(id, backend, app, parent, definition)
         self.deadline = deadline
         self.key = key
         self._value: Any = _UNSET
@@ -284,102 +274,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
                 yield node.definition
             node = node.parent
 
-    @property
-    def hub(self) -> ResultHub:
-        """Where this process waits for results."""
-        return hub_of(self.app)
-
-    @property
-    def backend(self) -> Any:
-        """The result backend that the result is read from."""
-        if self._backend is _LATER:
-            self._backend = self.hub.backend
-        return self._backend
-
-    @backend.setter
-    def backend(self, backend: Any) -> None:
-        self._backend = backend
-
-    @property
-    def supports_native_join(self) -> bool:
-        """Celery's way past the results of a group: these are waited for one by one, each by its own `get`."""
-        return False
-
-    def settle(self, meta: Meta) -> None:
-        """Take what the worker stored.
-
-        Args:
-            meta: As the result backend has it.
-        """
-        if not self.on_ready.ready:
-            known, kept = cast("Any", self), dict(meta)
-            if kept["status"] in states.EXCEPTION_STATES:
-                # Of what is stored; Celery would make an exception of the class that it names.
-                kept["result"] = error = self._failure(kept["result"], kept.get("traceback"))
-                self._failed = (error, error)
-            known._set_cache(kept)  # noqa: SLF001 - as Celery itself does with what its consumers receive
-            try:
-                self.on_ready(self)
-            except Exception:  # it belongs to nobody who waits
-                _logger.exception("a callback of %s[%s] failed", self.definition.name, self.id)
-
-    def adopt(self, task_id: str) -> Self:
-        """Be the result of another call, which has the idempotency key of this one.
-
-        Args:
-            task_id: Id of the other call.
-
-        Returns:
-            This result; whoever waits for it waits for the other call.
-        """
-        known, self.heard = self.id, 0  # first: whoever sees the other id must look for its result
-        self.id = task_id
-        self.hub.move(known, task_id)
-        return self
-
-    def not_sent(self, error: BaseException) -> None:
-        """Take the reason why the call was never sent.
-
-        Args:
-            error: It is raised wherever the result is waited for.
-        """
-        self._unsent = error
-        if not self.hub.fail(self.id, error):
-            _logger.error("%s[%s] was not sent, and nobody waits for it: %r", self.definition.name, self.id, error)
-
-    def raise_unsent(self) -> None:
-        """Raise the reason why the call was never sent, if it was not.
-
-        Raises:
-            Exception: That reason.
-        """
-        if self._unsent is not None:
-            raise self._unsent
-
-    def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:
-        """Call something when the result is there, on a thread of the library.
-
-        Args:
-            callback: Called with this result.
-            on_error: As Celery's.
-            weak: Whether the callback is called only as long as somebody holds this result.
-
-        Returns:
-            Celery's promise.
-        """
-        promised = self.on_ready.then(callback, on_error)
-        if self._unsent is not None:
-            promised.throw1(self._unsent)
-        elif not self.on_ready.ready and not self.ignored:
-            # Celery's groups wait for their members in this way, whether or not anybody waits for the group.
-            _watch_for(self, promised, is_weak=weak or isinstance(callback, Thenable))
-        return promised
-
-    def __del__(self) -> None:
-        """Cancel what Celery's own ways of waiting left behind, if any was used."""
-        if getattr(self, "_backend", _LATER) not in (None, _LATER):
-            super().__del__()
-
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.
 
@@ -440,6 +334,13 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Pickle by the names of task and id; the application is the current one where it is read."""
         return _reopen, (self.definition.name, self.id, self.parent, self.deadline, self.key)
 
+    def _understood(self, meta: dict[str, Any]) -> dict[str, Any]:
+        """Return what was stored, its failure made of what is stored; Celery would make the class that it names."""
+        if meta["status"] in states.EXCEPTION_STATES:
+            meta["result"] = error = self._failure(meta["result"], meta.get("traceback"))
+            self._failed = (error, error)
+        return meta
+
     def _typed(self, value: Any) -> Any:
         if self._value is _UNSET:
             self._value = decode_result(self.definition, value)
@@ -460,66 +361,6 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return ResultError.of(task, [fault])
 
 
-class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[misc]  # the two get() differ as above
-    """The result of a call in eager mode (``task_always_eager``), already there."""
-
-    def __init__(self, eager: EagerResult[Any], definition: TaskDefinition) -> None:
-        value = decode_result(definition, eager.result) if eager.state == states.SUCCESS else eager.result
-        if eager.state in states.EXCEPTION_STATES and definition.declared:
-            value = failure_of([definition], eager.id, value, eager.traceback)
-            if isinstance(value, RemoteError):
-                value.__cause__ = eager.result  # it never left this process
-        self._fill(definition, (eager.id, value, eager.state, cast("str | None", eager.traceback)))
-
-    def _fill(self, definition: TaskDefinition, outcome: tuple[Any, ...]) -> None:
-        cast("Any", EagerResult).__init__(self, *outcome, name=definition.name)
-        self.definition = definition
-        self._value = outcome[1]
-        self._failed = None if self.successful() else (outcome[1], outcome[1])
-        self._unsent = self.failed_before = None
-        self._outcome = outcome
-
-    def __copy__(self) -> EagerAsyncResult[R_co]:
-        """Return the same outcome again."""
-        return _refill(self.definition, self._outcome)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the outcome, and the task by its name."""
-        return _reopen_eager, (self.definition.name, self._outcome)
-
-    def _check_kept(self) -> None:
-        """Do nothing: it is kept here."""
-
-    def forget(self) -> None:
-        """Forget the idempotency key that the call was made with; there is no stored result."""
-        if self.key is not None:
-            eager_keys.forget(self.app, self.key)
-
-    async def _wait(self) -> R_co:
-        value: R_co = EagerResult.get(self)
-        return value
-
-
-def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> None:
-    held: Callable[[], AsyncResult[Any] | None] = weakref.ref(result) if is_weak else lambda: result
-
-    def resolve(meta: Meta | None, error: BaseException | None) -> None:
-        waiting = held()
-        if waiting is not None and meta is not None:
-            waiting.settle(meta)
-        elif waiting is not None:
-            promised.throw1(error)
-
-    known = result.id
-    waiter = result.hub.watch(known, resolve, result.heard)
-    if is_weak:
-        weakref.finalize(result, result.hub.unwatch, waiter).atexit = False
-    if result.id != known:  # it became that of another call meanwhile
-        result.hub.move(known, result.id)
-    if result.on_ready.ready:  # it came before it was watched
-        result.hub.unwatch(waiter)
-
-
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:
     running: Any = current_task
     if running and running_loop() is not None:
@@ -529,12 +370,6 @@ def _refuse_inside_task(result: AsyncResult[Any]) -> None:
         )
 
 
-def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncResult[Any]:
-    result: EagerAsyncResult[Any] = EagerAsyncResult.__new__(EagerAsyncResult)
-    result._fill(definition, outcome)  # noqa: SLF001 - the other half of its constructor
-    return result
-
-
 def _reopen(
     name: str, task_id: str, parent: Any, deadline: datetime | None = None, key: IdempotencyKey | None = None
 ) -> CeleryAsyncResult[Any]:
@@ -542,44 +377,3 @@ def _reopen(
     if definition is None:  # no contract here types it
         return CeleryAsyncResult(task_id, parent=parent)
     return AsyncResult(task_id, parent=parent, definition=definition, deadline=deadline, key=key)
-
-
-def _reopen_eager(name: str, outcome: tuple[Any, ...]) -> CeleryAsyncResult[Any]:
-    definition = default_catalog.get(name)
-    return cast("Any", EagerResult)(*outcome, name=name) if definition is None else _refill(definition, outcome)
-
-
-def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
-    """Return the definition of a contract's method.
-
-    Args:
-        task: The method, taken from the contract's class.
-        user: Who asks, for the message.
-
-    Returns:
-        The definition.
-
-    Raises:
-        DecoratorError: If no contract declares it.
-    """
-    definition = marks_of(task).definition
-    if definition is None or isinstance(task, MethodType):
-        name = getattr(task, "__qualname__", repr(task))
-        fault = Fault(
-            task=user,
-            expected="a method of a contract, such as Orders.place",
-            got=name,
-            remedy=_remedy(task, name),
-            code="not_a_contract_method",
-        )
-        raise DecoratorError.of(user, [fault])
-    return definition
-
-
-def _remedy(task: Callable[..., Any], name: str) -> str:
-    if isinstance(task, MethodType):
-        return "take the method from the contract's class, not from an instance"
-    implementation = marks_of(task).implementation
-    if implementation is not None:
-        return f"this is an implementation of {implementation.name}: take the method of its contract"
-    return f"decorate {name.rsplit('.', 1)[0]} with @contract" if "." in name else "take the method of a contract"

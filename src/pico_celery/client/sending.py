@@ -13,10 +13,11 @@ from celery import Celery
 from kombu.exceptions import EncodeError
 
 from pico_celery.client.deadlines import check_in_time, settle_deadline
+from pico_celery.client.eager_result import EagerAsyncResult
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.hub.publisher import Job
 from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
-from pico_celery.client.result import AsyncResult, EagerAsyncResult
+from pico_celery.client.result import AsyncResult
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import EncodedCall, encode_call

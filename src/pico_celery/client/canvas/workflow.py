@@ -19,8 +19,9 @@ from pico_celery.client.canvas.group_result import typed_result
 from pico_celery.client.canvas.step import Step, step_of
 from pico_celery.client.canvas.typed import GroupMember, Q, R_co, S, T, TakesMore, TypedSignature, joined
 from pico_celery.client.deadlines import resume_timeout
+from pico_celery.client.eager_result import EagerAsyncResult
 from pico_celery.client.options import SendOptions, merge_options
-from pico_celery.client.result import AsyncResult, EagerAsyncResult
+from pico_celery.client.result import AsyncResult
 from pico_celery.client.sending import on_publisher, prepare_encoded, publish
 from pico_celery.messaging.calls import EncodedCall
 from pico_celery.messaging.results import decode_result
