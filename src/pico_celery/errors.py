@@ -95,6 +95,10 @@ class PicoCeleryError(Exception):
         """Return the message alone."""
         return self.message
 
+    def __repr__(self) -> str:
+        """Return class and message; the data may be long."""
+        return f"{type(self).__name__}({self.message!r})"
+
 
 class FaultsError(PicoCeleryError):
     """An error that reports every fault it found at once, sorted."""
@@ -353,13 +357,17 @@ class DeadlineExceeded(PicoCeleryError):  # noqa: N818 - the name that gRPC gave
         return str(self.data.get("noticed", ""))
 
 
-DeadlineNotice = Literal["unsent", "unstarted", "running", "retrying", "waiting"]
-"""Not sent by the client, not started by the worker, running on it, about to be retried, or not heard of by the client."""
+DeadlineNotice = Literal["unsent", "publishing", "unstarted", "running", "retrying", "waiting"]
+"""Not sent by the client, not taken by the broker, not started by the worker, running on it, about to be retried, or not heard of by the client."""
 
 _DEADLINE_NOTICES: Mapping[str, tuple[str, str]] = {
     "unsent": (
         "that leaves no time for it, and it was not sent",
         "give the task that makes the call a longer timeout, or this call timeout=None if it is none of its work",
+    ),
+    "publishing": (
+        "the broker has not taken it",
+        "see that the broker can be reached, or give it a longer timeout",
     ),
     "unstarted": (
         "the worker did not start it any more",

@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 import sys
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import celery.exceptions
@@ -14,12 +15,14 @@ import kombu.exceptions
 import pydantic
 import pydantic_core
 import pytest
-from celery import Celery
+from celery import Celery, states
 from celery.backends.base import Backend
+from celery.exceptions import TaskRevokedError
 from pydantic import SecretStr
 
 from pico_celery import (
     Catalog,
+    DeadlineExceeded,
     ErrorFieldsError,
     ExecutionError,
     Fault,
@@ -266,9 +269,26 @@ def test_an_error_of_the_library_arrives_as_itself_with_its_faults() -> None:
     "cls", [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, PicoCeleryError)]
 )
 def test_every_error_of_the_library_but_a_remote_one_is_known_by_name(cls: type[PicoCeleryError]) -> None:
-    error = got(stored(cls("text", {"task": "a", "subject": "unit_failures.pay"})))
+    error = got(stored(cls("text", {"task": "unit_failures.pay", "subject": "unit_failures.pay"})))
     assert type(error) is cls
     assert isinstance(error, RemoteError) == (cls is RemoteError)
+
+
+def test_time_that_a_call_of_the_task_ran_out_of_is_not_taken_for_the_caller_s_own() -> None:
+    deadline = datetime(2026, 11, 26, tzinfo=UTC)
+    inner = DeadlineExceeded.of("unit_failures.pack", "id-2", deadline, "running")
+    error = got(stored(inner))
+    assert (type(error), getattr(error, "remote_type", "")) == (RemoteError, "pico_celery.errors.DeadlineExceeded")
+    own = DeadlineExceeded.of("unit_failures.pay", "id-1", deadline, "running")
+    assert type(got(stored(own))) is DeadlineExceeded
+
+
+def test_a_task_that_failed_with_a_revocation_waited_for_one_that_was_revoked() -> None:
+    failed = failure_of([PAY], "id-1", stored(TaskRevokedError("terminated")), "", states.FAILURE)
+    assert (type(failed), getattr(failed, "remote_message", "")) == (RemoteError, "terminated")
+    assert (
+        type(failure_of([PAY], "id-1", stored(TaskRevokedError("terminated")), "", states.REVOKED)) is TaskRevokedError
+    )
 
 
 def test_wrong_arguments_of_a_call_that_the_task_made_are_not_taken_for_the_caller_s_own() -> None:

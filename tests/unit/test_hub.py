@@ -11,6 +11,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +24,15 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tests.support.waiting import eventually
 
-from pico_celery import AsyncResult, CeleryClient, ExecutionError, contract, send_task
+from pico_celery import (
+    AsyncResult,
+    CeleryClient,
+    DeadlineExceeded,
+    ExecutionError,
+    OptionError,
+    contract,
+    send_task,
+)
 from pico_celery.client.hub.hub import close_hub, hub_of
 from pico_celery.client.hub.publisher import Job, Publisher
 from pico_celery.client.hub.task_ids import TaskIds
@@ -466,3 +475,39 @@ def test_then_hears_that_a_call_was_not_sent(celery_app: Celery) -> None:
     result.not_sent(error)
     result.then(lambda _: None, errors.append)
     assert errors == [error, error]
+
+
+def test_a_broker_that_does_not_take_a_call_holds_nobody_beyond_the_deadline(celery_app: Celery) -> None:
+    client, hold = NumbersClient(celery_app), threading.Event()
+    hub_of(celery_app).publisher.call(lambda: hold.wait(SOON))  # as a broker that does not answer
+
+    async def call(way: Callable[[Any], Any]) -> str:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await way(client.double.with_options(timeout=0.1))
+        return str(caught.value)
+
+    ways: list[Callable[[Any], Any]] = [
+        lambda sender: sender.send(1),
+        lambda sender: sender.call(1),
+        lambda sender: sender.asend_many([1]),
+        lambda sender: (sender.s(1) | client.double.s()).send(timeout=0.1),
+    ]
+    try:
+        for way in ways:
+            said = asyncio.run(asyncio.wait_for(call(way), SOON))
+            assert "the broker has not taken it; see that the broker can be reached" in said
+    finally:
+        hold.set()
+    close_hub(celery_app)
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), float("inf")])
+def test_a_timeout_is_a_number_of_seconds_that_ends(celery_app: Celery, timeout: float) -> None:
+    with pytest.raises(OptionError, match="timeout: expected a finite number"):
+        NumbersClient(celery_app).double.with_options(timeout=timeout)
+
+
+def test_a_wait_may_be_longer_than_a_thread_can_wait(celery_app: Celery) -> None:
+    result = NumbersClient(celery_app).double(1)
+    celery_app.backend.store_result(result.id, 2, "SUCCESS")
+    assert result.get(timeout=timedelta.max) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -22,6 +23,7 @@ from pico_celery.errors import BatchError, Fault, PayloadError
 
 _CHUNK: Final = 500
 _SHOWN: Final = 20
+_logger = logging.getLogger(__name__)
 
 
 def prepare_many(
@@ -109,9 +111,9 @@ def send_batch_soon(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[
         if error is None:
             return
         sent = set(error.sent) if isinstance(error, BatchError) else set()
-        for position, result in enumerate(opened):
-            if position not in sent:
-                result.not_sent(error)
+        told = [result.take_unsent(error) for position, result in enumerate(opened) if position not in sent]
+        if not all(told):
+            _logger.error("a batch was not sent whole, and nobody waits for all of it yet: %s", error)
 
     hub_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
     return opened
@@ -130,7 +132,10 @@ async def send_batch_on_loop(app: Celery, calls: Sequence[Outgoing]) -> list[Asy
     Raises:
         BatchError: If not all calls could be sent.
     """
-    return await published(hub_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True))
+    if not calls:
+        return []
+    future = hub_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)
+    return await published(future, calls[0].definition.name, calls[0].deadline)
 
 
 def _open_results(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
+from celery import states
 from celery.exceptions import (
     ChordError,
     Ignore,
@@ -47,6 +48,9 @@ to a caller they would tell the same of its own wait or broker.
 """
 
 
+_CONTROLS_OF_FAILURES: Final = {name: cls for name, cls in CONTROLS.items() if cls is not TaskRevokedError}
+
+
 def is_failure(stored: object) -> bool:
     """Tell whether what a result backend keeps is a failure.
 
@@ -59,7 +63,9 @@ def is_failure(stored: object) -> bool:
     return isinstance(stored, BaseException) or (isinstance(stored, Mapping) and "exc_type" in stored)
 
 
-def failure_of(definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object) -> Exception:
+def failure_of(
+    definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object, state: str = ""
+) -> Exception:
     """Return the exception that a stored failure of a contract's task is to its caller.
 
     Args:
@@ -67,9 +73,10 @@ def failure_of(definitions: Sequence[TaskDefinition], task_id: str, stored: Any,
         task_id: Id of the task.
         stored: What the result backend keeps, or the exception that Celery has made of it.
         traceback: The stored traceback.
+        state: The stored state, where it is known: a task that failed with a revocation waited for one that was revoked.
 
     Returns:
         The exception; the text of its traceback on the worker is in `celery.result.AsyncResult.traceback`.
     """
     failure = StoredFailure.of(stored, traceback)
-    return decode_failure(definitions, task_id, failure, CONTROLS)
+    return decode_failure(definitions, task_id, failure, _CONTROLS_OF_FAILURES if state == states.FAILURE else CONTROLS)

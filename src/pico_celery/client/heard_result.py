@@ -93,9 +93,13 @@ class HeardResult(CeleryAsyncResult[R_co], Generic[R_co]):
         Args:
             error: It is raised wherever the result is waited for.
         """
-        self._unsent = error
-        if not self.hub.fail(self.id, error):
+        if not self.take_unsent(error):
             _logger.error("%s[%s] was not sent, and nobody waits for it: %r", self.definition.name, self.id, error)
+
+    def take_unsent(self, error: BaseException) -> bool:
+        """Take the reason why the call was never sent, as `not_sent` does; tell whether anybody waits who was told."""
+        self._unsent = error
+        return self.hub.fail(self.id, error)
 
     def raise_unsent(self) -> None:
         """Raise the reason why the call was never sent, if it was not.

@@ -241,19 +241,20 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
             args = (self._failure(args[0], self.traceback), *args[1:])
         super().throw(*args, **kwargs)
 
-    def _failure(self, value: Any, traceback: object) -> Exception:
+    def _failure(self, value: Any, traceback: object, state: str = "") -> Exception:
         """Return the exception that a stored failure is to the caller, the same one each time.
 
         Args:
             value: What is stored, as a mapping, or the exception that Celery has made of it.
             traceback: The stored traceback.
+            state: The stored state, where it is known.
 
         Returns:
             For a task that no contract declares, what Celery makes of it.
         """
         if self._failed is None or self._failed[0] is not value:
             if self.definition.declared:
-                error = failure_of(list(self._definitions()), self.id, value, traceback)
+                error = failure_of(list(self._definitions()), self.id, value, traceback, state)
             else:
                 backend: Any = self.backend
                 error = value if isinstance(value, Exception) else backend.exception_to_python(value)
@@ -337,7 +338,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
     def _understood(self, meta: dict[str, Any]) -> dict[str, Any]:
         """Return what was stored, its failure made of what is stored; Celery would make the class that it names."""
         if meta["status"] in states.EXCEPTION_STATES:
-            meta["result"] = error = self._failure(meta["result"], meta.get("traceback"))
+            meta["result"] = error = self._failure(meta["result"], meta.get("traceback"), meta["status"])
             self._failed = (error, error)
         return meta
 

@@ -17,8 +17,8 @@ from celery import Celery
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.offload import submit
 from pico_celery.client.result import AsyncResult
-from pico_celery.client.sending import Outgoing, publish_in_background
-from pico_celery.errors import ExecutionError, Fault, ResultError
+from pico_celery.client.sending import Outgoing, publish_in_background, published
+from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 
 R_co = TypeVar("R_co", covariant=True)
 REVOKE_SECONDS: Final = 2.0
@@ -60,6 +60,7 @@ class CallScope(Generic[R_co]):
         Raises:
             ResultError: If no result will be stored, so that nobody could tell whether the task has ended.
             ExecutionError: If the scope was entered before.
+            DeadlineExceeded: If the broker has not taken the call by its deadline.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         _check_is_kept(self._app, self._outgoing)
@@ -69,8 +70,10 @@ class CallScope(Generic[R_co]):
         self._entered = True
         sending: Future[AsyncResult[R_co]] = publish_in_background(self._app, self._outgoing)
         try:
-            self._result = result = await asyncio.wrap_future(sending)
-        except asyncio.CancelledError:
+            name, deadline = self._outgoing.definition.name, self._outgoing.deadline
+            self._result = result = await published(sending, name, deadline)
+        except (asyncio.CancelledError, DeadlineExceeded):
+            sending.cancel()
             # Either it was withdrawn before it began, or it goes on, and may be with the broker before or after this.
             sending.add_done_callback(self._revoke_if_sent)
             _keep(sending)

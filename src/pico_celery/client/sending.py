@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from celery import Celery
 from kombu.exceptions import EncodeError
 
-from pico_celery.client.deadlines import check_in_time, settle_deadline
+from pico_celery.client.deadlines import check_in_time, patience_seconds, settle_deadline
 from pico_celery.client.eager_result import EagerAsyncResult
 from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.hub.publisher import Job
 from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
 from pico_celery.client.result import AsyncResult
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.errors import Fault, PayloadError
+from pico_celery.errors import DeadlineExceeded, Fault, PayloadError
 from pico_celery.messaging.calls import EncodedCall, encode_call
+from pico_celery.messaging.deadline import after
 from pico_celery.messaging.headers import contract_headers
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         OptionError: If the result backend knows no idempotency keys.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    return await published(publish_in_background(app, outgoing))
+    return await published(publish_in_background(app, outgoing), outgoing.definition.name, outgoing.deadline)
 
 
 def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult[Any]]:
@@ -220,12 +221,14 @@ def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult
     return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
 
 
-async def on_publisher(app: Celery, send: Callable[[], T]) -> T:
+async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: float | timedelta | None = None) -> T:
     """Send something on the thread that publishes, leaving the event loop free.
 
     Args:
         app: The application.
         send: What sends it, holding that thread.
+        name: What it is, for messages.
+        within: How long that may take, in seconds or as a `timedelta`.
 
     Returns:
         What it returned.
@@ -233,25 +236,39 @@ async def on_publisher(app: Celery, send: Callable[[], T]) -> T:
     Raises:
         Exception: What it raised.
     """
-    return await published(hub_of(app).publisher.future_of(lambda _: send(), alone=True))
+    seconds = within.total_seconds() if isinstance(within, timedelta) else within
+    future = hub_of(app).publisher.future_of(lambda _: send(), alone=True)
+    return await published(future, name, None if seconds is None else after(seconds))
 
 
-async def published(future: Future[T]) -> T:
+async def published(future: Future[T], name: str, deadline: datetime | None) -> T:
     """Wait for what the publishing thread does, leaving the event loop free.
 
     Args:
         future: Of `Publisher.future_of`.
+        name: What is published, for messages.
+        deadline: When the call is to have ended.
 
     Returns:
         Its result.
 
     Raises:
+        DeadlineExceeded: If the broker has not taken it by then. What has not begun is not sent any more; a worker that
+            gets it nevertheless does not start it.
         Exception: What it raised.
     """
     import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
 
     # Shielded: what has been handed over is sent, whoever stops waiting for that.
-    return await asyncio.shield(asyncio.wrap_future(future))
+    waiting = asyncio.shield(asyncio.wrap_future(future))
+    if deadline is None:
+        return await waiting
+    done, _ = await asyncio.wait([waiting], timeout=patience_seconds(deadline, None))
+    if not done:
+        waiting.cancel()
+        future.cancel()
+        raise DeadlineExceeded.of(name, "", deadline, "publishing")
+    return await waiting
 
 
 def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:

@@ -82,7 +82,7 @@ def wait_for(
 
 def _wait(told: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], Any] | None) -> bool:
     if on_interval is None:
-        return told.wait(seconds)
+        return told.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
     end = None if seconds is None else monotonic() + seconds
     while not told.wait(interval if end is None else max(0.0, min(interval, end - monotonic()))):
         if end is not None and monotonic() >= end:
@@ -156,7 +156,9 @@ def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
         if trouble is None
         else f"the result backend cannot be reached: {type(trouble).__name__}: {trouble}"
     )
-    return CeleryTimeoutError(f"{result.definition.name}[{result.id}] has no result after {seconds:g} s; {reason}")
+    return CeleryTimeoutError(
+        f"{result.definition.name}[{result.id}] has no result after {round(seconds or 0, 2):g} s; {reason}"
+    )
 
 
 def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:

@@ -16,7 +16,7 @@ from pico_celery.contract.task_error import TaskError
 from pico_celery.contract.typenames import value_text
 from pico_celery.errors import Fault, OptionError
 
-Duration = float | timedelta
+Duration = Annotated[float, Field(allow_inf_nan=False)] | timedelta
 """Seconds, or a `timedelta`."""
 
 Priority = Annotated[int, Field(ge=0, le=255)]

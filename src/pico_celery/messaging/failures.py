@@ -20,7 +20,7 @@ from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.error_fields import ErrorFields
 from pico_celery.contract.error_texts import safe_text
 from pico_celery.contract.task_error import TaskError, fields_of, restored, stored_form, values_of
-from pico_celery.errors import CallError, Fault, PicoCeleryError, RemoteError
+from pico_celery.errors import CallError, DeadlineExceeded, Fault, PicoCeleryError, RemoteError
 
 _OWN: Final[Mapping[str, type[PicoCeleryError]]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
@@ -168,7 +168,10 @@ def _is_about(definitions: Sequence[TaskDefinition], cls: type[PicoCeleryError],
 
     A caller must not take the wrong arguments of that one for its own.
     """
-    return not issubclass(cls, CallError) or data.get("subject") in {definition.name for definition in definitions}
+    names = {definition.name for definition in definitions}
+    if issubclass(cls, DeadlineExceeded):
+        return data.get("task", definitions[0].name) in names
+    return not issubclass(cls, CallError) or data.get("subject") in names
 
 
 def _find(

@@ -75,7 +75,9 @@ class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
         Raises:
             Exception: As `Workflow.apply_async`.
         """
-        return await on_publisher(require_app(self), lambda: self.apply_async(**options))
+        return await on_publisher(
+            require_app(self), lambda: self.apply_async(**options), self.flow.name, options.get("timeout")
+        )
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Run the workflow here and now, as Celery does where the tasks are registered."""

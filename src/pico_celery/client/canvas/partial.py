@@ -88,7 +88,9 @@ class PartialSignature(TypedSignature[R_co], Generic[A_contra, R_co]):
         Raises:
             Exception: As `apply_async`.
         """
-        return await on_publisher(require_app(self), lambda: self.apply_async((first,), **options))
+        return await on_publisher(
+            require_app(self), lambda: self.apply_async((first,), **options), self.flow.name, options.get("timeout")
+        )
 
     def link(self, callback: PartialSignature[R_co, Any] | ImmutableSignature[Any]) -> Any:  # type: ignore[override]  # Celery's takes everything
         """Have a call sent with the result, when the last task has succeeded.
@@ -161,4 +163,6 @@ class PartialGroup(TypedSignature[S_co], Generic[A_contra, T_co, S_co]):
 
     async def send(self, first: A_contra, /, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
         """Send it with the first argument, without blocking the event loop, as `PartialSignature.send` does."""
-        return await on_publisher(require_app(self), lambda: self.apply_async((first,), **options))
+        return await on_publisher(
+            require_app(self), lambda: self.apply_async((first,), **options), self.flow.name, options.get("timeout")
+        )

@@ -112,7 +112,9 @@ class Workflow(GroupMember[R_co], TypedSignature[R_co]):
         Raises:
             Exception: As `apply_async`.
         """
-        return await on_publisher(require_app(self), lambda: self.apply_async(**options))
+        return await on_publisher(
+            require_app(self), lambda: self.apply_async(**options), self.flow.name, options.get("timeout")
+        )
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Run the workflow here and now, as Celery does where the tasks are registered."""

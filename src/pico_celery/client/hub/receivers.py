@@ -59,12 +59,27 @@ def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
     base = getattr(cls, "ResultConsumer", None)
     if base is not None and not is_redis(cls):
         # In place of Celery's, which keeps what nobody has asked for yet.
-        consumer = type("ResultConsumer", (base,), {"on_state_change": lambda _, meta, __: sink(meta)})
+        own: dict[str, Any] = {"on_state_change": lambda _, meta, __: sink(meta)}
+        if is_rpc(cls):
+            own = {
+                "on_state_change": _acknowledged(sink),
+                "start": lambda consumer, task_id, **_: base.start(consumer, task_id, no_ack=False),
+            }
+        consumer = type("ResultConsumer", (base,), own)
         members: dict[str, Any] = {"ResultConsumer": consumer, "__module__": cls.__module__}
         if is_rpc(cls):
             members.update(binding=property(_reply_queue), oid=replies)
         cls = type(cls.__name__, (cls,), members)
     return cls(app=app, url=url)
+
+
+def _acknowledged(sink: Any) -> Any:
+    # Without it, replies on their way when a connection breaks would be lost. What comes twice is known already.
+    def on_state_change(_: Any, meta: Any, message: Any) -> None:
+        sink(meta)
+        message.ack()
+
+    return on_state_change
 
 
 def _reply_queue(backend: Any) -> Any:
