@@ -75,7 +75,8 @@ class RedisReceiver:
         """Stop listening."""
         self._drop()
         with contextlib.suppress(Exception):
-            self._backend.client.connection_pool.disconnect()
+            # Those that nobody uses: a result may be read at the same time.
+            self._backend.client.connection_pool.disconnect(inuse_connections=False)
 
     def _key(self, task_id: str) -> bytes:
         key: bytes | str = self._backend.get_key_for_task(task_id)
