@@ -60,6 +60,7 @@ def warm(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[
         runs = [len(worker.noted(f"{key}-started")), served_here(worker)]
         with start_worker("operations_worker", pool, transport, site=served.site, concurrency=IN_FLIGHT) as second:
             again = [result.get(timeout=SOON) for result in waiting]
+            eventually(lambda: served_here(second.worker) >= left)  # it is logged after the result is stored
             runs += [len(second.worker.noted(f"{key}-started")), served_here(second.worker)]
         yield Warm(served, opened, still_in_flight, code, left, values, again, runs)
 

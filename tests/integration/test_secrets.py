@@ -95,7 +95,7 @@ def test_secrets_of_a_plain_client_show_in_no_log_or_event(served: Served) -> No
         for args, kwargs in (([secret], {}), ([], {"secret": secret})):
             assert served.plain.send_task("vault.echo", args, kwargs).get(timeout=15) == secret
         served.plain.send_task("vault.open", [login]).get(timeout=15)
-        assert eventually(lambda: len([event for event in events if event["type"] == "task-succeeded"]) == 3, 5)
+        assert eventually(lambda: len([event for event in events if event["type"] == "task-succeeded"]) == 3)
     told = json.dumps(events, default=str)
     for text in (secret, password, memo):
         assert text not in told
