@@ -49,6 +49,19 @@ def matrix(*pairs: tuple[str, str]) -> list[Any]:
     return [pytest.param(pair, id="-".join(pair), marks=MARKS[pair[1]]) for pair in pairs]
 
 
+# Each pool and each kind of broker is in the usual run; these combinations of the two, which share nothing with them
+# that the others do not, take a third of its time and are run with the slow tests.
+RARE = {("processes", "rabbitmq"), ("solo", "redis"), ("threads", "rabbitmq-rpc"), ("solo", "rabbitmq-rpc")}
+
+
+def usual(*pairs: tuple[str, str]) -> list[Any]:
+    """Return pairs of pool and transport as parameters, the rare ones among them for the slow tests."""
+    return [
+        pytest.param(pair, id="-".join(pair), marks=[*MARKS[pair[1]], *([pytest.mark.slow] if pair in RARE else [])])
+        for pair in pairs
+    ]
+
+
 class Served:
     """A running worker, and the applications that send to it."""
 

@@ -18,7 +18,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult as CeleryAsyncResult
 
 from pico_celery import PayloadError, ResultError
-from tests.integration.conftest import MATRIX, Served, StartWorker, matrix
+from tests.integration.conftest import MATRIX, Served, StartWorker, usual
 from tests.support.messages import JSON, body_of, embed, headers_of, put
 from tests.support.waiting import eventually
 
@@ -55,7 +55,7 @@ class Supply:
         self._running.close()
 
 
-@pytest.fixture(scope="module", params=matrix(*MATRIX))
+@pytest.fixture(scope="module", params=usual(*MATRIX))
 def supply(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Supply]:
     pool, transport = request.param
     supply = Supply(lambda: start_worker("contract_worker", pool, transport))

@@ -18,14 +18,14 @@ from pydantic import SecretStr
 
 from pico_celery import CompositionError, PayloadError, chord, group
 from tests.integration.apps.canvas_contracts import FlowsClient, Item, Parcel
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, StartWorker, matrix, usual
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
 PLACES = (("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"), ("processes", "rabbitmq"))
 
 
-@pytest.fixture(scope="module", params=matrix(*PLACES))
+@pytest.fixture(scope="module", params=usual(*PLACES))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("canvas_worker", pool, transport, concurrency=8 if pool == "async" else 2) as started:

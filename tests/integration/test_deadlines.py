@@ -15,13 +15,13 @@ from celery import chain
 from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, PayloadError, create_app
 from pico_celery.messaging.deadline import DEADLINE_HEADER
 from tests.integration.apps.time_contracts import TimesClient, Way
-from tests.integration.conftest import Served, StartWorker, matrix, site_of
+from tests.integration.conftest import Served, StartWorker, matrix, site_of, usual
 from tests.support.sites import close_app
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
 SLOTS = {"async": 4, "processes": 2, "threads": 2, "solo": 1}
-POOLS = matrix(
+POOLS = usual(
     ("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")
 )
 SENT = {"chain": 3, "group": 2, "chord": 3, "link": 2, "replace": 2}

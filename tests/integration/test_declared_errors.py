@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from pico_celery import AsyncResult, Err, ExecutionError, Ok, RemoteError
 from pico_celery.contract.marks import marks_of
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, Till, TillClient
-from tests.integration.conftest import MATRIX, Served, StartWorker, matrix
+from tests.integration.conftest import MATRIX, Served, StartWorker, usual
 from tests.integration.test_secrets import captured_events
 from tests.support.waiting import eventually
 
@@ -28,7 +28,7 @@ SOON = timedelta(seconds=20)
 DECLINED = Declined(reason="limit", limit=Decimal("0.10"), retry_after=timedelta(hours=1))
 
 
-@pytest.fixture(scope="module", params=matrix(*MATRIX))
+@pytest.fixture(scope="module", params=usual(*MATRIX))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("errors_worker", pool, transport) as started:

@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from tests.integration.conftest import MATRIX, Served, StartWorker, matrix
+from tests.integration.conftest import MATRIX, Served, StartWorker, usual
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=15)
 
 
-@pytest.fixture(scope="module", params=matrix(*MATRIX))
+@pytest.fixture(scope="module", params=usual(*MATRIX))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:

@@ -16,7 +16,7 @@ from kombu.utils.json import dumps
 
 from pico_celery import DeadlineExceeded, Err, group
 from tests.integration.apps.steps_contracts import LIMIT, StepsClient
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, StartWorker, usual
 from tests.integration.test_engine_limits import beside
 from tests.support.processes import CeleryProcess
 from tests.support.waiting import eventually
@@ -26,7 +26,7 @@ SLACK = timedelta(seconds=5)
 PLACES = (("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"))
 
 
-@pytest.fixture(scope="module", params=matrix(*PLACES))
+@pytest.fixture(scope="module", params=usual(*PLACES))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("steps_worker", pool, transport, concurrency=8 if pool == "async" else 3) as started:
