@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, Unpack, overload
 
 from pico_celery.client.canvas.checks import (
-    as_callback,
-    as_errback,
     check_joinable,
     first_argument,
     require_app,
@@ -16,6 +14,7 @@ from pico_celery.client.canvas.checks import (
 )
 from pico_celery.client.canvas.flow import Flow
 from pico_celery.client.canvas.group_result import GroupResult, S_co, T_co, typed_group, typed_result
+from pico_celery.client.canvas.links import LinkedSignature
 from pico_celery.client.canvas.step import Step, step_of
 from pico_celery.client.canvas.typed import A_contra, R_co, S, T, TypedSignature, joined
 from pico_celery.client.options import SendOptions
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pico_celery.client.canvas.workflow import ImmutableSignature
 
 
-class PartialSignature(TypedSignature[R_co], Generic[A_contra, R_co]):
+class PartialSignature(LinkedSignature[R_co], Generic[A_contra, R_co]):
     """A call, or a workflow that begins with one, that needs the result of a task before it."""
 
     @overload  # type: ignore[override]  # as Workflow
@@ -91,36 +90,6 @@ class PartialSignature(TypedSignature[R_co], Generic[A_contra, R_co]):
         return await on_publisher(
             require_app(self), lambda: self.apply_async((first,), **options), self.flow.name, options.get("timeout")
         )
-
-    def link(self, callback: PartialSignature[R_co, Any] | ImmutableSignature[Any]) -> Any:  # type: ignore[override]  # Celery's takes everything
-        """Have a call sent with the result, when the last task has succeeded.
-
-        Args:
-            callback: A signature that takes the result, or ignores it.
-
-        Returns:
-            The callback.
-
-        Raises:
-            CompositionError: If the result does not fit the callback.
-        """
-        super().link(as_callback(self, callback))
-        return callback
-
-    def link_error(self, errback: PartialSignature[str, Any] | ImmutableSignature[Any]) -> Any:  # type: ignore[override]  # as link
-        """Have a call sent with the id of a task of the workflow that has failed.
-
-        Args:
-            errback: A signature that takes a task's id, or ignores it.
-
-        Returns:
-            The errback.
-
-        Raises:
-            CompositionError: If it does not take a text.
-        """
-        super().link_error(as_errback(self, errback))
-        return errback
 
 
 class PartialTask(PartialSignature[A_contra, R_co], Step[R_co]):

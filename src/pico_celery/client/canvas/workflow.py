@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Self, Unpack, overload
 
 from pico_celery.client.canvas.checks import (
-    as_callback,
-    as_errback,
     check_joinable,
     checked_options,
     require_app,
@@ -16,8 +14,9 @@ from pico_celery.client.canvas.checks import (
 )
 from pico_celery.client.canvas.flow import Flow
 from pico_celery.client.canvas.group_result import typed_result
+from pico_celery.client.canvas.links import LinkedSignature
 from pico_celery.client.canvas.step import Step, step_of
-from pico_celery.client.canvas.typed import GroupMember, Q, R_co, S, T, TakesMore, TypedSignature, joined
+from pico_celery.client.canvas.typed import GroupMember, Q, R_co, S, T, TakesMore, joined
 from pico_celery.client.deadlines import resume_timeout
 from pico_celery.client.eager_result import EagerAsyncResult
 from pico_celery.client.options import SendOptions, merge_options
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
 
 
-class Workflow(GroupMember[R_co], TypedSignature[R_co]):
+class Workflow(GroupMember[R_co], LinkedSignature[R_co]):
     """A complete workflow with one result: a call, a chain, a chord."""
 
     @overload  # type: ignore[override]  # Celery's takes every signature
@@ -125,36 +124,6 @@ class Workflow(GroupMember[R_co], TypedSignature[R_co]):
         """Do what Celery does: run a call here and now, send a chain or a chord."""
         outcome = super().__call__(*args, **kwargs)
         return typed_result(outcome, self.flow.ends[0], require_app(self))
-
-    def link(self, callback: PartialSignature[R_co, Any] | ImmutableSignature[Any]) -> Any:  # type: ignore[override]  # Celery's takes everything
-        """Have a call sent with the result, when the last task has succeeded.
-
-        Args:
-            callback: A signature that takes the result, or ignores it.
-
-        Returns:
-            The callback.
-
-        Raises:
-            CompositionError: If the result does not fit the callback.
-        """
-        super().link(as_callback(self, callback))
-        return callback
-
-    def link_error(self, errback: PartialSignature[str, Any] | ImmutableSignature[Any]) -> Any:  # type: ignore[override]  # as link
-        """Have a call sent with the id of a task of the workflow that has failed.
-
-        Args:
-            errback: A signature that takes a task's id, or ignores it.
-
-        Returns:
-            The errback.
-
-        Raises:
-            CompositionError: If it does not take a text.
-        """
-        super().link_error(as_errback(self, errback))
-        return errback
 
 
 class TaskSignature(Workflow[R_co], Step[R_co]):
