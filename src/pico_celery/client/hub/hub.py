@@ -184,9 +184,8 @@ class ResultHub:
         if results and results[0].ignored:
             yield {}
             return
-        self._listen_first()
-        for result in results:
-            result.heard = result.heard or self.expect(result)
+        while not self._hold(results, is_transient=is_rpc(type(self.backend))):
+            self._listen_first()
         _quieten(self._app.backend)
         before, _sending.active = _sending.active, True
         try:
@@ -225,6 +224,16 @@ class ResultHub:
     def _take(self, meta: Meta) -> None:
         settle_ready(self._waiters, meta)
 
+    def _hold(self, results: Sequence[Sent], *, is_transient: bool) -> bool:
+        """Hold the results of calls that are about to be sent; tell whether they may be sent now."""
+        # In one step with the look whether one listens: a thread that has nothing to do may be about to end.
+        with self._lock:
+            if is_transient and not self._listening.is_set():
+                return False
+            for result in results:
+                result.heard = result.heard or self.expect(result)
+            return True
+
     @property
     def reply_options(self) -> dict[str, Any]:
         """Options by which replies come to this process, where results are replies over the broker."""
@@ -232,8 +241,6 @@ class ResultHub:
 
     def _listen_first(self) -> None:
         """Listen before a call is sent, where what nobody hears is lost."""
-        if not is_rpc(type(self.backend)):
-            return
         with self._lock:
             self._used = time.monotonic()
             self._start()
