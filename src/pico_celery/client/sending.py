@@ -182,6 +182,7 @@ def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> As
 
     hub = hub_of(app)
     if not result.ignored:
+        # Who waits for it before it is sent need not look for it in the backend.
         result.heard = hub.expect(result)
     job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
     hub.publisher.submit(job, loop.call_soon)

@@ -114,11 +114,9 @@ class ResultHub:
         Returns:
             What tells `watch` that nothing can have been missed; 0 where something can.
         """
-        is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
-        epoch = self._epoch if is_covered and self._listening.is_set() else 0
-        if epoch:
-            self._waiters.hold(result)
-        return epoch
+        # In one step: a thread that has nothing to do may be about to end, and to forget what is held.
+        with self._lock:
+            return self._expect(result)
 
     def watch(self, task_id: str, resolve: Resolve, heard: int = 0) -> Waiter:
         """Wait for a result.
@@ -133,6 +131,7 @@ class ResultHub:
 
         Raises:
             ExecutionError: If the process is about to end, and listens no more.
+            celery.exceptions.OperationalError: If the hub was closed meanwhile.
         """
         if self._closing:
             raise ExecutionError(f"the result of {task_id} cannot be waited for: the process ends")
@@ -193,6 +192,11 @@ class ResultHub:
         finally:
             _sending.active = before
 
+    @property
+    def reply_options(self) -> dict[str, Any]:
+        """Options by which replies come to this process, where results are replies over the broker."""
+        return {"reply_to": self.backend.oid} if is_rpc(type(self.backend)) else {}
+
     def close(self) -> None:
         """Publish what is still to be published, then stop listening."""
         if not self.publisher.flush(_EXIT_SECONDS):
@@ -224,20 +228,21 @@ class ResultHub:
     def _take(self, meta: Meta) -> None:
         settle_ready(self._waiters, meta)
 
+    def _expect(self, result: Sent) -> int:
+        is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
+        epoch = self._epoch if is_covered and self._listening.is_set() else 0
+        if epoch:
+            self._waiters.hold(result)
+        return epoch
+
     def _hold(self, results: Sequence[Sent], *, is_transient: bool) -> bool:
         """Hold the results of calls that are about to be sent; tell whether they may be sent now."""
-        # In one step with the look whether one listens: a thread that has nothing to do may be about to end.
         with self._lock:
             if is_transient and not self._listening.is_set():
                 return False
             for result in results:
-                result.heard = result.heard or self.expect(result)
+                result.heard = result.heard or self._expect(result)
             return True
-
-    @property
-    def reply_options(self) -> dict[str, Any]:
-        """Options by which replies come to this process, where results are replies over the broker."""
-        return {"reply_to": self.backend.oid} if is_rpc(type(self.backend)) else {}
 
     def _listen_first(self) -> None:
         """Listen before a call is sent, where what nobody hears is lost."""
