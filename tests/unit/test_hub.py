@@ -33,6 +33,7 @@ from pico_celery import (
     contract,
     send_task,
 )
+from pico_celery.client.hub import hub as hubs
 from pico_celery.client.hub.hub import close_hub, hub_of
 from pico_celery.client.hub.publisher import Job, Publisher
 from pico_celery.client.hub.task_ids import TaskIds
@@ -287,6 +288,30 @@ def test_results_of_a_backend_that_only_polls_are_awaited_by_one_thread(celery_a
         return list(await asyncio.gather(*waiting))
 
     assert asyncio.run(asyncio.wait_for(call(), SOON)) == [number * 2 for number in range(50)]
+
+
+def test_a_client_that_holds_a_reply_goes_on_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "_LINGER_SECONDS", 0.3)
+    app = Celery("unit-replies", broker="memory://", backend="rpc://", set_as_current=False)
+    hub = hub_of(app)
+
+    hold = hub._waiters.hold
+
+    def hold_late(result: Held) -> None:
+        eventually(lambda: hub._thread is None, 1)  # as long as it takes to fall idle, if it can
+        hold(result)
+
+    monkeypatch.setattr(hub._waiters, "hold", hold_late)
+    result = Held(hub.ids.new())
+    waiting = hub.watch(hub.ids.new(), lambda *_: None)
+    assert hub._listening.wait(SOON)
+    hub.unwatch(waiting)
+    assert hub.expect(result)
+    assert hub._thread is not None
+    del result
+    assert eventually(lambda: hub._thread is None, SOON)
+    close_hub(app)
+    app.close()
 
 
 def test_a_database_is_asked_for_all_that_are_waited_for_at_once(tmp_path: Path) -> None:
