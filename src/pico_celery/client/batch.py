@@ -23,6 +23,7 @@ from pico_celery.errors import BatchError, Fault, PayloadError
 
 _CHUNK: Final = 500
 _SHOWN: Final = 20
+_PAUSES: Final[Mapping[str, Any]] = {"interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 _logger = logging.getLogger(__name__)
 
 
@@ -241,6 +242,3 @@ class _Batch:
         # A batch is tried again as a whole, not message by message.
         options = {**added, **call.options, "retry": False}
         self._post.send(call.definition, call.call, options, result, producer)
-
-
-_PAUSES: Final[Mapping[str, Any]] = {"interval_start": 0, "interval_step": 0.2, "interval_max": 1}

@@ -30,6 +30,7 @@ T = TypeVar("T")
 GRACE_SECONDS: Final = 0.5
 """How long a client waits beyond a deadline, so that what the worker says of it arrives."""
 _NOT_GIVEN: Final[Any] = object()
+_OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
 
 
 def settle_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
@@ -143,9 +144,6 @@ def resume_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)
     rest = {name: value for name, value in headers.items() if name != TIMEOUT_HEADER}
     return {"timeout": headers[TIMEOUT_HEADER], **options, "headers": rest}
-
-
-_OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
 
 
 def run_within(deadline: datetime | None, call: Callable[[], T]) -> tuple[T, Deadlines]:

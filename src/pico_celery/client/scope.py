@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
@@ -40,14 +41,7 @@ class CallScope(Generic[R_co]):
         self._app = app
         # With an id known beforehand, a call can be revoked of which it is not known yet whether it was sent.
         self._id: str = outgoing.options.get("task_id") or hub_of(app).ids.new()
-        options = {**outgoing.options, "task_id": self._id}
-        self._outgoing = Outgoing(
-            definition=outgoing.definition,
-            call=outgoing.call,
-            options=options,
-            deadline=outgoing.deadline,
-            key=outgoing.key,
-        )
+        self._outgoing = replace(outgoing, options={**outgoing.options, "task_id": self._id})
         self._entered = False
         self._result: AsyncResult[R_co] | None = None
 
