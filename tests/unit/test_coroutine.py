@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from tests.support.long_waits import in_gather, in_group_body, in_group_child, in_timeout, in_wait_for
 from tests.support.waiting import eventually
 
 from pico_celery import ExecutionError
@@ -75,32 +76,6 @@ class Interrupted:
 async def sleep() -> str:
     await asyncio.sleep(60)
     return "slept"
-
-
-async def in_timeout() -> str:
-    async with asyncio.timeout(50):
-        await asyncio.sleep(60)
-    return "slept"
-
-
-async def in_gather() -> Any:
-    return await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))
-
-
-async def in_group_child() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(60))
-        group.create_task(asyncio.sleep(60))
-
-
-async def in_group_body() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(60))
-        await asyncio.sleep(60)
-
-
-async def in_wait_for() -> None:
-    await asyncio.wait_for(asyncio.sleep(60), 50)
 
 
 async def in_shield() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pytest
 from celery import Celery, chain, chord, group, shared_task
 from pico_ioc import PicoContainer, component
+from tests.support.long_waits import in_gather, in_group_body, in_group_child, in_timeout, in_wait_for
 from tests.support.waiting import eventually
 
 from pico_celery import (
@@ -289,31 +290,6 @@ def run_with_deadline(
 async def sleep() -> str:
     await asyncio.sleep(60)
     return "slept"
-
-
-async def in_timeout() -> None:
-    async with asyncio.timeout(50):
-        await asyncio.sleep(60)
-
-
-async def in_gather() -> None:
-    await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))
-
-
-async def in_group_child() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(60))
-        group.create_task(asyncio.sleep(60))
-
-
-async def in_group_body() -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(60))
-        await asyncio.sleep(60)
-
-
-async def in_wait_for() -> None:
-    await asyncio.wait_for(asyncio.sleep(60), 50)
 
 
 async def replaces_the_cancellation() -> None:
