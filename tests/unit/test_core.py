@@ -73,6 +73,31 @@ def test_threads_that_join_keep_to_one_core_and_others_do_not(core: Core) -> Non
 
 
 @needs_cores
+def test_a_second_worker_of_a_process_knows_all_cores_and_frees_its_threads(core: Core) -> None:
+    everywhere = os.sched_getaffinity(0)
+    core.join()
+    core.start()
+    assert eventually(lambda: core.number is not None and os.sched_getaffinity(0) == {core.number})
+    second = Core(wanted=True)
+    second.join()
+    second.start()
+    core.stop()
+    second.stop()
+    assert os.sched_getaffinity(0) == everywhere
+
+
+@needs_cores
+def test_a_thread_that_joins_when_the_worker_has_stopped_runs_anywhere(core: Core) -> None:
+    everywhere = os.sched_getaffinity(0)
+    core.join()
+    core.start()
+    assert eventually(lambda: core.number is not None)
+    core.stop()
+    core.join()
+    assert os.sched_getaffinity(0) == everywhere
+
+
+@needs_cores
 def test_a_worker_moves_when_others_need_its_core(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     times = {0: 0.0, 1: 0.0}
     crowded: list[int] = []

@@ -141,7 +141,7 @@ class TestUse:
         first.leave()
         assert second.server_pid() == pid
         second.leave()
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
 
     def test_a_link_to_the_directory_leads_to_the_same_server(self, data: Path) -> None:
         with EmbeddedBroker(data) as broker:
@@ -166,7 +166,7 @@ class TestUse:
         with EmbeddedBroker(data) as broker:
             pid = server_pid(broker)
             client_of(broker).rpush("queue", value)
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
         with EmbeddedBroker(data) as broker:
             assert server_pid(broker) != pid
             assert client_of(broker).lrange("queue", 0, -1) == [value]

@@ -50,7 +50,7 @@ class TestCommand:
             pid = server_pid(broker)
             stopped = subprocess.run([*command, str(data)], check=True, capture_output=True, text=True)
             assert stopped.stdout == f"{data}: stopped\n"
-            assert not is_alive(pid)
+            assert eventually(lambda: not is_alive(pid))
             again = subprocess.run([*command, str(data)], check=True, capture_output=True, text=True)
             assert again.stdout == f"{data}: no server was running\n"
 
@@ -64,7 +64,7 @@ class TestCommand:
         assert is_alive(pid)
         user.kill()
         assert main(["stop", "--unused", str(data)]) == 0
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
 
     def test_the_default_is_the_default_directory(
         self, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -136,14 +136,14 @@ class TestProcesses:
             starter.end()
             assert broker.server_pid() == pid
             assert client_of(broker).ping()
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
 
     def test_a_user_that_is_killed_does_not_count_any_more(self, data: Path, users: Callable[[Path], User]) -> None:
         killed = users(data).say()
         pid = killed.hear()
         with EmbeddedBroker(data):
             killed.kill()
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
 
     def test_a_last_user_that_is_killed_leaves_the_server_to_the_next(
         self, data: Path, users: Callable[[Path], User]
@@ -154,7 +154,7 @@ class TestProcesses:
         assert is_alive(pid)
         with EmbeddedBroker(data) as broker:
             assert broker.server_pid() == pid
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
 
     def test_an_interrupt_of_the_starter_does_not_reach_the_server(
         self, data: Path, users: Callable[[Path], User]
@@ -184,7 +184,7 @@ class TestFork:
         assert parent.process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
         with EmbeddedBroker(data) as broker:
             pid = server_pid(broker)
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
         parent.process.communicate("\n", timeout=DEADLINE_SECONDS)
 
 

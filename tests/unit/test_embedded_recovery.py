@@ -110,7 +110,7 @@ class TestRecovery:
             client_of(broker).set("key", "value")
             assert run(CLIENT_THAT_JUST_ENDS, deep) == ["42"]
             assert broker.server_pid() == pid
-        assert not is_alive(pid)
+        assert eventually(lambda: not is_alive(pid))
         assert not home.exists()
         with EmbeddedBroker(deep) as broker:
             assert client_of(broker).get("key") == "value"

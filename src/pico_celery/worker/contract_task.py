@@ -5,13 +5,16 @@ Celery's tracer, request and consumer are used as they are: `ContractTask.run` i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
 from celery import Celery, Task, states, uuid
-from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
+from celery.app.task import get_actual_ignore_result  # type: ignore[attr-defined]  # celery-types lacks it
+from celery.exceptions import MaxRetriesExceededError, Reject, Retry, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
@@ -34,6 +37,8 @@ from pico_celery.worker.guard import MessageGuard
 from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
 from pico_celery.worker.options import sending_options, task_attributes
 from pico_celery.worker.requests import ReplacementRequested, RetryRequested
+
+_logger = logging.getLogger(__name__)
 
 
 class SealedMaxRetriesExceededError(MaxRetriesExceededError):
@@ -154,7 +159,40 @@ class ContractTask(Task[..., Any]):
             self._check_time_for_retry(eta, countdown, exc)
         if args is not None or kwargs is not None:
             args, kwargs = self._changed_call(args, kwargs)
+        if throw and not self.request.is_eager and not self.request.called_directly:
+            raise self._retried(args, kwargs, given)
         return super().retry(args, kwargs, throw=throw, **given)
+
+    def _retried(self, args: Any, kwargs: Any, given: Mapping[str, Any]) -> Any:
+        """Store that the task is retried, then publish its retry.
+
+        Celery does it the other way round: in another process the retry may have ended by then, and its outcome would
+        be overwritten for ever.
+        """
+        request: Any = self.request
+        request.is_eager = True  # Celery makes the signature then, and does not publish it
+        try:
+            retried: Any = super().retry(args, kwargs, throw=False, **given)
+        finally:
+            request.is_eager = False
+        retried.is_eager = False
+        if not get_actual_ignore_result(self, request) and not self.store_errors_even_if_ignored:
+            self._store_retry(retried)
+            request.ignore_result = True  # the tracer would store it once more
+        try:
+            retried.sig.apply_async()
+        except Exception as error:
+            raise Reject(error, requeue=False) from error
+        return retried
+
+    def _store_retry(self, retried: Any) -> None:
+        info = ExceptionInfo((type(retried), retried, retried.__traceback__))
+        request: Any = self.request
+        try:
+            self.backend.mark_as_retry(request.id, retried.exc, info.traceback, request=request)
+        except Exception:
+            # The try itself must not be lost for it; its outcome is stored in any case.
+            _logger.exception("%s[%s] is retried, which could not be stored", self.name, request.id)
 
     def _check_time_for_retry(self, eta: Any, countdown: float | None, exc: BaseException | None) -> None:
         """End the task now where its next try would begin after its deadline, as where no tries are left."""

@@ -6,9 +6,10 @@ import asyncio
 import sys
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from celery import Celery
+from celery import Celery, signals
+from celery.backends.rpc import RPCBackend
 from pico_ioc import EnvSource, component, configuration, init
 from pydantic import SecretStr
 
@@ -90,3 +91,10 @@ class TillWorker:
 
 container = init(modules=["pico_celery", sys.modules[__name__]], config=configuration(EnvSource(prefix="")))
 celery_app = container.get(Celery)
+
+
+@signals.before_task_publish.connect(weak=False)
+def note_state(headers: Any, body: Any, **_: Any) -> None:
+    """Tell which state is stored when a retry goes out: from then on, its outcome may be stored at any time."""
+    if headers.get("retries") and headers["task"] == "till.flaky" and not isinstance(celery_app.backend, RPCBackend):
+        note(f"{body[1]['key']}-states", celery_app.AsyncResult(headers["id"]).state)

@@ -55,6 +55,7 @@ class Core:
         self._stopped.set()
         _bound.discard(self)
         with self._lock:
+            self.number = None
             for thread in self._threads:
                 _move(thread, self._allowed)
             self._threads.clear()
@@ -62,6 +63,8 @@ class Core:
     def join(self) -> None:
         """Keep the calling thread to the core, from now on."""
         with self._lock:
+            if self._stopped.is_set():
+                return
             self._threads.add(threading.get_native_id())
             if self.number is not None:
                 _move(threading.get_native_id(), {self.number})
@@ -127,6 +130,8 @@ def choose(current: int | None, allowed: AbstractSet[int], busy: Mapping[int, fl
 def _allowed() -> frozenset[int]:
     if not hasattr(os, "sched_getaffinity"):
         return frozenset()
+    for other in list(_bound):
+        return other._allowed  # noqa: SLF001 - this thread may keep to the core of another worker of the process
     return frozenset(os.sched_getaffinity(0))
 
 
