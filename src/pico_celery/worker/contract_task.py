@@ -186,7 +186,10 @@ class ContractTask(Task[..., Any]):
         return retried
 
     def _store_retry(self, retried: Any) -> None:
-        info = ExceptionInfo((type(retried), retried, retried.__traceback__))
+        try:
+            raise retried
+        except Retry:
+            info = ExceptionInfo()
         request: Any = self.request
         try:
             self.backend.mark_as_retry(request.id, retried.exc, info.traceback, request=request)
