@@ -155,6 +155,12 @@ class ErrorClassError(ContractError):
     headline = "{subject} cannot be a declared error, {count}"
 
 
+class LockFileError(DeclarationError):
+    """A lock file, or what a worker tells of its contracts, cannot be read."""
+
+    headline = "{subject} cannot be read, {count}"
+
+
 class DecoratorError(DeclarationError, TypeError, ValueError):
     """A decorator of this library is used on what it cannot decorate; raised at that line."""
 

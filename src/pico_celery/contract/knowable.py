@@ -11,6 +11,8 @@ from typing import Any, Final
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from pico_celery.contract.digest import canonical_core_schema, digest
+
 _ALWAYS: Final = frozenset({"type", "ref", "metadata", "serialization", "strict"})
 _LENGTHS: Final = frozenset({"min_length", "max_length"})
 _RANGE: Final = frozenset({"gt", "ge", "lt", "le", "multiple_of"})
@@ -139,3 +141,44 @@ class TellingSchema(GenerateJsonSchema):
         if self.mode != "serialization" or field["type"] == "typed-dict-field":
             return super().field_is_required(field, total)
         return not field.get("serialization_exclude") and "serialization_exclude_if" not in field
+
+
+def untold(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a part of a type demands and JSON Schema does not describe.
+
+    Args:
+        node: A part of a core schema; what is nested in it is not looked at.
+
+    Returns:
+        JSON data: constraints by their names, and under ``functions`` the validators by theirs; empty where all is told.
+    """
+    kind = node.get("type")
+    if not isinstance(kind, str):
+        return {}
+    if kind.startswith("function-"):
+        return {"functions": [f"{kind.removeprefix('function-')}:{_function_name(node['function'])}"]}
+    told = _TOLD.get(kind)
+    found = {
+        name: value if isinstance(value, (str, int, float, bool)) else str(value)
+        for name, value in node.items()
+        if name not in (told or ()) and name not in _ALWAYS and not isinstance(value, (Mapping, list, tuple))
+    }
+    if told is None:
+        found["type"] = kind
+    if kind == "dict" and node.get("keys_schema", {"type": "str"}).get("type") != "str":
+        found["keys"] = digest(canonical_core_schema(node["keys_schema"]))
+    found.update({name: True for name in ("custom_init", "post_init") if node.get(name)})
+    alias = node.get("validation_alias")
+    if alias is not None and not isinstance(alias, str):
+        found["aliases"] = alias
+    config = (node.get("config") or {}).items()
+    plain = {name: value for name, value in config if isinstance(value, (str, int, float, bool))}
+    found.update({name: plain[name] for name in plain if name not in _CONFIG and not name.startswith("ser_")})
+    return dict(sorted(found.items()))
+
+
+def _function_name(info: Any) -> str:
+    function = info.get("function") if isinstance(info, Mapping) else info
+    function = getattr(function, "__func__", function)
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return f"{getattr(function, '__module__', type(function).__module__)}.{name}"

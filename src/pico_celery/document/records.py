@@ -1,0 +1,290 @@
+"""Records: contracts as plain JSON data, without the classes they were made from.
+
+A record holds all that peers must agree on, and the texts for people. JSON Schemas in it refer to shared models by
+``{"$ref": "#/schemas/Order"}``; `Document.standalone` makes one of them complete in itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pico_celery.contract.naming import prefix_of
+
+LOCK_VERSION: Final = 1
+"""Version of the format. A reader takes its own and older ones."""
+
+REFERENCE: Final = "#/schemas/"
+JsonSchema = Mapping[str, Any]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ignored_types=(cached_property,))
+
+
+class ParameterRecord(_Record):
+    """A parameter of a task.
+
+    Attributes:
+        name: Its name, which is its name on the wire.
+        keyword_only: Whether it cannot be given by position.
+        type: Its annotation as text, for people.
+        required: Whether a caller must give it.
+        default: Its default as JSON, where it has one.
+        accepts: JSON Schema of what the worker takes.
+        sends: JSON Schema of what clients send, where that is another one.
+    """
+
+    name: str
+    keyword_only: bool = False
+    type: str
+    required: bool
+    default: Any = None
+    accepts: JsonSchema
+    sends: JsonSchema | None = None
+
+    @property
+    def sent(self) -> JsonSchema:
+        """JSON Schema of what clients send."""
+        return self.accepts if self.sends is None else self.sends
+
+
+class ResultRecord(_Record):
+    """The result of a task.
+
+    Attributes:
+        type: Its annotation as text, for people.
+        sends: JSON Schema of what the worker sends.
+        accepts: JSON Schema of what clients take, where that is another one.
+    """
+
+    type: str
+    sends: JsonSchema
+    accepts: JsonSchema | None = None
+
+    @property
+    def accepted(self) -> JsonSchema:
+        """JSON Schema of what clients take."""
+        return self.sends if self.accepts is None else self.accepts
+
+
+class ErrorRecord(_Record):
+    """An error that a task may raise.
+
+    Attributes:
+        code: Its stable name on the wire.
+        type: Name of its class.
+        retryable: Whether a `RetryPolicy` tries again.
+        doc: Docstring of its class.
+        sends: JSON Schema of its fields as the worker sends them.
+        accepts: JSON Schema of its fields as clients take them, where that is another one.
+    """
+
+    code: str
+    type: str
+    retryable: bool = False
+    doc: str = ""
+    sends: JsonSchema
+    accepts: JsonSchema | None = None
+
+    @property
+    def accepted(self) -> JsonSchema:
+        """JSON Schema of the fields as clients take them."""
+        return self.sends if self.accepts is None else self.accepts
+
+
+class TaskRecord(_Record):
+    """A task.
+
+    Attributes:
+        name: Its name on the wire.
+        method: Name of the contract's method.
+        doc: Docstring of the method.
+        digest: Changes exactly when the wire contract changes.
+        since: Version of the package in which it came.
+        deprecated: What to use instead; ``None`` where it is not deprecated.
+        aliases: Names under which workers take its messages too.
+        parameters: In the order of the contract.
+        result: What comes back.
+        errors: What it may raise, by code.
+        options: The contract's options as JSON: durations in seconds, functions and classes by name.
+    """
+
+    name: str
+    method: str
+    doc: str = ""
+    digest: str
+    since: str | None = None
+    deprecated: str | None = None
+    aliases: tuple[str, ...] = ()
+    parameters: tuple[ParameterRecord, ...] = ()
+    result: ResultRecord
+    errors: tuple[ErrorRecord, ...] = ()
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+    def parameter(self, name: str) -> ParameterRecord | None:
+        """Return a parameter by its name, or ``None``."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+    def error(self, code: str) -> ErrorRecord | None:
+        """Return an error by its code, or ``None``."""
+        return next((error for error in self.errors if error.code == code), None)
+
+    @property
+    def arguments(self) -> JsonSchema:
+        """JSON Schema of all arguments together, by name, as the worker takes them."""
+        required = [parameter.name for parameter in self.parameters if parameter.required]
+        return {
+            "type": "object",
+            "properties": {parameter.name: parameter.accepts for parameter in self.parameters},
+            **({"required": required} if required else {}),
+            "additionalProperties": False,
+        }
+
+
+class ContractRecord(_Record):
+    """A contract: the tasks of a domain.
+
+    Attributes:
+        name: The domain.
+        version: From 1.
+        type: Name of the Protocol class.
+        doc: Its docstring.
+        digest: Changes exactly when the wire contract of any of its tasks changes.
+        tasks: By name on the wire.
+    """
+
+    name: str
+    version: int = 1
+    type: str = ""
+    doc: str = ""
+    digest: str
+    tasks: Mapping[str, TaskRecord]
+
+    @property
+    def key(self) -> str:
+        """What its task names begin with: ``orders`` or ``orders.v2``."""
+        return prefix_of(self.name, self.version)
+
+
+class Document(_Record):
+    """Contracts, and the JSON Schemas of the models they share.
+
+    Attributes:
+        lock_version: Version of the format, `LOCK_VERSION`.
+        contracts: By `ContractRecord.key`.
+        schemas: By name of the model.
+    """
+
+    lock_version: Literal[1] = LOCK_VERSION
+    contracts: Mapping[str, ContractRecord]
+    schemas: Mapping[str, JsonSchema] = Field(default_factory=dict)
+
+    @cached_property
+    def tasks(self) -> Mapping[str, TaskRecord]:
+        """All tasks by name, in order."""
+        found = {name: task for contract in self.contracts.values() for name, task in contract.tasks.items()}
+        return dict(sorted(found.items()))
+
+    def contract_of(self, task: str) -> ContractRecord:
+        """Return the contract that has a task of that name."""
+        return next(contract for contract in self.contracts.values() if task in contract.tasks)
+
+    def resolve(self, schema: JsonSchema) -> JsonSchema:
+        """Return what a schema refers to, or the schema itself."""
+        reference = schema.get("$ref")
+        return schema if reference is None else self.resolve(self.schemas[_name(reference)])
+
+    def standalone(self, schema: JsonSchema) -> dict[str, Any]:
+        """Return a schema that is complete in itself: with the models it refers to, in ``$defs``.
+
+        Args:
+            schema: A schema of this document.
+
+        Returns:
+            An ordinary JSON Schema.
+        """
+        needed: dict[str, Any] = {}
+        open_names = list(references(schema))
+        while open_names:
+            name = open_names.pop()
+            if name not in needed:
+                needed[name] = self.schemas[name]
+                open_names.extend(references(self.schemas[name]))
+        root: dict[str, Any] = relocated(schema, "#/$defs/")
+        if needed:
+            root["$defs"] = {name: relocated(needed[name], "#/$defs/") for name in sorted(needed)}
+        return root
+
+    def only(self, tasks: Mapping[str, Any] | frozenset[str] | set[str]) -> Document:
+        """Return the part of the document that some tasks need.
+
+        Args:
+            tasks: Names of tasks.
+
+        Returns:
+            A document with these alone, and the models that they refer to.
+        """
+        contracts = {
+            key: contract.model_copy(
+                update={"tasks": {name: contract.tasks[name] for name in contract.tasks if name in tasks}}
+            )
+            for key, contract in self.contracts.items()
+        }
+        contracts = {key: contract for key, contract in contracts.items() if contract.tasks}
+        document = Document(contracts=contracts)
+        names = {name for contract in contracts.values() for name in references(contract.model_dump(mode="json"))}
+        reached: set[str] = set()
+        while names:
+            name = names.pop()
+            if name not in reached:
+                reached.add(name)
+                names.update(references(self.schemas[name]))
+        return document.model_copy(update={"schemas": {name: self.schemas[name] for name in sorted(reached)}})
+
+
+def references(node: Any) -> Iterator[str]:
+    """Iterate over the names of the models that a schema refers to directly."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str) and value.startswith(REFERENCE):
+                yield _name(value)
+            elif key not in _VALUES:
+                yield from references(value)
+        mapping = (
+            (node.get("discriminator") or {}).get("mapping") if isinstance(node.get("discriminator"), Mapping) else None
+        )
+        for value in (mapping or {}).values():
+            yield _name(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from references(value)
+
+
+def relocated(node: Any, base: str) -> Any:
+    """Return a schema whose references lead to another place.
+
+    Args:
+        node: A schema of a `Document`.
+        base: Where the models are, such as ``#/components/schemas/``.
+
+    Returns:
+        A copy.
+    """
+    if isinstance(node, Mapping):
+        return {key: value if key in _VALUES else relocated(value, base) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [relocated(value, base) for value in node]
+    if isinstance(node, str) and node.startswith(REFERENCE):
+        return base + node.removeprefix(REFERENCE)
+    return node
+
+
+_VALUES: Final = frozenset({"default", "const", "enum", "examples", "example", "description", "title"})
+
+
+def _name(reference: str) -> str:
+    return reference.removeprefix(REFERENCE)

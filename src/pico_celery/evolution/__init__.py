@@ -1,0 +1,1 @@
+"""How contracts change: what a change breaks, for whom, and what to do instead."""

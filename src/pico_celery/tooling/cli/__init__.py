@@ -1,0 +1,1 @@
+"""The command line: ``pico-celery ...``, and the same commands as ``celery -A app contracts ...``."""
