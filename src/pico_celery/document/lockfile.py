@@ -97,7 +97,7 @@ def _pruned(data: Any) -> Any:
     kept: dict[str, Any] = {}
     for key, value in data.items():
         if key in _FOREIGN:
-            if value is not None:
+            if value is not None and (value or key != "options"):
                 kept[key] = value
         elif isinstance(value, (dict, list)):
             if value or key in _ALWAYS:
@@ -107,7 +107,7 @@ def _pruned(data: Any) -> Any:
     return kept
 
 
-_FOREIGN: Final = frozenset({"accepts", "sends", "schemas", "default"})
+_FOREIGN: Final = frozenset({"accepts", "sends", "schemas", "default", "options"})
 _ALWAYS: Final = frozenset({"contracts", "tasks", "required", "lock_version", "version"})
 _EMPTY: Final = (None, "", False)
 

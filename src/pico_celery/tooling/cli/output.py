@@ -29,6 +29,8 @@ class ToolError(click.ClickException):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+        context = click.get_current_context(silent=True)  # there is none any more when it is shown
+        self._as_json = context is not None and bool(context.params.get("as_json"))
 
     @classmethod
     def of(cls, error: PicoCeleryError) -> ToolError:
@@ -37,8 +39,7 @@ class ToolError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it: as text to the standard error, as JSON where the command was to print that."""
-        context = click.get_current_context(silent=True)
-        if context is not None and context.params.get("as_json"):
+        if self._as_json:
             print_json({"error": {"message": self.message, **({"remedy": self.remedy} if self.remedy else {})}})
             return
         click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", file=file, err=file is None)

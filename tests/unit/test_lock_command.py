@@ -1,0 +1,120 @@
+"""``pico-celery lock``: as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pico_celery.document.lockfile import read
+from pico_celery.tooling.cli.main import COMMANDS, pico_celery
+
+CONTRACT = """
+from typing import Protocol
+from pico_celery import contract
+
+@contract("{domain}")
+class Some(Protocol):
+    async def run(self, number: int) -> str: ...
+"""
+
+
+def lock(*arguments: str) -> Result:
+    return CliRunner().invoke(pico_celery, ["lock", *arguments], prog_name="pico-celery")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def package(here: Path, name: str, **modules: str) -> str:
+    (here / name).mkdir()
+    for module, text in {"__init__": "", **modules}.items():
+        (here / name / f"{module}.py").write_text(dedent(text))
+    return name
+
+
+def test_a_package_is_locked_with_all_its_modules_and_the_file_is_kept_up_to_date(here: Path) -> None:
+    name = package(here, "locked", one=CONTRACT.format(domain="one"), two=CONTRACT.format(domain="two"))
+    missing = lock(name, "--check")
+    assert (missing.exit_code, missing.output) == (
+        1,
+        "contracts.lock.json is missing: run 'pico-celery lock locked'\n",
+    )
+    assert not (here / "contracts.lock.json").exists()
+    made = lock(name)
+    assert (made.exit_code, made.output) == (0, "wrote contracts.lock.json: 2 tasks\n")
+    assert set(read(here / "contracts.lock.json").tasks) == {"one.run", "two.run"}
+    assert lock(name, "--check").exit_code == 0
+    assert json.loads(lock(name, "--json").output) == {
+        "file": "contracts.lock.json",
+        "changed": False,
+        "written": False,
+        "tasks": 2,
+    }
+    file = here / "contracts.lock.json"
+    file.write_text(file.read_text().replace("run", "ran"))
+    stale = lock(name, "--check")
+    assert stale.exit_code == 1
+    assert "out of date" in stale.output
+    assert lock(name, "-o", "-").output == lock("locked/", "-o", "-").output
+
+
+def test_what_cannot_be_loaded_is_told(here: Path) -> None:
+    package(here, "empty")
+    package(here, "torn", bad="def (")
+    package(here, "wrong", contracts=CONTRACT.format(domain="wrong").replace("async def", "def"))
+    package(here, "needy", uses="import surely_not_installed")
+    for name, words in {
+        "emty": "did you mean 'empty'?",
+        "empty": "empty declares no contract",
+        "torn": "torn cannot be imported: SyntaxError",
+        "wrong": "wrong.run",
+        "needy": "No module named 'surely_not_installed'",
+    }.items():
+        found = lock(name)
+        assert found.exit_code == 2, found.output
+        assert found.output.startswith("error:")
+        assert words in found.output or name == "wrong"
+    assert "async def" in lock("wrong").output
+    assert json.loads(lock("emty", "--json").output)["error"]["message"] == "no module named 'emty'"
+
+
+def test_a_wrong_command_is_told_the_right_one() -> None:
+    found = CliRunner().invoke(pico_celery, ["lokc"])
+    assert found.exit_code == 2
+    assert "did you mean 'lock'?" in found.output
+
+
+def test_every_command_teaches() -> None:
+    listed = CliRunner().invoke(pico_celery, ["--help"])
+    assert listed.exit_code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in listed.output
+        taught = CliRunner().invoke(pico_celery, [name, "--help"], prog_name="pico-celery")
+        assert taught.exit_code == 0, taught.output
+        assert f"pico-celery {name}" in taught.output.partition("\n")[2] or name == "completion", taught.output
+
+
+def test_both_ways_in_have_the_same_commands(here: Path) -> None:
+    name = package(here, "both", one=CONTRACT.format(domain="both"))
+    texts = [
+        subprocess.run(
+            [sys.executable, *start, "lock", name, "-o", "-"], capture_output=True, text=True, check=True
+        ).stdout
+        for start in (
+            ["-c", "from pico_celery.tooling.cli.main import main; main()"],
+            ["-c", "from pico_celery.tooling.cli.main import main; main()", "contracts"],
+            ["-m", "celery", "contracts"],
+        )
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert '"both.run"' in texts[0]
