@@ -169,6 +169,33 @@ def test_a_part_of_a_document_has_the_models_that_it_needs(document: Document) -
     assert from_text(to_text(whole), "here") == whole
 
 
+def test_fields_may_be_called_as_keywords_of_json_schema_are() -> None:
+    catalog = Catalog()
+
+    class Heading(BaseModel):
+        text: str
+
+    class Page(BaseModel):
+        title: Heading
+        default: list[Heading] = []
+
+    @contract("pages", catalog=catalog)
+    class Pages(Protocol):
+        async def write(self, page: Page) -> None: ...
+
+    document = document_of(catalog.contracts)
+    schema = document.standalone(document.tasks["pages.write"].arguments)
+    assert set(schema["$defs"]) == {"Page-Input", "Heading"}
+    assert Draft202012Validator(schema).is_valid({"page": {"title": {"text": "a"}, "default": [{"text": "b"}]}})
+    assert not Draft202012Validator(schema).is_valid({"page": {"title": {"text": 1}}})
+    assert "Heading" in document.only({"pages.write"}).schemas
+
+
+def test_which_arguments_must_stay_out_of_logs_is_told(document: Document) -> None:
+    machine, secret = document.tasks["machines.build"].parameters
+    assert (machine.sensitive, secret.sensitive) == (False, True)
+
+
 def test_models_of_one_name_are_told_apart() -> None:
     catalog = Catalog()
     one, other = ModuleType("one"), ModuleType("other")

@@ -136,6 +136,7 @@ def _parameter(parameter: ParameterDefinition, schemas: _Schemas) -> ParameterRe
         keyword_only=parameter.kind is inspect.Parameter.KEYWORD_ONLY,
         type=type_name(parameter.annotation),
         required=parameter.required,
+        sensitive=parameter.payload.sensitive,
         default=None if parameter.required else _default(parameter),
         accepts=schemas.of(parameter.payload, "validation"),
         sends=_other(schemas, parameter.payload, "serialization"),

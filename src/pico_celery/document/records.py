@@ -36,12 +36,14 @@ class ParameterRecord(_Record):
         default: Its default as JSON, where it has one.
         accepts: JSON Schema of what the worker takes.
         sends: JSON Schema of what clients send, where that is another one.
+        sensitive: Whether parts of its values must stay out of logs: secrets, and fields with ``repr=False``.
     """
 
     name: str
     keyword_only: bool = False
     type: str
     required: bool
+    sensitive: bool = False
     default: Any = None
     accepts: JsonSchema
     sends: JsonSchema | None = None
@@ -252,6 +254,9 @@ def references(node: Any) -> Iterator[str]:
         for key, value in node.items():
             if key == "$ref" and isinstance(value, str) and value.startswith(REFERENCE):
                 yield _name(value)
+            elif key in _NAMED and isinstance(value, Mapping):
+                for named in value.values():
+                    yield from references(named)
             elif key not in _VALUES:
                 yield from references(value)
         mapping = (
@@ -275,7 +280,7 @@ def relocated(node: Any, base: str) -> Any:
         A copy.
     """
     if isinstance(node, Mapping):
-        return {key: value if key in _VALUES else relocated(value, base) for key, value in node.items()}
+        return {key: _relocated_part(key, value, base) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         return [relocated(value, base) for value in node]
     if isinstance(node, str) and node.startswith(REFERENCE):
@@ -283,6 +288,14 @@ def relocated(node: Any, base: str) -> Any:
     return node
 
 
+def _relocated_part(key: str, value: Any, base: str) -> Any:
+    if key in _NAMED and isinstance(value, Mapping):
+        return {name: relocated(schema, base) for name, schema in value.items()}
+    return value if key in _VALUES else relocated(value, base)
+
+
+_NAMED: Final = frozenset({"properties", "patternProperties"})
+"""Keywords whose keys are names of the user's: a field may be called ``title`` or ``default``."""
 _VALUES: Final = frozenset({"default", "const", "enum", "examples", "example", "description", "title"})
 
 
