@@ -3,6 +3,8 @@
 ``x-strict`` says that nothing is converted. ``x-pydantic`` holds what else a type demands, or promises where it is sent:
 constraints such as an aware datetime (``{"tz_constraint": "aware"}``), and validators that are functions, by their names
 (``{"function-after": "shop.models.check"}``). Two schemas that have the same there demand the same, as far as names tell.
+``x-keys`` is the schema of a mapping's keys where they are more than text; the format ``decimal`` tells the text of a
+Decimal from others.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
+from pydantic_core.core_schema import DecimalSchema, DictSchema
 
 from pico_celery.contract.knowable import untold
 from pico_celery.document.records import REFERENCE
 
 STRICT: Final = "x-strict"
 DEMANDS: Final = "x-pydantic"
+KEYS: Final = "x-keys"
+DECIMAL: Final = "decimal"
 
 
 class LockSchema(GenerateJsonSchema):
@@ -41,6 +46,19 @@ class LockSchema(GenerateJsonSchema):
             self._told.add(name)
             self.definitions[name] = _with(self.definitions[name], more)
         return reference
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        """Generate the schema of a Decimal, whose text is not any text."""
+        generated = super().decimal_schema(schema)
+        text = generated["anyOf"][1] if "anyOf" in generated else generated
+        text["format"] = DECIMAL
+        return generated
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        """Generate the schema of a mapping, with that of its keys where they are no plain text."""
+        generated = super().dict_schema(schema)
+        keys = schema.get("keys_schema", {"type": "str"})
+        return generated if keys["type"] == "str" else {**generated, KEYS: self.generate_inner(keys)}
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False: a title made from a name says nothing."""
