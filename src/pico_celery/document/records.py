@@ -109,6 +109,7 @@ class TaskRecord(_Record):
         since: Version of the package in which it came.
         deprecated: What to use instead; ``None`` where it is not deprecated.
         aliases: Names under which workers take its messages too.
+        upcast: Whether workers turn old payloads into new ones before they validate them.
         parameters: In the order of the contract.
         result: What comes back.
         errors: What it may raise, by code.
@@ -122,6 +123,7 @@ class TaskRecord(_Record):
     since: str | None = None
     deprecated: str | None = None
     aliases: tuple[str, ...] = ()
+    upcast: bool = False
     parameters: tuple[ParameterRecord, ...] = ()
     result: ResultRecord
     errors: tuple[ErrorRecord, ...] = ()
