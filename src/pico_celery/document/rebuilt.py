@@ -1,0 +1,206 @@
+"""pydantic's validator of a whole payload, built again from the JSON Schema that pydantic made of a type.
+
+It accepts what a worker accepts that has the models: it converts, ignores unknown properties, and tries the members of a
+union as pydantic does. What a schema does not tell, such as a validator that is a function, it takes as accepted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator, core_schema
+
+from pico_celery.document.explicit import explicit
+from pico_celery.document.records import REFERENCE, Document, JsonSchema
+from pico_celery.document.scalars import scalar
+from pico_celery.document.telling import DEMANDS, KEYS
+
+_HASHABLE: Final = frozenset(
+    {
+        "int",
+        "float",
+        "str",
+        "bool",
+        "none",
+        "decimal",
+        "date",
+        "time",
+        "datetime",
+        "timedelta",
+        "uuid",
+        "bytes",
+        "literal",
+    }
+)
+
+
+class Rebuilt:
+    """A validator of what a schema of a document describes.
+
+    Args:
+        document: What holds the models that the schema refers to.
+        schema: It.
+    """
+
+    def __init__(self, document: Document, schema: JsonSchema) -> None:
+        built = _Builder(document).whole(schema)
+        self._validator = SchemaValidator(built)
+
+    def accepts(self, value: Any) -> bool:
+        """Tell whether a worker with the models would take a JSON value, as far as the schema tells."""
+        return not self.errors(value)
+
+    def errors(self, value: Any) -> list[ErrorDetails]:
+        """Return what pydantic says against a JSON value."""
+        try:
+            self._validator.validate_json(json.dumps(value))
+        except ValidationError as error:
+            return error.errors(include_url=False, include_context=False)
+        return []
+
+
+class _Builder:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._made: dict[str, CoreSchema | None] = {}
+
+    def whole(self, schema: JsonSchema) -> CoreSchema:
+        root = self._of(explicit(schema))
+        definitions = [made for made in self._made.values() if made is not None]
+        return core_schema.definitions_schema(root, definitions) if definitions else root
+
+    def _of(self, node: Any) -> CoreSchema:  # noqa: PLR0911 - one for each kind of schema
+        if not isinstance(node, Mapping):
+            return core_schema.any_schema()
+        if "$ref" in node:
+            return self._reference(str(node["$ref"]))
+        members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+        if members:
+            return self._tagged(node, members) or core_schema.union_schema([self._of(member) for member in members])
+        if "enum" in node or "const" in node:
+            return _literal([node["const"]] if "const" in node else list(node["enum"]))
+        if isinstance(node.get("type"), list):
+            return core_schema.union_schema([self._of({**node, "type": kind}) for kind in node["type"]])
+        if node.get("type") == "object":
+            return self._object(node)
+        if node.get("type") == "array":
+            return self._array(node)
+        return scalar(node) or core_schema.any_schema()
+
+    def _reference(self, reference: str) -> CoreSchema:
+        name = reference.removeprefix(REFERENCE)
+        if name not in self._made:
+            self._made[name] = None  # it may refer to itself
+            self._made[name] = _named(self._of(explicit(self._document.schemas[name])), name)
+        return core_schema.definition_reference_schema(name)
+
+    def _tagged(self, node: JsonSchema, members: list[Any]) -> CoreSchema | None:
+        tag = node.get("discriminator", {}).get("propertyName")
+        if tag is None:
+            return None
+        choices: dict[Any, CoreSchema] = {}
+        for member in members:
+            values = tags_of(self._document, member, tag)
+            if values is None:
+                return None
+            choices.update(dict.fromkeys(values, self._of(member)))
+        return core_schema.tagged_union_schema(choices, tag)
+
+    def _object(self, node: JsonSchema) -> CoreSchema:
+        more = node.get("additionalProperties")
+        is_mapping = "properties" not in node and (more is not None or "patternProperties" in node)
+        return self._mapping(node) if is_mapping else self._model(node, more)
+
+    def _model(self, node: JsonSchema, more: Any) -> CoreSchema:
+        required = node.get("required", ())
+        fields = {}
+        for name, part in node.get("properties", {}).items():
+            alias = part.get(DEMANDS, {}).get("aliases") if isinstance(part, Mapping) else None
+            fields[name] = core_schema.typed_dict_field(
+                self._of(part), required=name in required, validation_alias=alias or name
+            )
+        if more is False:
+            return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+        if more is None or more is True or not more:
+            return core_schema.typed_dict_schema(fields, extra_behavior="ignore")
+        return core_schema.typed_dict_schema(fields, extra_behavior="allow", extras_schema=self._of(more))
+
+    def _mapping(self, node: JsonSchema) -> CoreSchema:
+        keys: CoreSchema = core_schema.str_schema()
+        patterns = node.get("patternProperties", {})
+        values: Any = node.get("additionalProperties", {})
+        if KEYS in node:
+            keys = self._of(node[KEYS])
+        elif "propertyNames" in node:
+            keys = self._of({"type": "string", **node["propertyNames"]})
+        elif len(patterns) == 1:
+            keys = self._of({"type": "string", "pattern": next(iter(patterns))})
+        if patterns:
+            values = next(iter(patterns.values())) if len(patterns) == 1 else {}
+        if values is False:
+            return core_schema.typed_dict_schema({}, extra_behavior="forbid")
+        return core_schema.dict_schema(
+            keys, self._of(values), min_length=node.get("minProperties"), max_length=node.get("maxProperties")
+        )
+
+    def _array(self, node: JsonSchema) -> CoreSchema:
+        lengths = {"min_length": node.get("minItems"), "max_length": node.get("maxItems")}
+        first, items = node.get("prefixItems"), node.get("items", {})
+        if first is not None:
+            made = [self._of(part) for part in first]
+            bounded = items is False or node.get("maxItems") == len(first)
+            if bounded:
+                return (
+                    core_schema.tuple_schema(made) if node.get("minItems") == len(first) else core_schema.any_schema()
+                )
+            return core_schema.tuple_schema([*made, self._of(items)], variadic_item_index=len(made), **lengths)
+        if items is False:
+            return core_schema.list_schema(max_length=0)
+        item = self._of(items)
+        if node.get("uniqueItems") and item["type"] in _HASHABLE:
+            return core_schema.set_schema(item, **lengths)
+        if node.get("uniqueItems"):  # what cannot be hashed here: repeats count, as they would not
+            lengths["min_length"] = min(node.get("minItems", 0), 1)
+            lengths["max_length"] = None
+        return core_schema.list_schema(item, **lengths)
+
+
+def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:
+    """Return the values of a tag with which a member of a union is meant.
+
+    Args:
+        document: What holds the models.
+        member: The member.
+        tag: Name of the property.
+
+    Returns:
+        The values; ``None`` where they are not told.
+    """
+    node = document.resolve(member)
+    members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+    if members:
+        found = [tags_of(document, inner, tag) for inner in members]
+        return None if None in found else [value for values in found for value in values or ()]
+    part = node.get("properties", {}).get(tag)
+    if not isinstance(part, Mapping):
+        return None
+    part = document.resolve(part)
+    if "const" in part:
+        return [part["const"]]
+    return list(part["enum"]) if "enum" in part else None
+
+
+def _literal(values: list[Any]) -> CoreSchema:
+    if all(isinstance(value, (str, int, bool)) or value is None for value in values):
+        return core_schema.literal_schema(values)
+    return core_schema.any_schema()
+
+
+def _named(made: CoreSchema, name: str) -> CoreSchema:
+    if made["type"] == "definition-ref":
+        return core_schema.union_schema([made], ref=name)
+    named: Any = {**made, "ref": name}
+    return named  # type: ignore[no-any-return]  # a core schema as before, with a name
