@@ -1,0 +1,289 @@
+"""``call``: send a task from the command line, and print what comes back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from pico_celery.errors import FaultsError, PicoCeleryError
+from pico_celery.tooling.cli.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
+from pico_celery.tooling.completing import TASK_NAME
+from pico_celery.tooling.loading import application
+
+if TYPE_CHECKING:
+    from pico_celery.tooling.call_answer import Answer
+    from pico_celery.tooling.call_contract import Found
+    from pico_celery.tooling.calling import Call, Sent
+
+_EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+
+
+class CallError(ToolError):
+    """A call was refused, or did not come to an end.
+
+    Args:
+        message: What is wrong.
+        remedy: What to do about it.
+        told: More about it, for programs.
+    """
+
+    def __init__(self, message: str, remedy: str = "", told: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, remedy)
+        self.told = dict(told or {})
+
+    @classmethod
+    def of(cls, error: PicoCeleryError) -> CallError:
+        """Tell of an error of this library, with its faults."""
+        faults = error.data.get("faults") if isinstance(error, FaultsError) else None
+        return cls(str(error), told={"faults": faults} if faults else None)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, as `ToolError` does."""
+        context = click.get_current_context(silent=True)
+        if context is None or not context.params.get("as_json"):
+            super().show(file)
+            return
+        remedy = {"remedy": self.remedy} if self.remedy else {}
+        told = {name: value for name, value in self.told.items() if name != "faults"}
+        faults = {"faults": self.told["faults"]} if "faults" in self.told else {}
+        print_json({**told, "error": {"message": self.message, **remedy, **faults}})
+
+
+@click.command("call")
+@click.argument("task", type=TASK_NAME)
+@click.option(
+    "-d", "--data", metavar="JSON|@FILE|-", help="The arguments by name: JSON, @file, or - for the standard input."
+)
+@click.option("--example", is_flag=True, help="Print arguments to start from, and send nothing.")
+@click.option(
+    "--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contract is; see below for where it is looked for."
+)
+@click.option("--live", is_flag=True, help="Take the contract from the running workers, not from any file.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for the result. The task goes on after it.")  # fmt: skip
+@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+              help="An option of sending, such as queue=fast, countdown=10, priority=5; as often as needed.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Print the id of the task, and wait for nothing.")
+@click.option("--broker", metavar="URL", help="The broker, where there is no application to name with -A.")
+@click.option("--result-backend", metavar="URL", help="The result backend, together with --broker.")
+@click.option("--traceback", is_flag=True, help="Print the worker's traceback of a task that failed, too.")
+@json_option
+def command(
+    task: str,
+    *,
+    data: str | None,
+    example: bool,
+    source: str | None,
+    live: bool,
+    timeout: float,
+    options: tuple[str, ...],
+    no_wait: bool,
+    broker: str | None,
+    result_backend: str | None,
+    traceback: bool,
+    as_json: bool,
+) -> None:
+    """Send TASK to the workers, wait, and print its result.
+
+    \b
+    pico-celery call orders.place --example > order.json
+    pico-celery -A shop.app call orders.place --data @order.json
+    pico-celery -A shop.app call orders.cancel --data '{"order_id": 1}' --option countdown=10 --no-wait
+    pico-celery call orders.status --data - --broker amqp://... --result-backend redis://...
+
+    The arguments are held against the contract first; what does not fit is not sent. The contract is looked for in --in,
+    in contracts.lock.json here, in the application, and at the running workers: no Python code of the contract is needed.
+
+    The result is JSON on the standard output. A task that fails prints {"error": ...}, with code and fields where the
+    contract declares the error. With --json, id and state are printed with either. Secrets do not go into the worker's
+    log, but into your shell's history: give them with @file or -.
+
+    Exit codes: 0 a result, 1 the task failed, or its result does not fit the contract, 2 nothing was sent or nothing came
+    back, 130 interrupted while waiting.
+    """
+    from pico_celery.tooling.call_contract import find_task  # noqa: PLC0415 - --help needs none of it
+
+    broker, result_backend = _servers(broker, result_backend)
+    app = _once(lambda: _application(broker, result_backend))
+    has_application = broker is not None or _names_application()
+    if live and (source is not None or not has_application):
+        raise ToolError("--live asks the running workers", "name the application with -A, or a --broker, and no --in")
+    try:
+        found = find_task(task, given=source, live=live, has_application=has_application, application=app)
+        if example:
+            _print_example(found)
+            return
+        call = _prepare(found, data, options)
+        sent = _send(app(), call)
+    except PicoCeleryError as error:
+        raise CallError.of(error) from error
+    for note in _notes(found, call, sent):
+        click.echo(note, err=True)
+    identity = {"task": found.task.name, "id": sent.id}
+    reason = _why_no_result(app(), call, no_wait=no_wait)
+    if reason is not None:
+        if as_json:
+            print_json(identity)
+        else:
+            click.echo(sent.id)
+        if reason:
+            click.echo(reason, err=True)
+        return
+    answer = _wait(app(), found, sent, timeout)
+    _print_answer(answer, identity, traceback=traceback, as_json=as_json)
+    end(EXIT_FINE if answer.succeeded else EXIT_FINDINGS)
+
+
+def _once(load: Callable[[], Any]) -> Callable[[], Any]:
+    loaded: list[Any] = []
+
+    def get() -> Any:
+        if not loaded:
+            loaded.append(load())
+        return loaded[0]
+
+    return get
+
+
+def _servers(broker: str | None, backend: str | None) -> tuple[str | None, str | None]:
+    """Return the URLs that lead to the workers where no application does."""
+    above = click.get_current_context().find_root()
+    if broker is not None and above.get_parameter_source("app") is ParameterSource.COMMANDLINE:
+        raise ToolError("both an application and a --broker are given", "name one of them: -A, or --broker")
+    if broker is None and _names_application():
+        if backend is not None:
+            raise ToolError("--result-backend belongs to --broker", "the application has its own")
+        return None, None
+    broker, backend = broker or above.params.get("broker"), backend or above.params.get("result_backend")
+    if backend is not None and broker is None:
+        raise ToolError("--result-backend alone leads to no worker", "give --broker too, or the application: -A")
+    return broker, backend
+
+
+def _names_application() -> bool:
+    return click.get_current_context().find_root().params.get("app") is not None
+
+
+def _application(broker: str | None, backend: str | None) -> Any:
+    if broker is None:
+        if not _names_application():
+            root = click.get_current_context().find_root().info_name
+            raise ToolError(
+                "nothing says where the workers are",
+                f"name the application ({root} -A your.module:app call ...), or give a --broker",
+            )
+        return application()
+    from pico_celery.tooling.calling import application_at  # noqa: PLC0415 - it needs Celery
+
+    return application_at(broker, backend)
+
+
+def _print_example(found: Found) -> None:
+    from pico_celery.document.sampling import example  # noqa: PLC0415 - only where it is asked for
+
+    task = found.task
+    print_json({one.name: example(found.document, one.accepts) for one in task.parameters})
+
+
+def _prepare(found: Found, data: str | None, options: tuple[str, ...]) -> Call:
+    from pico_celery.tooling.call_data import read_data  # noqa: PLC0415 - it needs pydantic
+    from pico_celery.tooling.call_options import options_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery.tooling.calling import prepare  # noqa: PLC0415 - it needs Celery
+
+    return prepare(found, {} if data is None else read_data(data), options_of(found.task, options))
+
+
+def _send(app: Any, call: Call) -> Sent:
+    from pico_celery.tooling.calling import UnreachableError, send  # noqa: PLC0415 - it needs Celery
+
+    try:
+        return send(app, call)
+    except UnreachableError as error:
+        raise CallError(str(error), "start it, or name the one that the workers use: -A, or --broker") from error
+
+
+def _notes(found: Found, call: Call, sent: Sent) -> list[str]:
+    notes = [f"note: {note}" for note in found.notes]
+    if call.keyless:
+        notes.append(
+            f"note: calls of {call.task} have an idempotency key that only Python computes: this one has none; "
+            "give it with --option idempotency_key=..., or name the package with --in"
+        )
+    if not sent.is_first:
+        notes.append(f"note: an earlier call has the same idempotency key: this is {call.task}[{sent.id}], sent then")
+    return notes
+
+
+def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
+    """Tell why there is no result to wait for; ``None`` where there is one."""
+    from pico_celery.client.hub.hub import hub_of  # noqa: PLC0415 - it needs Celery
+
+    if no_wait:
+        return ""
+    if call.ignores_result:
+        return f"{call.task} was sent with ignore_result: no result comes back"
+    if not hub_of(app).keeps_results:
+        return f"{call.task} was sent; there is no result backend, so nothing comes back (--result-backend, or result_backend of the application)"
+    return None
+
+
+def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
+    from pico_celery.tooling.call_answer import Reader  # noqa: PLC0415 - only where something came back
+    from pico_celery.tooling.calling import NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+
+    name = f"{found.task.name}[{sent.id}]"
+    told = {"task": found.task.name, "id": sent.id}
+    is_watched = sys.stderr.isatty()
+
+    def show(passed: float) -> None:
+        click.echo(f"\r\x1b[K{name} {state_of(app, sent)} {passed:.0f} s", nl=False, err=True)
+
+    try:
+        meta = wait(app, sent, seconds, show if is_watched else None)
+    except NoAnswerError as error:
+        message = f"{name}: {error}, and may still run"
+        raise CallError(
+            message, f"look again: {_look_again(sent.id)}; is a worker running that takes its queue?", told
+        ) from None
+    except UnreachableError as error:
+        message = f"{name} was sent, but {error}"
+        raise CallError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
+    except KeyboardInterrupt:
+        click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
+        raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
+    finally:
+        if is_watched:
+            click.echo("\r\x1b[K", nl=False, err=True)
+    answer = Reader(found.task, found.document).read(meta)
+    if answer.revoked:
+        raise CallError(f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told)
+    return answer
+
+
+def _look_again(task_id: str) -> str:
+    root = click.get_current_context().find_root()
+    app = root.params.get("app")
+    if isinstance(app, str):
+        return f"celery -A {app} result {task_id}"
+    backend = click.get_current_context().params.get("result_backend")
+    return f"celery --result-backend {backend or 'URL'} result {task_id}"
+
+
+def _print_answer(answer: Answer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
+    told = answer.told
+    if traceback and answer.traceback and answer.error is not None:
+        told["error"]["traceback"] = answer.traceback
+    if as_json:
+        print_json(
+            {**identity, "state": answer.state, **told, **({"misfits": answer.misfits} if answer.misfits else {})}
+        )
+    else:
+        print_json(told["result"] if answer.error is None else told)
+    if answer.misfits:
+        what = "result does" if answer.error is None else "fields of its error do"
+        lines = "".join(f"\n  - {misfit}" for misfit in answer.misfits)
+        click.echo(f"warning: the {what} not fit the contract of {identity['task']}:{lines}", err=True)

@@ -1,0 +1,61 @@
+"""Task names for the completion of shells: from the lock file, quickly, and silent where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.shell_completion import CompletionItem
+
+_LOCK_FILE: Final = "contracts.lock.json"  # the module that owns the name takes longer to import than this has time
+
+
+class TaskName(click.ParamType[str]):
+    """Name of a task; a shell completes it.
+
+    Names come from the lock file that ``--in`` names, or from the one in the working directory.
+    """
+
+    name = "task"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Return the names of tasks that begin like what was typed.
+
+        Args:
+            ctx: Of the command that is being typed.
+            param: The parameter.
+            incomplete: What was typed of it.
+
+        Returns:
+            The names, with the first line of what their contract says.
+        """
+        del param
+        return [CompletionItem(name, help=doc) for name, doc in _names(ctx.params) if name.startswith(incomplete)]
+
+
+class SchemaTarget(TaskName):
+    """What `schema` works on: a package, a lock file or a task; a shell completes tasks and files."""
+
+    name = "package"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Return the names of tasks that begin like what was typed, or let the shell look for files."""
+        return super().shell_complete(ctx, param, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def _names(params: dict[str, Any]) -> list[tuple[str, str]]:
+    given = params.get("source")  # what commands call it
+    path = Path(given) if isinstance(given, str) and given.endswith(".json") else Path(_LOCK_FILE)
+    # Whatever is wrong with the file, a shell that is being typed into is not the place to say so.
+    with contextlib.suppress(OSError, ValueError, LookupError, AttributeError, TypeError):
+        contracts = json.loads(path.read_text(encoding="utf-8"))["contracts"].values()
+        tasks = [(name, task) for contract in contracts for name, task in contract["tasks"].items()]
+        return sorted((name, str(task.get("doc") or "").partition("\n")[0]) for name, task in tasks)
+    return []
+
+
+TASK_NAME: Final = TaskName()
+SCHEMA_TARGET: Final = SchemaTarget()

@@ -1,0 +1,50 @@
+"""The JSON Schemas of tasks for other tools: standard (Draft 2020-12), each complete in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from pico_celery.document.records import Document, JsonSchema, TaskRecord
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+PARTS: Final = ("arguments", "result", "errors")
+
+
+def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
+    """Return the schemas of a task.
+
+    Args:
+        document: Where the schemas of its models are.
+        task: The task.
+
+    Returns:
+        ``arguments``, an object of all arguments by name, as workers take it; ``result``, as workers send it; ``errors``,
+        the fields of each declared error by its code, as workers send them.
+    """
+    return {
+        "arguments": _complete(document, task.arguments, task, "arguments"),
+        "result": _complete(document, task.result.sends, task, "result"),
+        "errors": {
+            error.code: _complete(document, error.sends, task, f"errors:{error.code}", error.doc)
+            for error in task.errors
+        },
+    }
+
+
+def all_schemas(document: Document) -> dict[str, dict[str, Any]]:
+    """Return the schemas of all tasks of a document, by name; see `schemas_of`."""
+    return {name: schemas_of(document, task) for name, task in document.tasks.items()}
+
+
+def _complete(document: Document, schema: JsonSchema, task: TaskRecord, part: str, doc: str = "") -> Mapping[str, Any]:
+    described = doc or (task.doc if part == "arguments" else "")
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:pico-celery:{quote(task.name)}:{quote(part, safe=':')}",
+        "title": f"{task.name}: {part.replace(':', ' ')}",
+        **({"description": described} if described else {}),
+        **({"deprecated": True} if task.deprecated and part == "arguments" else {}),
+        **document.standalone(schema),
+    }
