@@ -1,6 +1,6 @@
 """pico_celery: type-safe, contract-first RPC over Celery.
 
-A contract is a `typing.Protocol` (`contract`, `task_options`); a worker implements it (`task`), a client calls it
+A contract is a `typing.Protocol` (`contract`, `task_options`, `upcast`); a worker implements it (`task`), a client calls it
 (`celery`, `send_task`, `CeleryClient`), a result is an `AsyncResult` of the contract's type.
 """
 
@@ -13,6 +13,7 @@ from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.task_error import TaskError
+from pico_celery.contract.upcasting import upcast
 from pico_celery.errors import (
     BatchError,
     CompositionError,
@@ -20,6 +21,7 @@ from pico_celery.errors import (
     ContractError,
     DeadlineExceeded,
     DecoratorError,
+    DeprecatedTaskWarning,
     EmbeddedBrokerError,
     ErrorClassError,
     ErrorFieldsError,
@@ -73,6 +75,7 @@ __all__ = [
     "ContractError",
     "DeadlineExceeded",
     "DecoratorError",
+    "DeprecatedTaskWarning",
     "EmbeddedBroker",
     "EmbeddedBrokerError",
     "Err",
@@ -124,6 +127,7 @@ __all__ = [
     "send_task",
     "task",
     "task_options",
+    "upcast",
 ]
 
 # A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.

@@ -28,6 +28,9 @@
     UserWarning
      └── UndeclaredTaskWarning               a task name that no contract declares
 
+    DeprecationWarning
+     └── DeprecatedTaskWarning               a deprecated task is called, or an old name is used (the call, client import)
+
 Every error is built from a message and a mapping of JSON values, keeps both in ``args``, and so survives pickling and
 the JSON in which Celery's result backends store a failure.
 """
@@ -461,3 +464,7 @@ class IncompatibleContainerError(PicoCeleryError):
 
 class UndeclaredTaskWarning(UserWarning):
     """A task name is used that no contract declares; its signature in code is taken for the contract."""
+
+
+class DeprecatedTaskWarning(DeprecationWarning):
+    """A task is called whose contract says that it is deprecated, or by a name that it does not have any more."""

@@ -21,8 +21,8 @@ from typing import (
 from celery import Celery
 from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.client.bound import remember_client
 from pico_celery.client.options import SendOptions, check_send_options
-from pico_celery.client.references import declared
 from pico_celery.client.result import AsyncResult
 from pico_celery.client.sender import APP_ATTRIBUTE, TaskSender
 from pico_celery.contract.assignability import is_assignable
@@ -31,6 +31,7 @@ from pico_celery.contract.conformance import compare_signature, conformance_erro
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.naming import is_task_name
+from pico_celery.contract.references import declared
 from pico_celery.contract.signature import MISSING, caller_location, read_signature
 from pico_celery.contract.typenames import type_name
 from pico_celery.contract.undeclared import warn_undeclared
@@ -273,6 +274,7 @@ def bind_client(client: object, app: Celery) -> None:
     """
     check_client(type(client), _catalog_of(type(client)))
     object.__setattr__(client, APP_ATTRIBUTE, app)  # also where the class is a frozen dataclass
+    remember_client(app, type(client))
     for sender in senders_of(type(client)).values():
         if not sender.resolved:
             warn_undeclared(sender.name, sender.where)

@@ -17,11 +17,11 @@ from pico_celery.client.failures import failure_of, is_failure
 from pico_celery.client.heard_result import HeardResult
 from pico_celery.client.idempotency import IdempotencyKey, release
 from pico_celery.client.outcome import Err, Ok
-from pico_celery.client.references import declared
 from pico_celery.client.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.assignability import is_assignable
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.references import declared
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
@@ -19,6 +19,7 @@ from pico_celery.client.waiting import running_loop
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.deprecation import warn_if_deprecated, warn_of_old_name
 from pico_celery.contract.signature import location_of
 from pico_celery.errors import UnboundClientError
 
@@ -63,13 +64,15 @@ class BoundSender(SignatureMaker[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
+        warn_if_deprecated(self.definition)
         app, outgoing = self._app, prepare(self.definition, args, kwargs, self._options)
         loop = running_loop()
         if loop is not None and not is_eager(app, self.definition):
             return publish_soon(app, outgoing, loop)
         return publish(app, outgoing)
 
-    async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
+    # What is awaited is a coroutine that a plain function makes: a warning of the call belongs to the line of the call.
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, AsyncResult[R_co]]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
 
         Args:
@@ -83,6 +86,10 @@ class BoundSender(SignatureMaker[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
+        warn_if_deprecated(self.definition)
+        return self._send(args, kwargs)
+
+    async def _send(self, args: Any, kwargs: Any) -> AsyncResult[R_co]:
         return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
 
     def send_many(  # pyright: ignore[reportGeneralTypeIssues]  # any callable with a first parameter: mypy knows it only so
@@ -112,13 +119,13 @@ class BoundSender(SignatureMaker[P, R_co]):
         sender: Any = self
         return cast("list[AsyncResult[R]]", sender.batch(items, args, kwargs))
 
-    async def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
+    def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
         self: Callable[Concatenate[First, Rest], AsyncResult[R]],
         items: Iterable[First],
         /,
         *args: Rest.args,
         **kwargs: Rest.kwargs,
-    ) -> list[AsyncResult[R]]:
+    ) -> Coroutine[Any, Any, list[AsyncResult[R]]]:
         """Send many calls at once without blocking the event loop, and wait until the broker has them.
 
         Args:
@@ -134,19 +141,26 @@ class BoundSender(SignatureMaker[P, R_co]):
             BatchError: If not all calls could be sent; it says which were.
         """
         sender: Any = self
-        return cast("list[AsyncResult[R]]", await sender.batch_on_loop(items, args, kwargs))
+        return cast("Coroutine[Any, Any, list[AsyncResult[R]]]", sender.batch_on_loop(items, args, kwargs))
 
     def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
         """Send many calls, as `send_many` does, without its types."""
+        warn_if_deprecated(self.definition)
         app, calls = self._app, prepare_many(self.definition, items, args, kwargs, self._options)
         if running_loop() is not None and not is_eager(app, self.definition):
             return send_batch_soon(app, calls)
         return send_batch(app, calls)
 
-    async def batch_on_loop(
+    def batch_on_loop(
+        self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, list[AsyncResult[Any]]]:
+        """Send many calls, as `asend_many` does, without its types."""
+        warn_if_deprecated(self.definition)
+        return self._batch_on_loop(items, args, kwargs)
+
+    async def _batch_on_loop(
         self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
-        """Send many calls, as `asend_many` does, without its types."""
         return await send_batch_on_loop(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
 
     def scope(self, *args: P.args, **kwargs: P.kwargs) -> CallScope[R_co]:
@@ -164,9 +178,10 @@ class BoundSender(SignatureMaker[P, R_co]):
         Raises:
             PayloadError: If the arguments do not fit the contract; nothing is published then.
         """
+        warn_if_deprecated(self.definition)
         return CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
 
-    async def call(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Publish the call and wait for its result; if the wait ends before the task, the task is revoked.
 
         Args:
@@ -182,7 +197,12 @@ class BoundSender(SignatureMaker[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
             Exception: What the task raised.
         """
-        async with self.scope(*args, **kwargs) as result:
+        warn_if_deprecated(self.definition)
+        return self._call(args, kwargs)
+
+    async def _call(self, args: Any, kwargs: Any) -> R_co:
+        scope: CallScope[R_co] = CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
+        async with scope as result:
             return await result
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:
@@ -269,6 +289,11 @@ class TaskSender(SignatureMaker[P, R_co]):
         """Whether a contract declares the task, as far as it is known yet."""
         return self._definition is not None and self._definition.declared
 
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of all its calls, with those of the contract; durations in seconds."""
+        return self._merged_options()
+
     def resolve(self, catalog: Catalog) -> TaskDefinition | None:
         """Look the name up, once a contract declares it.
 
@@ -281,6 +306,8 @@ class TaskSender(SignatureMaker[P, R_co]):
         if not self.resolved:
             found = catalog.get(self.name)
             if found is not None:
+                if found.name != self.name and self.method is not None:
+                    warn_of_old_name(self.name, found, self.method)
                 self._definition, self._options = found, None
         return self._definition if self.resolved else None
 

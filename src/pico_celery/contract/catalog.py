@@ -21,6 +21,7 @@ class Catalog:
     def __init__(self) -> None:
         self._contracts: dict[tuple[str, str, str], ContractDefinition] = {}
         self._tasks: dict[str, TaskDefinition] = {}
+        self._aliases: dict[str, TaskDefinition] = {}
         self._lock = threading.Lock()
 
     @property
@@ -30,7 +31,7 @@ class Catalog:
 
     @property
     def tasks(self) -> Mapping[str, TaskDefinition]:
-        """All declared tasks by name."""
+        """All declared tasks by name; aliases are not among them."""
         return MappingProxyType(self._tasks)
 
     def __iter__(self) -> Iterator[TaskDefinition]:
@@ -38,8 +39,8 @@ class Catalog:
         return iter([self._tasks[name] for name in sorted(self._tasks)])
 
     def get(self, name: str) -> TaskDefinition | None:
-        """Return the task of that name, or ``None``."""
-        return self._tasks.get(name)
+        """Return the task that has that name, or had it before (an alias), or ``None``."""
+        return self._tasks.get(name) or self._aliases.get(name)
 
     def owner_of(self, name: str) -> ContractDefinition | None:
         """Return the contract that owns the domain of a task name, or ``None``.
@@ -62,23 +63,25 @@ class Catalog:
             contract: The complete definition.
 
         Raises:
-            ContractError: If the contract, or a task name of it, is declared in another place already.
+            ContractError: If the contract, or a task name or an alias of it, is declared in another place already.
         """
         with self._lock:
             earlier = self._contracts.get(_place(contract))
             own = _own_tasks(contract)
-            replaced = set() if earlier is None else set(_own_tasks(earlier))
-            faults = [
-                _declared_twice(task, self._tasks[name])
-                for name, task in own.items()
-                if name in self._tasks and name not in replaced
-            ]
+            aliases = _aliases_of(own)
+            replaced = {} if earlier is None else _own_tasks(earlier)
+            outdated = replaced.keys() | _aliases_of(replaced).keys()
+            taken = {name: task for name, task in {**self._aliases, **self._tasks}.items() if name not in outdated}
+            named = {**aliases, **own}
+            faults = [_declared_twice(name, task, taken[name]) for name, task in named.items() if name in taken]
             if faults:
                 raise ContractError.of(contract.cls.__qualname__, faults)
-            for name in replaced:
-                del self._tasks[name]
+            for name in outdated:
+                self._tasks.pop(name, None)
+                self._aliases.pop(name, None)
             self._contracts[_place(contract)] = contract
             self._tasks.update(own)
+            self._aliases.update(aliases)
 
     def unknown(self, name: str, where: tuple[str, ...] = ()) -> Fault:
         """Return the fault that a name is declared by no contract.
@@ -143,12 +146,19 @@ def _own_tasks(contract: ContractDefinition) -> dict[str, TaskDefinition]:
     return {task.name: task for method, task in contract.tasks.items() if method in own}
 
 
-def _declared_twice(task: TaskDefinition, earlier: TaskDefinition) -> Fault:
+def _aliases_of(tasks: Mapping[str, TaskDefinition]) -> dict[str, TaskDefinition]:
+    return {alias: task for task in tasks.values() for alias in task.aliases}
+
+
+def _declared_twice(name: str, task: TaskDefinition, earlier: TaskDefinition) -> Fault:
+    old = [one.name for one in (earlier, task) if one.name != name]
     return Fault(
-        task=task.name,
+        task=name,
         expected="one declaration",
-        got="two",
-        remedy="rename one of them, or give its contract another domain or version",
+        got=f"two: an alias of {' and of '.join(old)}" if old else "two",
+        remedy="leave the alias out while another task has the name"
+        if old
+        else "rename one of them, or give its contract another domain or version",
         where=(earlier.where, task.where),
         code="declared_twice",
     )

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType
 from typing import Any, Protocol, TypeVar, Unpack, overload
 
+from pico_celery.contract.aliases import alias_faults
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import compile_task
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
+from pico_celery.contract.deprecation import deprecation_of
 from pico_celery.contract.digest import digest
 from pico_celery.contract.error_definition import ErrorDefinition, compile_errors, give_codes, same_code
 from pico_celery.contract.key import key_faults
@@ -188,6 +190,9 @@ def _own_tasks(
         if task_name != f"{prefix}.{name}" and not is_task_name(task_name):
             faults.append(_bad_name(subject, task_name, location_of(function)))
         errors, wrong = compile_errors(options.pop("errors", ()), domain, cls, subject, location_of(function))
+        deprecation, differing = deprecation_of(function, options, subject)
+        faults.extend(differing)
+        options.update(deprecation)
         definition, found = compile_task(function, task_name, prefix, options, subject, namespace, errors)
         faults.extend([*wrong, *found])
         if definition is None:
@@ -206,6 +211,7 @@ def _own_tasks(
                 )
             )
         tasks[name] = definition
+    faults.extend(alias_faults(cls.__name__, tasks))
     return tasks
 
 

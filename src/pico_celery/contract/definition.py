@@ -43,7 +43,7 @@ class ParameterDefinition:
         return f"{self.name}: {type_name(self.annotation)}{default} ({KINDS[self.kind]})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class TaskDefinition:
     """A task: what goes in, what comes out, and how it is sent by default.
 
@@ -83,6 +83,21 @@ class TaskDefinition:
     def declared(self) -> bool:
         """Whether a contract declares it."""
         return bool(self.contract)
+
+    @property
+    def since(self) -> str | None:
+        """In which version it came, where the contract says so."""
+        return self.options.get("since")
+
+    @property
+    def deprecated(self) -> str | None:
+        """What to use instead, where it is deprecated."""
+        return self.options.get("deprecated")
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Names that it had before: workers take messages by them, and the catalog finds it."""
+        return tuple(self.options.get("aliases", ()))
 
     @property
     def retries(self) -> RetryPolicy | None:

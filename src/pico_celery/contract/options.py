@@ -23,6 +23,9 @@ Priority = Annotated[int, Field(ge=0, le=255)]
 """What AMQP allows; which end is the more urgent is the broker's."""
 
 
+Text = Annotated[str, Field(min_length=1)]
+
+
 class PublishRetryPolicy(TypedDict, total=False):
     """How often a publish is tried again when the broker cannot be reached.
 
@@ -40,11 +43,15 @@ class TaskOptions(TypedDict, total=False):
 
     Those of sending (queue, priority, expiry, ...) hold for every client, those of executing (time limits, retries,
     ...) for every implementation, unless either says otherwise. ``key`` is called with those validated arguments that it
-    names as its parameters, and says which calls are the same call.
+    names as its parameters, and says which calls are the same call. ``since`` says in which version the task came,
+    ``deprecated`` what to use instead of it; ``aliases`` are names that it had before, by which workers still take it.
     Source: https://docs.celeryq.dev/en/stable/userguide/calling.html and .../userguide/tasks.html#list-of-options
     """
 
     name: str
+    since: Text
+    deprecated: Text
+    aliases: Sequence[str]
     queue: str
     exchange: str
     routing_key: str

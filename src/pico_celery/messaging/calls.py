@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import safe_repr
+from pico_celery.contract.upcasting import Upcaster, names_of, upcast_arguments, upcasters_of
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.faults import argument_faults, failing_argument, unencodable
-from pico_celery.messaging.headers import mismatch_note
+from pico_celery.messaging.headers import is_current, mismatch_note
 
 REPR_LIMIT: Final = 1024  # as Celery's own argsrepr_maxsize and kwargsrepr_maxsize
 UNSHOWN: Final = "(not shown)"
@@ -74,20 +75,24 @@ def decode_call(
         definition: The task.
         args: Positional arguments of the message.
         kwargs: Keyword arguments of the message.
-        headers: Headers of the message, to tell a differing contract in the error.
+        headers: Headers of the message. Where they tell of another contract, or of none, the task's upcasters are asked.
 
     Returns:
         Positional arguments (empty but for implied contracts with ``*args``) and keyword arguments for the method.
 
     Raises:
-        PayloadError: If they do not fit the contract.
+        PayloadError: If they do not fit the contract, or an upcaster fails.
     """
     remedy = mismatch_note(definition, headers)
     if not isinstance(args, (list, tuple)) or not isinstance(kwargs, Mapping):
         raise PayloadError.of(definition.name, _shape_faults(definition.name, args, kwargs, remedy))
-    extra, bound = _bind(definition, args, kwargs, remedy)
-    if extra:
-        return extra, dict(bound)
+    upcasters = () if is_current(definition, headers) else upcasters_of(definition)
+    if upcasters:
+        bound, remedy = _upcast(definition, upcasters, args, kwargs)
+    else:
+        extra, bound = _bind(definition, args, kwargs, remedy)
+        if extra:
+            return extra, dict(bound)
     try:
         return (), definition.arguments.decode(bound)
     except ValidationError as error:
@@ -98,13 +103,31 @@ def decode_call(
         raise PayloadError.of(definition.name, [fault]) from None
 
 
-def shown_call(definition: TaskDefinition, args: Any, kwargs: Any) -> tuple[str, str]:
+def _upcast(
+    definition: TaskDefinition, upcasters: Sequence[Upcaster], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], str]:
+    """Ask the upcasters, and return the arguments with what to do if they still do not fit."""
+    names = names_of(upcasters)
+    by_name = (
+        f"the upcaster {names} takes arguments by name, and only the contract's {_counted(len(definition.positional))} "
+        "can be named: send older arguments by name"
+    )
+    _, bound = _bind(definition, args, kwargs, by_name)
+    arguments = upcast_arguments(definition, upcasters, bound)
+    done = "returned these arguments" if arguments != bound else "left these arguments as they were"
+    return arguments, f"the upcaster {names} {done}: correct it, or the sender"
+
+
+def shown_call(
+    definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
+) -> tuple[str, str]:
     """Return what logs and events may show of a message's arguments.
 
     Args:
         definition: The task.
         args: Positional arguments as they stand in a message.
         kwargs: Keyword arguments as they stand in a message.
+        headers: Headers of the message.
 
     Returns:
         The reprs of both; of sensitive arguments only what their types show.
@@ -112,7 +135,7 @@ def shown_call(definition: TaskDefinition, args: Any, kwargs: Any) -> tuple[str,
     if not definition.arguments.sensitive:
         return shown(args), shown(kwargs)
     try:
-        extra, values = decode_call(definition, args, kwargs)
+        extra, values = decode_call(definition, args, kwargs, headers)
     except PayloadError:
         return UNSHOWN, UNSHOWN
     return shown(extra), _shown_values(definition, values)
@@ -170,11 +193,15 @@ def _given_twice(task: str, name: str, remedy: str) -> Fault:
 def _too_many(task: str, allowed: int, given: int, remedy: str) -> Fault:
     return Fault(
         task=task,
-        expected=f"at most {allowed} positional argument{'' if allowed == 1 else 's'}",
+        expected=f"at most {_counted(allowed)}",
         got=str(given),
         remedy=remedy or "pass the others by name",
         code="too_many_arguments",
     )
+
+
+def _counted(number: int) -> str:
+    return f"{number} positional argument{'' if number == 1 else 's'}"
 
 
 def _shape_faults(task: str, args: Any, kwargs: Any, remedy: str) -> list[Fault]:

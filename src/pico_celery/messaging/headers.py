@@ -30,6 +30,19 @@ def is_from_contract_peer(headers: Mapping[str, Any] | None) -> bool:
     return headers is not None and DIGEST_HEADER in headers
 
 
+def is_current(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> bool:
+    """Tell whether a message was made from the very contract that this process knows.
+
+    Args:
+        definition: The task as this process knows it.
+        headers: Headers of the message.
+
+    Returns:
+        Whether the digests are equal; those of plain Celery peers say none.
+    """
+    return headers is not None and headers.get(DIGEST_HEADER) == definition.digest
+
+
 def mismatch_note(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> str:
     """Tell in what a message's contract differs from the one here, for an error that happened anyway.
 

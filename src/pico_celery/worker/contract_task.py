@@ -21,10 +21,11 @@ from celery.worker.state import revoked
 from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, resume_timeout, settle_deadline
 from pico_celery.client.idempotency import send_once, settle_key
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.deprecation import warn_if_deprecated, warn_of_old_call
 from pico_celery.errors import DeadlineExceeded, ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.deadline import seconds_until, set_current_deadline, with_deadline
-from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers
+from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers, is_current
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
@@ -35,6 +36,7 @@ from pico_celery.worker.execution import Binding, execute
 from pico_celery.worker.failing import outgoing, policy_of, retry_by
 from pico_celery.worker.guard import MessageGuard
 from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
+from pico_celery.worker.old_calls import tell_old_call
 from pico_celery.worker.options import sending_options, task_attributes
 from pico_celery.worker.requests import ReplacementRequested, RetryRequested
 
@@ -56,6 +58,7 @@ class ContractTask(Task[..., Any]):
     serializer = "json"
     Strategy = "pico_celery.worker.guard:strategy"
     binding: Binding
+    outdated = False
 
     @property
     def definition(self) -> TaskDefinition:
@@ -82,6 +85,8 @@ class ContractTask(Task[..., Any]):
         service = self._loop_service()
         deadline = start_in_time(self.name, request, service.options.cancel_grace_seconds)
         headers = _headers_of(request)
+        if self.outdated or not is_current(self.definition, headers):
+            tell_old_call(self.definition, self.name, request, headers)
         extra, values = decode_call(self.definition, args, kwargs, headers)
         task_id = request.id or "direct"
         execution = Execution(self, request, f"{self.name}[{task_id}]")
@@ -159,6 +164,9 @@ class ContractTask(Task[..., Any]):
             self._check_time_for_retry(eta, countdown, exc)
         if args is not None or kwargs is not None:
             args, kwargs = self._changed_call(args, kwargs)
+            if self.definition.declared:  # what is encoded anew is of the contract here, whichever the message was of
+                headers = given.get("headers") or self.request.headers or {}
+                given["headers"] = {**headers, **contract_headers(self.definition)}
         if throw and not self.request.is_eager and not self.request.called_directly:
             raise self._retried(args, kwargs, given)
         return super().retry(args, kwargs, throw=throw, **given)
@@ -217,7 +225,7 @@ class ContractTask(Task[..., Any]):
     def _changed_call(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Return the arguments of a retry, encoded: those given win over those of this call, whichever way either came."""
         request, names = self.request, self.definition.positional
-        extra, values = decode_call(self.definition, request.args or (), request.kwargs or {})
+        extra, values = decode_call(self.definition, request.args or (), request.kwargs or {}, _headers_of(request))
         if extra:  # only an implied contract with *args: what it does not describe is left to Celery
             return args, kwargs
         if args is None:
@@ -331,9 +339,13 @@ class ContractTask(Task[..., Any]):
         if encoded or "parent_id" in options or "root_id" in options:
             options.pop("idempotency_ttl", None)  # what a canvas or a retry sends is never another call
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
-                shown = shown_call(self.definition, args or (), kwargs or {})
+                shown = shown_call(self.definition, args or (), kwargs or {}, options.get("headers"))
                 options["argsrepr"], options["kwargsrepr"] = shown
             return super().apply_async(args, kwargs, *rest, **options)
+        if self.name != self.definition.name:
+            warn_of_old_call(self.name, self.definition)
+            return self.app.tasks[self.definition.name].apply_async(args, kwargs, *rest, **given)
+        warn_if_deprecated(self.definition)
         call = encode_call(self.definition, args or (), kwargs or {})
         check_in_time(self.name, timed, deadline)
         options.setdefault("argsrepr", call.argsrepr)
@@ -356,7 +368,7 @@ def _headers_of(request: Any) -> Mapping[str, Any]:
 
 
 def register(app: Celery, binding: Binding) -> ContractTask:
-    """Register a task on an application.
+    """Register a task on an application, under its name and its aliases.
 
     Args:
         app: The application.
@@ -375,12 +387,21 @@ def register(app: Celery, binding: Binding) -> ContractTask:
         "binding": binding,
         "__module__": binding.component.__module__,
         "__doc__": definition.doc or None,
+        "outdated": definition.deprecated is not None,
         **attributes,
     }
     cls: type[ContractTask] = type(binding.attribute, (ContractTask,), members)
-    app.tasks.pop(definition.name, None)
-    task: ContractTask = app.register_task(cls())
-    install(task)
+    task = _add(app, cls)
+    for alias in definition.aliases:
+        # Of the bound class: what the settings say of the task by its name (task_annotations) holds for it too.
+        _add(app, type(binding.attribute, (cls,), {"name": alias, "__module__": cls.__module__, "outdated": True}))
     app.steps["consumer"].add(MessageGuard)
     hand_on_deadlines()
+    return task
+
+
+def _add(app: Celery, cls: type[ContractTask]) -> ContractTask:
+    app.tasks.pop(cls.name, None)
+    task: ContractTask = app.register_task(cls())
+    install(task)
     return task

@@ -26,7 +26,9 @@ from pico_celery.errors import Fault
 from pico_celery.worker.contract_task import ContractTask, register
 from pico_celery.worker.defaults import set_worker_defaults
 from pico_celery.worker.execution import Binding
+from pico_celery.worker.registration import remember_registration
 from pico_celery.worker.startup import remember_container
+from pico_celery.worker.telling import tell_contracts
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class PicoTaskRegistrar:
         for binding in check.bindings.values():
             register(self._app, binding)
         self.bindings = tuple(check.bindings.values())
+        remember_registration(self._app, classes, self._policy.catalog)
+        tell_contracts()
         if self.bindings:
             remember_container(self._app, self._container)
             set_worker_defaults(self._app)
@@ -145,6 +149,9 @@ class _Check:
         if not isinstance(task, str):
             return task
         declared = self.catalog.get(task)
+        if declared is not None and declared.name != task:
+            self.faults.append(_old_name(task, declared, found.where))
+            return None
         if declared is not None:
             return declared
         if self.catalog.owner_of(task) is not None:
@@ -168,22 +175,22 @@ class _Check:
             where=found.where,
             options=found.implementation.options,
         )
-        other = self._other_implementation(binding)
-        if other is not None:
-            self.faults.append(
-                Fault(
-                    task=definition.name,
-                    expected="one implementation",
-                    got=f"two, {other[0]} and {binding.method}",
-                    remedy="remove one of them, or its component from the container",
-                    where=(other[1], binding.where),
-                    code="implemented_twice",
+        for name in (definition.name, *definition.aliases):
+            other = self._other_implementation(name, binding)
+            if other is not None:
+                self.faults.append(
+                    Fault(
+                        task=name,
+                        expected="one implementation",
+                        got=f"two, {other[0]} and {binding.method}",
+                        remedy="remove one of them, or its component from the container",
+                        where=(other[1], binding.where),
+                        code="implemented_twice",
+                    )
                 )
-            )
         self.bindings.setdefault(definition.name, binding)
 
-    def _other_implementation(self, binding: Binding) -> tuple[str, str] | None:
-        name = binding.definition.name
+    def _other_implementation(self, name: str, binding: Binding) -> tuple[str, str] | None:
         if name in self.bindings:
             return self.bindings[name].method, self.bindings[name].where
         registered = self.app.tasks.get(name)
@@ -195,6 +202,17 @@ class _Check:
             return None if earlier.where == binding.where else (earlier.method, earlier.where)
         function = inspect.unwrap(registered.run)
         return f"{function.__module__}.{function.__qualname__}, a plain Celery task", location_of(function)
+
+
+def _old_name(name: str, definition: TaskDefinition, where: str) -> Fault:
+    return Fault(
+        task=name,
+        expected=f"the task's name, {definition.name!r}",
+        got="an old name of it",
+        remedy=f"write @task({definition.name!r}): it takes the messages of its old names too",
+        where=(definition.where, where),
+        code="old_name",
+    )
 
 
 def _components(container: PicoContainer) -> Iterator[tuple[Any, type[Any]]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from celery import Celery
 
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.deprecation import warn_if_deprecated
 
 if TYPE_CHECKING:
     from pico_celery.client.canvas.fork import GroupSignature
@@ -60,6 +61,7 @@ class SignatureMaker(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.making import call_or_part  # noqa: PLC0415 - see the module's docstring
 
+        warn_if_deprecated(self._task)
         return call_or_part(self._task, args, kwargs, self._sent_with())
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> ImmutableSignature[R_co]:
@@ -77,6 +79,7 @@ class SignatureMaker(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.making import complete  # noqa: PLC0415 - see the module's docstring
 
+        warn_if_deprecated(self._task)
         signature: ImmutableSignature[R_co] = complete(self._task, args, kwargs, self._sent_with(), immutable=True)
         return signature
 
@@ -97,6 +100,7 @@ class SignatureMaker(Generic[P, R_co]):
         from pico_celery.client.canvas.making import part  # noqa: PLC0415 - see the module's docstring
 
         maker: Any = self
+        warn_if_deprecated(maker._task)  # noqa: SLF001 - its own
         made: PartialSignature[A, T] = part(maker._task, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
         return made
 
@@ -117,5 +121,6 @@ class SignatureMaker(Generic[P, R_co]):
         from pico_celery.client.canvas.making import mapped  # noqa: PLC0415 - see the module's docstring
 
         maker: Any = self
+        warn_if_deprecated(maker._task)  # noqa: SLF001 - its own
         made: GroupSignature[T] = mapped(maker._task, items, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
         return made

@@ -1,0 +1,114 @@
+"""What is on its way out: deprecated tasks and old names, and the warnings of their use."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, Final
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.signature import location_of
+from pico_celery.errors import DeprecatedTaskWarning, Fault
+
+_NOT_THE_CALLER: Final = frozenset({"pico_celery", "celery"})
+
+
+def deprecation_of(
+    function: Callable[..., Any], options: Mapping[str, Any], subject: str
+) -> tuple[dict[str, str], list[Fault]]:
+    """Return what a contract's method says of its deprecation, by option or by decorator.
+
+    Args:
+        function: The method. ``@warnings.deprecated``, and that of ``typing_extensions``, keep their text on it.
+        options: Checked options of ``@task_options``.
+        subject: How to call the method in faults, such as ``Orders.place``.
+
+    Returns:
+        The option ``deprecated``, or nothing, and the fault of two texts that differ.
+
+    Source: https://peps.python.org/pep-0702/#runtime-behavior
+    """
+    option, decorator = options.get("deprecated"), getattr(function, "__deprecated__", None)
+    texts = [text for text in (option, decorator) if isinstance(text, str)]
+    if len(set(texts)) > 1:
+        fault = Fault(
+            task=subject,
+            path="deprecated",
+            expected="one text",
+            got=f"{option!r} by @task_options and {decorator!r} by @deprecated",
+            remedy="say it once: @deprecated, which type checkers read, is enough",
+            where=(location_of(function),),
+            code="deprecated_twice",
+        )
+        return {}, [fault]
+    return ({"deprecated": texts[0]} if texts else {}), []
+
+
+def warn_if_deprecated(definition: TaskDefinition) -> None:
+    """Warn whoever calls a deprecated task, at the line of the call.
+
+    Args:
+        definition: The task that is called.
+    """
+    text = definition.deprecated
+    if text is not None:
+        _warn(f"{definition.name} is deprecated: {text}")
+
+
+def warn_of_old_call(alias: str, definition: TaskDefinition) -> None:
+    """Warn whoever calls a task by an old name, at the line of the call.
+
+    Args:
+        alias: The old name.
+        definition: The task.
+    """
+    _warn(old_name_text(alias, definition))
+
+
+def warn_of_old_name(alias: str, definition: TaskDefinition, declared: Callable[..., Any]) -> None:
+    """Warn of a sender that is declared by an old name.
+
+    Args:
+        alias: The old name.
+        definition: The task.
+        declared: The client's method, to whose place the warning is attributed.
+    """
+    file, _, line = location_of(declared).rpartition(":")
+    warnings.warn_explicit(
+        old_name_text(alias, definition), DeprecatedTaskWarning, file, int(line), module=declared.__module__
+    )
+
+
+def old_name_text(alias: str, definition: TaskDefinition) -> str:
+    """Return what is to be said of an old name.
+
+    Args:
+        alias: The old name.
+        definition: The task.
+
+    Returns:
+        Both names, and which to use.
+    """
+    return f"{alias} is an old name of {definition.name}: use {definition.name!r}"
+
+
+def _warn(text: str) -> None:
+    frame = _caller()
+    warnings.warn_explicit(
+        text,
+        DeprecatedTaskWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _caller() -> FrameType:
+    """Return the nearest frame that belongs neither to this library nor to Celery, through which calls may go."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way, and cheap
+    while str(frame.f_globals.get("__name__")).partition(".")[0] in _NOT_THE_CALLER and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
