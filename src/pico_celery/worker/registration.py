@@ -1,0 +1,49 @@
+"""What the containers of an application brought to it, for those who look at the application from outside."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from celery import Celery
+
+from pico_celery.contract.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What one container brought.
+
+    Attributes:
+        components: The classes of its components; each once.
+        catalog: Where it looked contracts up.
+    """
+
+    components: tuple[type, ...]
+    catalog: Catalog
+
+
+# The container itself is not kept: it holds the application, which would then never go.
+_registrations: Final[weakref.WeakKeyDictionary[Celery, tuple[Registration, ...]]] = weakref.WeakKeyDictionary()
+_lock: Final = threading.Lock()
+
+
+def remember_registration(app: Celery, components: Iterable[type], catalog: Catalog) -> None:
+    """Remember what a container brought to an application.
+
+    Args:
+        app: The application.
+        components: The classes of the container's components.
+        catalog: Where it looked contracts up.
+    """
+    registration = Registration(tuple(dict.fromkeys(components)), catalog)
+    with _lock:
+        _registrations[app] = (*_registrations.get(app, ()), registration)
+
+
+def registrations_of(app: Celery) -> tuple[Registration, ...]:
+    """Return what the containers of an application brought to it, in the order in which they were started."""
+    return _registrations.get(app, ())
