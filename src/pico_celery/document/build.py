@@ -16,6 +16,7 @@ from pico_celery.contract.naming import prefix_of
 from pico_celery.contract.payload import Payload
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.typenames import type_name
+from pico_celery.contract.upcasting import upcasters_of
 from pico_celery.document.records import (
     ContractRecord,
     Document,
@@ -113,6 +114,7 @@ def _task(task: TaskDefinition, schemas: _Schemas) -> TaskRecord:
         since=options.get("since"),
         deprecated=options.get("deprecated"),
         aliases=tuple(options.get("aliases", ())),
+        upcast=bool(upcasters_of(task)),
         parameters=tuple(_parameter(parameter, schemas) for parameter in task.parameters),
         result=_result(task.result, schemas),
         errors=tuple(
