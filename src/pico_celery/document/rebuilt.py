@@ -118,7 +118,7 @@ class _Builder:
         required = node.get("required", ())
         fields = {}
         for name, part in node.get("properties", {}).items():
-            alias = part.get(DEMANDS, {}).get("aliases") if isinstance(part, Mapping) else None
+            alias = aliases(name, part)
             fields[name] = core_schema.typed_dict_field(
                 self._of(part), required=name in required, validation_alias=alias or name
             )
@@ -166,6 +166,15 @@ class _Builder:
             lengths["min_length"] = min(node.get("minItems", 0), 1)
             lengths["max_length"] = None
         return core_schema.list_schema(item, **lengths)
+
+
+def aliases(name: str, part: Any) -> list[Any] | None:
+    """Return the paths at which a property is looked for besides its name; ``None`` where it is sent, or has none."""
+    found = part.get(DEMANDS, {}).get("aliases") if isinstance(part, Mapping) else None
+    if not found:
+        return None
+    paths = [path if isinstance(path, list) else [path] for path in found]
+    return paths if any(path[0] == name for path in paths) else None
 
 
 def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:

@@ -13,10 +13,9 @@ from pydantic_core import SchemaValidator
 
 from pico_celery.document.explicit import ONLY_PATTERN, SCALARS, explicit, parts
 from pico_celery.document.paths import path_text
-from pico_celery.document.rebuilt import Rebuilt, tags_of
+from pico_celery.document.rebuilt import Rebuilt, aliases, tags_of
 from pico_celery.document.records import Document, JsonSchema, relocated
 from pico_celery.document.scalars import scalar
-from pico_celery.document.telling import DEMANDS
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError as SchemaError
@@ -193,9 +192,7 @@ def _required(validator: Validator, required: Any, value: Any, node: JsonSchema)
     if not validator.is_type(value, "object"):
         return
     for name in required:
-        part = node.get("properties", {}).get(name, {})
-        aliases = part.get(DEMANDS, {}).get("aliases") if isinstance(part, Mapping) else None
-        if name not in value and not aliases:
+        if name not in value and not aliases(name, node.get("properties", {}).get(name)):
             yield _error("a value", _NOTHING, validator="required", path=[name])
 
 
