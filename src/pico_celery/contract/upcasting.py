@@ -122,8 +122,9 @@ def upcast_arguments(
 
 
 def names_of(upcasters: Sequence[Upcaster]) -> str:
-    """Return the names of upcasters, for messages."""
-    return " and ".join(upcaster.name for upcaster in upcasters)
+    """Return how to call the upcasters of a task, at least one, in messages."""
+    kind = "the upcaster" if len(upcasters) == 1 else "the upcasters"
+    return f"{kind} {' and '.join(upcaster.name for upcaster in upcasters)}"
 
 
 def _copy(value: Any) -> Any:

@@ -109,13 +109,13 @@ def _upcast(
     """Ask the upcasters, and return the arguments with what to do if they still do not fit."""
     names = names_of(upcasters)
     by_name = (
-        f"the upcaster {names} takes arguments by name, and only the contract's {_counted(len(definition.positional))} "
-        "can be named: send older arguments by name"
+        f"send older arguments by name: {names} could not tell them apart, for the contract has names for "
+        f"{_counted(len(definition.positional))} only"
     )
     _, bound = _bind(definition, args, kwargs, by_name)
     arguments = upcast_arguments(definition, upcasters, bound)
     done = "returned these arguments" if arguments != bound else "left these arguments as they were"
-    return arguments, f"the upcaster {names} {done}: correct it, or the sender"
+    return arguments, f"correct {names}, which {done}, or the sender"
 
 
 def shown_call(

@@ -36,7 +36,7 @@ def tell_old_call(definition: TaskDefinition, name: str, request: Any, headers: 
             headers,
         )
     if not is_current(definition, headers) and (upcasters := upcasters_of(definition)):
-        text = "%s is called by another contract than this worker has, so %s is asked"
+        text = "%s is called by another contract than this worker has, and its arguments pass through %s"
         _tell(definition.name, "upcast", text, names_of(upcasters), request, headers)
 
 
