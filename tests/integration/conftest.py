@@ -49,9 +49,16 @@ def matrix(*pairs: tuple[str, str]) -> list[Any]:
     return [pytest.param(pair, id="-".join(pair), marks=MARKS[pair[1]]) for pair in pairs]
 
 
-# Each pool and each kind of broker is in the usual run; these combinations of the two, which share nothing with them
-# that the others do not, take a third of its time and are run with the slow tests.
-RARE = {("processes", "rabbitmq"), ("solo", "redis"), ("threads", "rabbitmq-rpc"), ("solo", "rabbitmq-rpc")}
+# The library's own pool on each kind of broker, and the one with processes, are in the usual run; the other combinations,
+# which share nothing with them that these do not, take half of its time and are run with the slow tests.
+RARE = {
+    ("processes", "rabbitmq"),
+    ("threads", "redis"),
+    ("threads", "rabbitmq"),
+    ("solo", "redis"),
+    ("threads", "rabbitmq-rpc"),
+    ("solo", "rabbitmq-rpc"),
+}
 
 
 def usual(*pairs: tuple[str, str]) -> list[Any]:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from pico_celery import CompositionError, PayloadError, chord, group
 from tests.integration.apps.canvas_contracts import FlowsClient, Item, Parcel
-from tests.integration.conftest import Served, StartWorker, matrix, usual
+from tests.integration.conftest import Served, StartWorker, usual
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
@@ -224,7 +224,7 @@ def test_a_wrong_argument_from_a_plain_peer_is_the_failure_of_its_own_task(serve
         chain.apply_async().get(timeout=30)
 
 
-@pytest.fixture(scope="module", params=matrix(("processes", "redis"), ("threads", "rabbitmq")))
+@pytest.fixture(scope="module", params=usual(("processes", "redis"), ("threads", "rabbitmq")))
 def plain_served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("plain_flows", pool, transport) as started:

@@ -16,7 +16,7 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from pydantic import SecretBytes, SecretStr
 
 from tests.integration.apps.contracts import Hidden, Login
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, StartWorker, usual
 from tests.support.messages import body_of, headers_of, put
 from tests.support.waiting import eventually
 
@@ -24,7 +24,7 @@ SOON = timedelta(seconds=15)
 POOLS = [("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")]
 
 
-@pytest.fixture(scope="module", params=matrix(*POOLS))
+@pytest.fixture(scope="module", params=usual(*POOLS))
 def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:

@@ -103,8 +103,8 @@ os._exit(0)
 
 
 class TestProcesses:
-    def test_ten_processes_that_start_at_once_share_one_server(self, data: Path, users: Callable[[Path], User]) -> None:
-        made = [users(data) for _ in range(10)]
+    def test_processes_that_start_at_once_share_one_server(self, data: Path, users: Callable[[Path], User]) -> None:
+        made = [users(data) for _ in range(6)]
         for user in made:
             user.say()
         pids = {user.hear() for user in made}
@@ -118,8 +118,8 @@ class TestProcesses:
     def test_starting_and_leaving_against_each_other_never_fails(
         self, data: Path, users: Callable[[Path], User]
     ) -> None:
-        for _ in range(4):
-            made = [users(data).say() for _ in range(5)]
+        for _ in range(3):
+            made = [users(data).say() for _ in range(3)]
             for user in made:
                 user.end()
         assert eventually(lambda: EmbeddedBroker(data).server_pid() is None)

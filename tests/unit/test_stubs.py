@@ -406,8 +406,10 @@ def test_the_stubs_agree_with_the_installed_pico_ioc_and_need_no_allowlist(tmp_p
     ("module", "old", "new"),
     [
         ("container.pyi", "def has(self, key: KeyT)", "def has(self, name: KeyT)"),
-        ("decorators.pyi", "primary: bool", "primry: bool"),
-        ("exceptions.pyi", "class ScopeError(PicoError):", "class ScopeErrors(PicoError):"),
+        pytest.param("decorators.pyi", "primary: bool", "primry: bool", marks=pytest.mark.slow),
+        pytest.param(
+            "exceptions.pyi", "class ScopeError(PicoError):", "class ScopeErrors(PicoError):", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_stubtest_notices_a_stub_that_has_drifted(tmp_path: Path, module: str, old: str, new: str) -> None:
