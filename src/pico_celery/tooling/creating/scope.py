@@ -1,0 +1,188 @@
+"""The types that a task names: found in the package, known, or to be made as models."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from pico_celery.contract.naming import nearest
+from pico_celery.tooling.cli.output import ToolError
+from pico_celery.tooling.creating.expressions import dotted, names_in, source
+from pico_celery.tooling.creating.files import Imported, PythonFile
+from pico_celery.tooling.creating.known import BUILTINS, KNOWN
+from pico_celery.tooling.creating.names import check_class_name
+from pico_celery.tooling.creating.project import Found, Project
+
+
+@dataclass
+class Scope:
+    """Where the types of a task come from.
+
+    Attributes:
+        project: The package.
+        module: Name of the contract's module.
+        file: The contract's file, if it is there.
+        wanted: Names of models to make although there are others that look alike.
+        found: The names that were resolved, with where they are imported from.
+        made: Names of models and errors to make, in order.
+    """
+
+    project: Project
+    module: str
+    file: PythonFile | None
+    wanted: Collection[str] = ()
+    found: dict[str, Found] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+
+    def annotation(self, node: ast.expr, role: str) -> str:
+        """Return an annotation as it stands in the written files, and remember what its names need.
+
+        Args:
+            node: The annotation, as it was given.
+            role: Whose it is, for messages.
+
+        Returns:
+            The text.
+
+        Raises:
+            ToolError: If a name in it is unknown and cannot become a model.
+        """
+        source(node, role)
+        return source(self._rewritten(node, role), role)
+
+    def error(self, name: str) -> None:
+        """Find or plan the class of a declared error.
+
+        Args:
+            name: Its name, which may be dotted.
+
+        Raises:
+            ToolError: If it is none.
+        """
+        self._name(name, f"--error {name}")
+
+    def default(self, node: ast.expr, role: str) -> None:
+        """Find the names of a default, which stay as they were given.
+
+        Args:
+            node: The default.
+            role: Whose it is, for messages.
+
+        Raises:
+            ToolError: If a name in it is unknown.
+        """
+        for name in sorted(used(node) - BUILTINS):
+            made = list(self.made)
+            self._name(name, role)
+            if self.made != made:
+                raise ToolError(f"{role}: the default names {name!r}, which is nothing yet", "leave the default out")
+
+    def _rewritten(self, node: ast.expr, role: str) -> ast.expr:
+        scope = self
+
+        class Names(ast.NodeTransformer):
+            def visit_Name(self, node: ast.Name) -> ast.Name:
+                return ast.Name(scope._name(node.id, role))  # noqa: SLF001 - a part of it
+
+            def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+                name = dotted(node)
+                return (
+                    self.generic_visit(node) if name is None else ast.parse(scope._name(name, role), mode="eval").body
+                )  # type: ignore[return-value]  # noqa: SLF001
+
+            def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
+                value = self.visit(node.value)
+                is_literal = (dotted(node.value) or "").rpartition(".")[2] == "Literal"
+                return ast.Subscript(value, node.slice if is_literal else self.visit(node.slice))
+
+        rewritten = Names().visit(node)
+        assert isinstance(rewritten, ast.expr)  # noqa: S101 - one expression in, one out
+        return rewritten
+
+    def _name(self, name: str, role: str) -> str:
+        """Resolve a dotted name, and return what it is called in the contract's file."""
+        first, _, rest = name.partition(".")
+        local = None if self.file is None else self.file.bindings.get(first)
+        if isinstance(local, Imported) and local.typing_only:
+            assert self.file is not None  # noqa: S101 - it binds the name
+            raise ToolError(
+                f"{role}: {self.project.shown(self.file.path)}:{local.line} imports {first!r} under TYPE_CHECKING only",
+                "import it at run time: the contract reads its annotations when it is declared",
+            )
+        if local is not None and self.file is not None:
+            found = self.project.resolve(self.file, first)
+            if found is not None and not (rest and found.name):
+                self.found[first] = found
+                return name
+        if rest:
+            return self._dotted(name, role)
+        if name in BUILTINS or name in self.made:
+            return name
+        if name in KNOWN:
+            self.found[name] = Found(KNOWN[name], name)
+            return name
+        return self._of_package(name, role)
+
+    def _dotted(self, name: str, role: str) -> str:
+        module, _, last = name.rpartition(".")
+        if KNOWN.get(last) == module:
+            self.found[last] = Found(module, last)
+            return last
+        file = self.project.files.get(module)
+        if file is not None and last in file.bindings:
+            found = self.project.resolve(file, last)
+            if found is not None:
+                self._use(last, found, role)
+                return last
+        raise ToolError(
+            f"{role}: {name!r} is not known here",
+            f"the package {self.project.package} has no {last!r} in a module {module!r}",
+        )
+
+    def _of_package(self, name: str, role: str) -> str:
+        places = list(self.project.defining(name))
+        if len(places) == 1:
+            self._use(name, places[0], role)
+            return name
+        if places:
+            known = " and ".join(f"{place.module}.{name}" for place in places)
+            raise ToolError(f"{role}: there are {known}", f"say which: {places[0].module}.{name}")
+        self._make(name, role)
+        return name
+
+    def _use(self, name: str, found: Found, role: str) -> None:
+        if found.file is not None and found.module != self.module and self.project.imports(found.file, self.module):
+            raise ToolError(
+                f"{role}: {name!r} is in {self.project.shown(found.file.path)}, which imports {self.module}",
+                f"move {name} to a module that the contract can import",
+            )
+        self.found[name] = found
+
+    def _make(self, name: str, role: str) -> None:
+        known = {*BUILTINS, *KNOWN, *self.names}
+        if name not in self.wanted:
+            folded = {other.lower(): other for other in sorted(known)}
+            close = [folded[other] for other in nearest(name.lower(), folded)]
+            if not name[:1].isupper() or close:
+                question = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+                how = (
+                    f"--model {name} makes it" if name[:1].isupper() else "names of models begin with a capital letter"
+                )
+                raise ToolError(f"{role}: no type {name!r} is in scope", question + how)
+        check_class_name(name, role)
+        self.made.append(name)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the package's own models, as far as they can be seen."""
+        found = set(self.made) | set(() if self.file is None else self.file.bindings)
+        for file in self.project.files.values():
+            if "BaseModel" in file.text or "dataclass" in file.text or "Enum" in file.text or "TaskError" in file.text:
+                found.update(node.name for node in file.classes())
+        return {name for name in found if name[:1].isupper()}
+
+
+def used(node: ast.expr) -> set[str]:
+    """Return the first parts of the names in an expression."""
+    return {name.partition(".")[0] for name in names_in(node)}
