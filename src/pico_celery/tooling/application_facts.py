@@ -15,6 +15,7 @@ from pico_celery.client.client import senders_of
 from pico_celery.client.options import contract_send_options
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.naming import did_you_mean
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.evolution.findings import Category, Finding, Level
@@ -163,9 +164,15 @@ class Application:
         owners.extend(domain for domain in domains if name.startswith(f"{domain}."))
         return max(owners, key=len, default=None)
 
-    def names(self) -> list[str]:
-        """Return all declared names."""
-        return sorted({*self.document.tasks, *(task.name for catalog in self.catalogs for task in catalog)})
+    def near(self, name: str) -> str:
+        """Return the remedy for a wrong name: the nearest names that are declared, or registered where none owns it."""
+        declared = {*self.document.tasks, *(task.name for catalog in self.catalogs for task in catalog)}
+        owner = self.owner_of(name)
+        if owner is None:
+            return did_you_mean(name, {*declared, *self.plain} - {name})
+        prefix = f"{owner}."
+        mine = [known.removeprefix(prefix) for known in declared if known.startswith(prefix)]
+        return did_you_mean(name.removeprefix(prefix), mine, shown_as=prefix + "{}")
 
     def send_options(self, name: str) -> Mapping[str, Any]:
         """Return what a task is sent with, where the caller says nothing."""

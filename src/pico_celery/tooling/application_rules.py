@@ -8,7 +8,6 @@ from typing import Final
 
 from celery.exceptions import QueueNotFound
 
-from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.signature import location_of
 from pico_celery.evolution.findings import Category, Finding, Level
 from pico_celery.tooling.application_facts import Application, Rules, setup_finding
@@ -33,8 +32,7 @@ def undeclared_task(facts: Application) -> Iterator[Finding]:
         if owner is None:
             remedy = "declare it in a @contract class, so that callers and workers are checked against the same thing"
         else:
-            mine = [known for known in facts.names() if known.startswith(f"{owner}.")]
-            remedy = f"declare it in the contract {owner!r}, or correct the name: {did_you_mean(name, mine)}"
+            remedy = f"declare it in the contract {owner!r}, or correct the name: {facts.near(name)}"
         expected = "a task that a contract declares" if owner is None else f"a task of the contract {owner!r}"
         message = f"expected {expected}, got a name that none declares; {how}"
         categories = frozenset({Category.SETUP, Category.SOURCE})
@@ -70,26 +68,36 @@ def client_unserved(facts: Application) -> Iterator[Finding]:
         yield _not_served(facts, "client_unserved", name, how, loses=True, where=places[name])
 
 
-@NAME_RULES.add("a name that two tasks have")
+@NAME_RULES.add("a name that a contract's task had before (an alias) is that of another task now")
 def duplicate_name(facts: Application) -> Iterator[Finding]:
-    """Which of the two gets a message depends on what was imported first."""
-    owners: dict[str, str] = {}
-    for task in facts.document.tasks.values():
-        for alias in task.aliases:
-            other = owners.setdefault(alias, task.name)
-            if alias in facts.document.tasks:
-                other = alias
-            if other != task.name:
-                message = f"expected an alias that only one task has, got {alias!r}, which {other} has too"
-                yield setup_finding("duplicate_name", Level.BREAK, task.name, message, "take it from one of them")
+    """Of other duplicates the container, the catalog and Celery's own registry take care."""
     for name, task in facts.plain.items():
         canonical = facts.aliases.get(name)
         if canonical is not None:
-            message = (
-                f"expected an alias that only one task has, got {name!r}, under which a plain Celery task is registered"
+            message = f"expected {name!r} to be an alias of this task alone, got a plain Celery task of that name too"
+            remedy = "remove the plain task, or take the name out of aliases="
+            who = "callers by the old name: which of the two they get depends on the worker"
+            yield setup_finding(
+                "duplicate_name", Level.BREAK, canonical, message, remedy, where=_where(task.run), who=who
             )
-            remedy = "remove the plain task, or the alias"
-            yield setup_finding("duplicate_name", Level.BREAK, canonical, message, remedy, where=_where(task.run))
+
+
+@NAME_RULES.add("a client calls a task that is deprecated, or by a name that it had before")
+def outdated_call(facts: Application) -> Iterator[Finding]:
+    """It works for as long as a worker still serves it."""
+    for call in facts.calls:
+        definition = call.definition
+        if definition is None:
+            continue
+        if definition.deprecated is not None:
+            message = f"expected a task that is not deprecated, got one that is, in {call.client}"
+            yield setup_finding(
+                "outdated_call", Level.NOTE, call.task, message, definition.deprecated or "", where=call.where
+            )
+        if call.task != definition.name:
+            message = f"expected the name {definition.name!r}, got {call.task!r}, an alias of it, in {call.client}"
+            remedy = f"call it {definition.name!r}: the alias is for messages that are on their way"
+            yield setup_finding("outdated_call", Level.NOTE, definition.name, message, remedy, where=call.where)
 
 
 @NAME_RULES.add("a contract's task is a plain Celery task, whose signature and payloads nobody checks")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pico_celery.contract.naming import did_you_mean
 from pico_celery.errors import PayloadError
 from pico_celery.evolution.findings import Category, Finding, Level
 from pico_celery.messaging.calls import decode_call
@@ -24,7 +23,6 @@ def periodic_unknown(facts: Application) -> Iterator[Finding]:
         options = values.get("options") or {}
         queue = facts.queue_or_none(name, options)
         owner, taken_by = facts.owner_of(name), facts.served_queues.get(queue or "")
-        known = [*facts.names(), *facts.plain]
         expected = "a task that is declared or registered" if owner is None else f"a task of the contract {owner!r}"
         message = f"expected {expected}, got {name!r}, which nobody knows"
         if taken_by is not None:
@@ -33,7 +31,7 @@ def periodic_unknown(facts: Application) -> Iterator[Finding]:
                 "away what they do not know"
             )
         level = Level.NOTE if owner is None and taken_by is None else Level.BREAK
-        remedy = f"correct task= of the entry, or take schedule(), which checks it: {did_you_mean(name, known)}"
+        remedy = f"correct task= of the entry, or take schedule(), which checks it: {facts.near(name)}"
         yield _entry_finding("periodic_unknown", level, entry, message, remedy)
 
 
@@ -42,8 +40,8 @@ def periodic_payload(facts: Application) -> Iterator[Finding]:
     """Found by the same code as the worker's."""
     for entry, values in facts.periodic.items():
         name = str(values.get("task") or "")
-        served = facts.served.get(facts.aliases.get(name, name))
-        definition = facts.definition(facts.aliases.get(name, name)) or (served.definition if served else None)
+        served = facts.served.get(name)
+        definition = facts.definition(name) or (served.definition if served else None)
         if definition is None:
             continue
         args, kwargs = values.get("args") or (), values.get("kwargs") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -42,8 +43,11 @@ def unreachable(app: Celery, seconds: float = REACH_SECONDS) -> Iterator[Finding
     ]
     for probe in probes:
         probe.start()
+    until = monotonic() + seconds
     for probe in probes:
-        probe.wait(seconds)
+        probe.wait(until - monotonic())
+        if probe.error is None and probe.is_waiting:
+            probe.error = f"no answer within {seconds:g} s"
     for probe in probes:
         if probe.error is not None:
             what = "broker" if probe.name == "broker" else "result backend"
@@ -73,9 +77,11 @@ class _Probe:
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            self.error = f"no answer within {seconds:g} s"
+        self._thread.join(max(0.0, seconds))
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
