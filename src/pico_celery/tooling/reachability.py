@@ -117,7 +117,8 @@ def _broker_urls(app: Celery) -> list[str]:
 
 
 def _backend_urls(app: Celery) -> list[str]:
-    url = app.conf.result_backend
+    conf: Any = app.conf
+    url = conf.result_backend
     return url.split(";") if isinstance(url, str) else [type(url).__name__]
 
 
