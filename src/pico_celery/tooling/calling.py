@@ -58,8 +58,9 @@ def application_at(broker: str, backend: str | None) -> Celery:
     chosen = broker if backend is None and is_embedded(broker) else backend
     broker_url, backend_url = _place(broker, 0), None if chosen is None else _place(chosen, 1)
     app = create_app(CelerySettings(broker_url=broker_url, backend_url=backend_url), name="pico-celery")
-    # CELERY_BROKER_URL in the environment would win over broker_url.
+    # CELERY_BROKER_URL and CELERY_RESULT_BACKEND in the environment would win over broker_url and result_backend.
     app.conf.update(broker_read_url=broker_url, broker_write_url=broker_url)
+    app.backend_cls = backend_url or "disabled://"
     return app
 
 

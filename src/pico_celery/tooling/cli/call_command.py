@@ -43,8 +43,7 @@ class CallError(ToolError):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, as `ToolError` does."""
-        context = click.get_current_context(silent=True)
-        if context is None or not context.params.get("as_json"):
+        if not self._as_json:
             super().show(file)
             return
         remedy = {"remedy": self.remedy} if self.remedy else {}
@@ -185,8 +184,7 @@ def _application(broker: str | None, backend: str | None) -> Any:
 def _print_example(found: Found) -> None:
     from pico_celery.document.sampling import example  # noqa: PLC0415 - only where it is asked for
 
-    task = found.task
-    print_json({one.name: example(found.document, one.accepts) for one in task.parameters})
+    print_json(example(found.document, found.task.arguments))
 
 
 def _prepare(found: Found, data: str | None, options: tuple[str, ...]) -> Call:
