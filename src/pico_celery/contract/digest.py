@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -44,9 +44,7 @@ def canonical_schema(schema: Mapping[str, Any]) -> Any:
         JSON data that is equal for schemas that differ only in names, order and texts.
     """
     definitions: Mapping[str, Any] = schema.get("$defs", {})
-    hashes = dict.fromkeys(definitions, "")
-    for _ in range(len(definitions) + 1):
-        hashes = {name: digest(_canonical(body, hashes)) for name, body in definitions.items()}
+    hashes = _hashes(definitions, _references, _canonical)
     body = {key: value for key, value in schema.items() if key != "$defs"}
     return _canonical(body, hashes)
 
@@ -72,6 +70,7 @@ _CORE_TRANSPARENT: Final = {
     "lax-or-strict": "lax_schema",
     "definitions": "schema",
 }
+_CORE_SKIPPED: Final = frozenset({"metadata", "serialization", "config"})
 _CORE_OBJECTS: Final = frozenset({"model-fields", "typed-dict", "dataclass-args"})
 _CORE_UNORDERED: Final = frozenset({"choices", "members", "expected"})
 
@@ -86,10 +85,82 @@ def canonical_core_schema(schema: Mapping[str, Any]) -> Any:
         JSON data; validators that are functions count for nothing in it, for nobody can compare them.
     """
     definitions = {str(body["ref"]): body for body in _core_definitions(schema)}
-    hashes = dict.fromkeys(definitions, "")
-    for _ in range(len(definitions) + 1):
-        hashes = {name: digest(_core(body, hashes)) for name, body in definitions.items()}
-    return _core(schema, hashes)
+    return _core(schema, _hashes(definitions, _core_references, _core))
+
+
+def _hashes(
+    definitions: Mapping[str, Any],
+    references: Callable[[Any], Iterator[str]],
+    canonical: Callable[[Any, Mapping[str, str]], Any],
+) -> dict[str, str]:
+    """Hash definitions, those that others refer to first; those that refer to each other again and again."""
+    known = {name: [other for other in references(body) if other in definitions] for name, body in definitions.items()}
+    hashes: dict[str, str] = {}
+    for members in _components(known):
+        hashes.update(dict.fromkeys(members, ""))
+        is_cycle = len(members) > 1 or members[0] in known[members[0]]
+        for _ in range(len(members) + 1 if is_cycle else 1):
+            hashes.update({name: digest(canonical(definitions[name], hashes)) for name in members})
+    return hashes
+
+
+def _components(references: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Iterate over what refers to each other, each after all that it refers to.
+
+    Source: R. Tarjan, Depth-first search and linear graph algorithms, SIAM J. Comput. 1 (1972), 146-160.
+    """
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    for root in references:
+        work = [] if root in order else [(root, iter(references[root]))]
+        while work:
+            name, left = work[-1]
+            if name not in order:
+                order[name] = lowest[name] = len(order)
+                stack.append(name)
+                on_stack.add(name)
+            for other in left:
+                if other not in order:
+                    work.append((other, iter(references[other])))
+                    break
+                if other in on_stack:
+                    lowest[name] = min(lowest[name], order[other])
+            else:
+                work.pop()
+                if work:
+                    lowest[work[-1][0]] = min(lowest[work[-1][0]], lowest[name])
+                if lowest[name] == order[name]:
+                    at = stack.index(name)
+                    members, stack[at:] = stack[at:], []
+                    on_stack.difference_update(members)
+                    yield members
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value.rsplit("/", 1)[-1]
+            elif key == "mapping" and isinstance(value, Mapping):  # of a discriminator
+                yield from (str(reference).rsplit("/", 1)[-1] for reference in value.values())
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _core_references(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if node.get("type") == "definition-ref":
+            yield str(node["schema_ref"])
+        for key, value in node.items():
+            if key not in _CORE_SKIPPED:
+                yield from _core_references(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _core_references(value)
 
 
 def _core_definitions(node: Any) -> Iterator[Mapping[str, Any]]:
@@ -97,7 +168,7 @@ def _core_definitions(node: Any) -> Iterator[Mapping[str, Any]]:
         if node.get("type") == "definitions":
             yield from node["definitions"]
         for key, value in node.items():
-            if key not in {"metadata", "serialization", "config"}:
+            if key not in _CORE_SKIPPED:
                 yield from _core_definitions(value)
     elif isinstance(node, (list, tuple)):
         for value in node:
