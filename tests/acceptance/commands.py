@@ -17,20 +17,31 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 RUN_SECONDS = 120.0
+_USER = {"NAME": "You", "EMAIL": "you@example.org"}
 # What a test does not look at, and what takes a worker a second each to find out.
 QUIET = ("--without-mingle", "--without-gossip")
 
+GIT_USER = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _USER.items()},
+}
+
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a new user: nothing of ours, nothing of the tests."""
-    ours = ("CELERY_", "SHOP_", "PICO_", "PYTEST_")
+    """Return the environment of a new user: nothing of ours, nothing of the tests; a user whom git knows."""
+    ours = ("CELERY_", "SHOP_", "PICO_", "PYTEST_", "GIT_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours) and name != "PYTHONPATH"}
-    return {**clean, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(changes or {})}
+    return {**clean, **GIT_USER, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(changes or {})}
 
 
 def as_python(command: str) -> list[str]:
-    """Return a command line with the programs of the tests' own interpreter: ``celery``, ``python``, ``mypy``."""
+    """Return a command line with the programs of the tests' own interpreter: ``celery``, ``python``, ``pico-celery``."""
     program, *arguments = shlex.split(command)
+    if program == "git":
+        return [program, *arguments]
+    if program == "pico-celery":
+        return [str(Path(sys.executable).with_name(program)), *arguments]
     return [sys.executable, *([] if program == "python" else ["-m", program]), *arguments]
 
 
