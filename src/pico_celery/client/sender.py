@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import update_wrapper
+from functools import update_wrapper, wraps
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
@@ -28,7 +28,19 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 First = TypeVar("First")
 Rest = ParamSpec("Rest")
+_Awaited = TypeVar("_Awaited", bound=Callable[..., Coroutine[Any, Any, Any]])
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
+
+
+def _warns_at_the_call(method: _Awaited) -> _Awaited:
+    """Let the coroutine be made by a plain function: what is deprecated is told of where it is called, not where it is run."""
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        warn_if_deprecated(self.definition)
+        return method(self, *args, **kwargs)
+
+    return cast("_Awaited", call)
 
 
 class BoundSender(SignatureMaker[P, R_co]):
@@ -71,8 +83,8 @@ class BoundSender(SignatureMaker[P, R_co]):
             return publish_soon(app, outgoing, loop)
         return publish(app, outgoing)
 
-    # What is awaited is a coroutine that a plain function makes: a warning of the call belongs to the line of the call.
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, AsyncResult[R_co]]:
+    @_warns_at_the_call
+    async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
 
         Args:
@@ -86,10 +98,6 @@ class BoundSender(SignatureMaker[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        warn_if_deprecated(self.definition)
-        return self._send(args, kwargs)
-
-    async def _send(self, args: Any, kwargs: Any) -> AsyncResult[R_co]:
         return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
 
     def send_many(  # pyright: ignore[reportGeneralTypeIssues]  # any callable with a first parameter: mypy knows it only so
@@ -119,13 +127,14 @@ class BoundSender(SignatureMaker[P, R_co]):
         sender: Any = self
         return cast("list[AsyncResult[R]]", sender.batch(items, args, kwargs))
 
-    def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
+    @_warns_at_the_call
+    async def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
         self: Callable[Concatenate[First, Rest], AsyncResult[R]],
         items: Iterable[First],
         /,
         *args: Rest.args,
         **kwargs: Rest.kwargs,
-    ) -> Coroutine[Any, Any, list[AsyncResult[R]]]:
+    ) -> list[AsyncResult[R]]:
         """Send many calls at once without blocking the event loop, and wait until the broker has them.
 
         Args:
@@ -141,7 +150,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             BatchError: If not all calls could be sent; it says which were.
         """
         sender: Any = self
-        return cast("Coroutine[Any, Any, list[AsyncResult[R]]]", sender.batch_on_loop(items, args, kwargs))
+        return cast("list[AsyncResult[R]]", await sender.batch_on_loop(items, args, kwargs))
 
     def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
         """Send many calls, as `send_many` does, without its types."""
@@ -151,16 +160,10 @@ class BoundSender(SignatureMaker[P, R_co]):
             return send_batch_soon(app, calls)
         return send_batch(app, calls)
 
-    def batch_on_loop(
-        self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Coroutine[Any, Any, list[AsyncResult[Any]]]:
-        """Send many calls, as `asend_many` does, without its types."""
-        warn_if_deprecated(self.definition)
-        return self._batch_on_loop(items, args, kwargs)
-
-    async def _batch_on_loop(
+    async def batch_on_loop(
         self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
+        """Send many calls, as `asend_many` does, without its types."""
         return await send_batch_on_loop(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
 
     def scope(self, *args: P.args, **kwargs: P.kwargs) -> CallScope[R_co]:
@@ -181,7 +184,8 @@ class BoundSender(SignatureMaker[P, R_co]):
         warn_if_deprecated(self.definition)
         return CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+    @_warns_at_the_call
+    async def call(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Publish the call and wait for its result; if the wait ends before the task, the task is revoked.
 
         Args:
@@ -197,10 +201,6 @@ class BoundSender(SignatureMaker[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
             Exception: What the task raised.
         """
-        warn_if_deprecated(self.definition)
-        return self._call(args, kwargs)
-
-    async def _call(self, args: Any, kwargs: Any) -> R_co:
         scope: CallScope[R_co] = CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
         async with scope as result:
             return await result
