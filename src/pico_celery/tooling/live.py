@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from celery import Celery
@@ -167,12 +167,22 @@ def ask(
     silent = [name for name, answer in answers.items() if not answer.tells]
     if silent:
         # Names alone: what is shown of a task in brackets behind its name is chosen by attributes that none has.
-        plain = _broadcast(app, "registered", {"taskinfoitems": ["pico_celery_none"]}, timeout, silent)
-        for name, reply in plain:
-            if isinstance(reply, list) and name in answers and not answers[name].tells:
-                others = frozenset(str(task).split(" [")[0] for task in reply)
-                answers[name] = WorkerAnswer(worker=name, tells=False, others=others, problem=answers[name].problem)
+        registered = _broadcast(app, "registered", {"taskinfoitems": ["pico_celery_none"]}, timeout, silent)
+        consumed = dict(_broadcast(app, "active_queues", {}, timeout, silent))
+        for name, reply in registered:
+            if isinstance(reply, list) and name in silent:
+                answers[name] = replace(
+                    answers[name],
+                    others=frozenset(str(task).split(" [")[0] for task in reply),
+                    queues=_plain_queues(consumed.get(name)),
+                )
     return Answers(tuple(answers[name] for name in sorted(answers)))
+
+
+def _plain_queues(reply: Any) -> frozenset[str] | None:
+    if not isinstance(reply, list):
+        return None
+    return frozenset(str(queue.get("name")) for queue in reply if isinstance(queue, dict))
 
 
 def _named(replies: _Replies) -> _Replies:
