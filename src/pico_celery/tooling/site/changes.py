@@ -1,0 +1,74 @@
+"""What changed since a lock file, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pico_celery.document.records import Document, TaskRecord
+from pico_celery.evolution.findings import Finding
+
+ADDED: Final = "added"
+CHANGED: Final = "changed"
+TEXT: Final = "reworded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What changed since an older version.
+
+    Attributes:
+        since: What it is called, such as ``contracts.lock.json``.
+        tasks: ``added``, ``changed`` or ``reworded`` (documentation only), for each task of now that is not as it was.
+        removed: The tasks that are gone, by name.
+        findings: What breaks and what else is to be known, by task.
+    """
+
+    since: str
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    removed: Mapping[str, TaskRecord] = field(default_factory=dict)
+    findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Tell whether anything changed."""
+        return bool(self.tasks or self.removed or self.findings)
+
+
+def changes_since(old: Document, new: Document, since: str) -> Changes:
+    """Compare contracts with an older version of them.
+
+    Args:
+        old: As they were.
+        new: As they are.
+        since: What to call the older version.
+
+    Returns:
+        What changed.
+    """
+    from pico_celery.evolution.comparing import compare  # noqa: PLC0415 - most sites compare nothing
+
+    findings: dict[str, list[Finding]] = {}
+    for finding in compare(old, new):
+        findings.setdefault(finding.task, []).append(finding)
+    tasks = {name: _kind(old, new, name, findings) for name in new.tasks}
+    return Changes(
+        since=since,
+        tasks={name: kind for name, kind in tasks.items() if kind},
+        removed={name: task for name, task in old.tasks.items() if name not in new.tasks},
+        findings=findings,
+    )
+
+
+def _kind(old: Document, new: Document, name: str, findings: Mapping[str, Sequence[Finding]]) -> str:
+    before, after = old.tasks.get(name), new.tasks[name]
+    if before is None:
+        return ADDED
+    if name in findings or before.digest != after.digest or before.options != after.options:
+        return CHANGED
+    return "" if _told(old, before) == _told(new, after) else TEXT
+
+
+def _told(document: Document, task: TaskRecord) -> tuple[TaskRecord, Document]:
+    """Return all that is told of a task: its record, and the models it uses with their texts."""
+    return task, document.only({task.name})
