@@ -8,6 +8,9 @@ from typing import Any, Final
 
 _QUALIFIER: Final = re.compile(r"""('[^']*'|"[^"]*")|\b(?:(?:[A-Za-z_]\w*|<locals>)\.)+(?=[A-Za-z_])""")
 
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
+"""In the repr of a function: another one in each process."""
+
 
 def type_name(annotation: Any) -> str:
     """Return a type as its author would write it.
@@ -22,7 +25,8 @@ def type_name(annotation: Any) -> str:
         return "None"
     if annotation is inspect.Parameter.empty:
         return "no annotation"
-    return _QUALIFIER.sub(lambda match: match.group(1) or "", inspect.formatannotation(annotation))
+    text = _QUALIFIER.sub(lambda match: match.group(1) or "", inspect.formatannotation(annotation))
+    return _ADDRESS.sub("", text)
 
 
 def value_text(value: object, *, limit: int = 80) -> str:

@@ -1,0 +1,166 @@
+"""What the command line takes: locking and checking 500 tasks with 300 models, and the offline commands in all.
+
+`python -m benchmarks.contracts [--quick]`. The package is made of text in a temporary directory, as a user's would be. Its
+import is told apart from what this library does with it. Each figure is the median of several runs, which alternate;
+budgets: lock and check together below 2 s after imports, list and describe below 0.6 s in all. Needs no server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+TASKS, MODELS = 500, 300
+CONTRACT_SECONDS, OFFLINE_SECONDS = 2.0, 0.6
+TASKS_OF_ONE = 10
+IMPORTS = "import celery, pico_celery.tooling.cli.check_command, pico_celery.evolution.comparing, jsonschema; "
+
+MODEL = """
+class Model{number}(BaseModel):
+    \"\"\"The model of number {number}.\"\"\"
+
+    id: int = Field(gt=0)
+    name: str = Field(min_length=1, max_length={length}, description="what people call it")
+    price: Decimal = Field(ge=0)
+    kind: Literal["plain", "gift"{more}] = "plain"
+    made_at: datetime
+    tags: list[str] = Field(default_factory=list)
+    other: {other} | None = None
+    parts: list[{other}] = Field(default_factory=list)
+"""
+
+TASK = """
+    @task_options(queue="bench", since="1.0")
+    async def run_{number}(self, item: Model{one}, count: int = {default}, *, notes: list[Model{two}] = []) -> Model{three}:
+        \"\"\"Run the task of number {number}.\"\"\"
+        ...
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="a tenth of the tasks, to see that it runs")
+    scale = 10 if arguments.parse_args().quick else 1
+    tasks, models = TASKS // scale, MODELS // scale
+    print(f"pydantic {version('pydantic')}, Python {platform.python_version()}, {tasks} tasks with {models} models")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for package, changed in {"before": 0, "same": 0, "slightly": 10, "wholly": 1}.items():
+            write(folder / package, tasks, models, changed)
+        _cli(folder, "lock", "before")
+        after_imports(folder, rounds=5 // scale or 1)
+        in_all(folder, rounds=10 // scale or 1)
+
+
+def write(folder: Path, tasks: int, models: int, changed: int) -> None:
+    """Write a package; each model of a number that ``changed`` divides is another one than in the other packages."""
+    folder.mkdir()
+    lines = [
+        "from datetime import datetime\nfrom decimal import Decimal\nfrom typing import Literal, Protocol\n",
+        "from pydantic import BaseModel, Field\nfrom pico_celery import contract, task_options\n",
+    ]
+    for number in range(models):
+        is_changed = changed and number % changed == 0
+        other = f"Model{number - 1 - number % 3}" if number % 10 and number > 3 else "int"
+        more, length = (', "new"', 90) if is_changed else ("", 100)
+        lines.append(MODEL.format(number=number, other=other, more=more, length=length))
+    for number in range(tasks):
+        if number % TASKS_OF_ONE == 0:
+            domain = f"domain{number // TASKS_OF_ONE}"
+            lines.append(f'\n@contract("{domain}")\nclass Contract{number}(Protocol):\n    """One of many."""\n')
+        one, two, three = (number % models, (number * 7 + 1) % models, (number * 3 + 2) % models)
+        lines.append(TASK.format(number=number, one=one, two=two, three=three, default=bool(changed) + 0))
+    (folder / "__init__.py").write_text("".join(lines))
+
+
+def after_imports(folder: Path, *, rounds: int) -> None:
+    lock = (
+        "begun = time.perf_counter(); document = document_of(contracts); text = to_text(document); "
+        "print(time.perf_counter() - begun)"
+    )
+    check = (
+        "begun = time.perf_counter(); before = read(Path('contracts.lock.json')); "
+        "found = compare(before, document_of(contracts)); print(time.perf_counter() - begun, len(found))"
+    )
+    subjects = {
+        "lock": ("before", lock),
+        "check, nothing changed": ("same", check),
+        "check, a tenth of the models changed": ("slightly", check),
+        "check, all models changed": ("wholly", check),
+    }
+    found = _alternate({name: partial(_inside, folder, *of) for name, of in subjects.items()}, rounds)
+    print("\nafter imports, in the process")
+    for name, seconds in found.items():
+        together = "" if name == "lock" else f", with lock {seconds + found['lock']:5.2f} s of {CONTRACT_SECONDS:g} s"
+        print(f"  {name:38} {seconds:6.2f} s{together}")
+
+
+def in_all(folder: Path, *, rounds: int) -> None:
+    """Whole processes: what somebody waits who types the command."""
+    offline = {
+        "list, from the lock file": ["list", "contracts.lock.json"],
+        "describe, from the lock file": ["describe", "domain0.run_0", "--in", "contracts.lock.json"],
+    }
+    others = {
+        "lock a package": ["lock", "before", "-o", "-"],
+        "check a package, nothing changed": ["check", "same"],
+        "check two lock files": ["check", "contracts.lock.json", "--against", "contracts.lock.json"],
+    }
+    commands: dict[str, Callable[[], float]] = {
+        name: partial(_timed, partial(_cli, folder, *of)) for name, of in {**offline, **others}.items()
+    }
+    plain = [sys.executable, "-c", "import before"]
+    commands["python -c 'import before'"] = partial(_timed, partial(_run, folder, plain))
+    commands["python -c 'pass'"] = partial(_timed, partial(_run, folder, [sys.executable, "-c", "pass"]))
+    found = _alternate(commands, rounds)
+    print("\nin all, each a process of its own")
+    for name, seconds in found.items():
+        budget = f" of {OFFLINE_SECONDS:g} s" if name in offline else ""
+        print(f"  {name:38} {seconds:6.2f} s{budget}")
+
+
+def _alternate(subjects: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    found: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name in random.sample(list(subjects), len(subjects)):
+            found[name].append(subjects[name]())
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+def _inside(folder: Path, package: str, code: str) -> float:
+    imports = (
+        f"{IMPORTS}import time; from pathlib import Path; from pico_celery.document.build import document_of; "
+        "from pico_celery.document.lockfile import read, to_text; from pico_celery.evolution.comparing import compare; "
+        f"from pico_celery.tooling.loading import load_contracts; contracts = load_contracts('{package}'); "
+    )
+    return float(_run(folder, [sys.executable, "-c", imports + code]).split()[0])
+
+
+def _cli(folder: Path, *arguments: str) -> str:
+    return _run(folder, [sys.executable, "-c", "from pico_celery.tooling.cli.main import main; main()", *arguments])
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def _run(folder: Path, command: list[str]) -> str:
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

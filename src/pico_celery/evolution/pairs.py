@@ -1,0 +1,123 @@
+"""`Pair`: an old task and the new one that takes its messages; and how findings about them are made."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pico_celery.document.records import Document, JsonSchema, TaskRecord, references
+from pico_celery.evolution.findings import NOTHING, Category, Finding, Level
+from pico_celery.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, OLD_WORKERS, RULES
+
+SHOWN_CHARACTERS: Final = 600
+_SHOWN_AS: Final = {
+    OLD_CLIENTS: "this payload, valid before, is refused now",
+    NEW_CLIENTS: "this payload, valid now, is refused by old workers",
+    NEW_WORKERS: "this, valid now, is refused by old clients",
+    OLD_WORKERS: "this, valid before, is refused by new clients",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A task in one of the two documents."""
+
+    task: TaskRecord
+    document: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """An old task and the new one that takes its messages.
+
+    Attributes:
+        old: As it was.
+        new: As it is.
+        changed: Names of the models that are not the same in both documents.
+    """
+
+    old: Version
+    new: Version
+    changed: frozenset[str]
+
+    def is_same(self, old: JsonSchema, new: JsonSchema) -> bool:
+        """Tell whether two schemas are the same text, with all that they refer to."""
+        return old == new and self.changed.isdisjoint(references(new))
+
+    def find(self, rule: str, message: str, **more: Any) -> Finding:
+        """Make a finding about the task, as `finding` does."""
+        return finding(rule, self.new.task.name, message, **more)
+
+
+def finding(
+    rule: str,
+    task: str,
+    message: str,
+    *,
+    level: Level | None = None,
+    path: str = "",
+    who: str = "",
+    remedy: str = "",
+    payload: Any = NOTHING,
+) -> Finding:
+    """Make a finding.
+
+    Args:
+        rule: Name of its rule.
+        task: Name of the task or contract.
+        message: What changed.
+        level: How bad it is; as bad as its rule says, where that is not given.
+        path: Where in the task.
+        who: Who breaks.
+        remedy: What to do instead; what its rule says, where that is not given.
+        payload: What is accepted on one side and refused on the other; shown at the end of the message.
+
+    Returns:
+        The finding.
+    """
+    of = RULES[rule]
+    level = level or of.levels[0]
+    categories = of.categories if level is not Level.ORDER else of.categories & {Category.WIRE}
+    if payload is not NOTHING:
+        message = f"{message}; {_SHOWN_AS.get(who, 'this payload shows it')}: {shown(payload)}"
+    return Finding(
+        rule=rule,
+        level=level,
+        categories=categories,
+        task=task,
+        path=path,
+        message=message,
+        who=who,
+        remedy=remedy or of.remedy,
+        payload=payload,
+    )
+
+
+def shown(value: Any) -> str:
+    """Return JSON data as text, cut to what is readable."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def changed_models(old: Document, new: Document) -> frozenset[str]:
+    """Return the names of the models that are not the same in two documents, or refer to one that is not."""
+    changed = {name for name in {*old.schemas, *new.schemas} if old.schemas.get(name) != new.schemas.get(name)}
+    referring: defaultdict[str, set[str]] = defaultdict(set)
+    for name, target in _all_references([old.schemas, new.schemas]):
+        referring[target].add(name)
+    waiting = list(changed)
+    while waiting:
+        found = referring[waiting.pop()] - changed
+        changed |= found
+        waiting.extend(found)
+    return frozenset(changed)
+
+
+def _all_references(documents: Iterable[Mapping[str, JsonSchema]]) -> Iterator[tuple[str, str]]:
+    for schemas in documents:
+        for name, schema in schemas.items():
+            for target in references(schema):
+                yield name, target
