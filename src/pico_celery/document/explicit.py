@@ -91,8 +91,9 @@ def _forms(schema: JsonSchema, result: Mapping[str, Any], demands: Mapping[str, 
     more = {STRICT: True} if schema.get(STRICT) else {}
     number, text = result["anyOf"]
     number = {key: value for key, value in number.items() if key not in _LIMITS}
-    number[DEMANDS] = {**demands, "decimal": True}
-    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: demands} if demands else {})}]}
+    number[DEMANDS] = {**number.get(DEMANDS, {}), **demands, "decimal": True}
+    told = {**text.get(DEMANDS, {}), **demands}
+    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: told} if told else {})}]}
 
 
 def parts(schema: Any) -> Iterator[Mapping[str, Any]]:

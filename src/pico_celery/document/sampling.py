@@ -77,12 +77,16 @@ class Sampler:
         document: It.
         chance: What chooses.
         pleasant: Whether to make values for people rather than for tests.
+        lean: Whether to leave out what need not be there.
     """
 
-    def __init__(self, document: Document, chance: random.Random, *, pleasant: bool = False) -> None:
+    def __init__(
+        self, document: Document, chance: random.Random, *, pleasant: bool = False, lean: bool = False
+    ) -> None:
         self._document = document
         self._chance = chance
         self._pleasant = pleasant
+        self._lean = lean
         self._explicit: dict[str, dict[str, Any]] = {}
         self._heights: dict[str, float] = {}
         self._open: list[str] = []
@@ -100,7 +104,7 @@ class Sampler:
         """Make a value for an explicit schema."""
         if not isinstance(node, Mapping):
             return self._free()
-        if self._pleasant:
+        if self._pleasant and not self._lean:
             for given in self._given(node):
                 return given
         reference = node.get("$ref")
@@ -253,22 +257,25 @@ class Sampler:
         for _ in range(wanted * 4):
             if len(made) >= wanted:
                 break
-            made.setdefault(self._key(node, len(made)), self.make(values))
+            made.setdefault(self.key(node, len(made)), self.make(values))
         return made
 
     def _wanted(self, part: Any) -> bool:
+        if self._lean:
+            return False
         if self._pleasant:
             return not self._leads_back(part)
         return not self._deep() and self._chance.random() < 0.7  # noqa: PLR2004 - most of them
 
     def _how_many(self, part: Any, *, mapping: bool = True, least: int = 0) -> int:
-        if self._leads_back(part) and (self._pleasant or self._deep()):
+        if self._lean or (self._leads_back(part) and (self._pleasant or self._deep())):
             return least
         if self._pleasant:
             return max(1 if mapping else 0, least)
         return least + self._chance.choice((0, 0, 1, 1, 2, 3) if mapping else (0, 0, 1))
 
-    def _key(self, node: JsonSchema, number: int) -> str:
+    def key(self, node: JsonSchema, number: int) -> str:
+        """Make a name for a mapping's value."""
         pattern = next(iter(node.get("patternProperties", {})), None)
         if KEYS in node:
             value = self.make(node[KEYS], "key")

@@ -1,0 +1,294 @@
+"""Comparing the forms of two documents: whether all that one describes fits the other, and if not, where."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from pico_celery.document.rebuilt import Rebuilt
+from pico_celery.document.records import Document
+from pico_celery.document.telling import DECIMAL, STRICT
+from pico_celery.document.words import same_json, short
+from pico_celery.evolution.schema_arrays import array_issues
+from pico_celery.evolution.schema_demands import demand_faults, is_free
+from pico_celery.evolution.schema_forms import ANYTHING, UNKNOWN, Form, Forms, always, described, described_all
+from pico_celery.evolution.schema_issues import Deeper, Found, Issue, Steps
+from pico_celery.evolution.schema_objects import object_issues
+from pico_celery.evolution.schema_scalars import scalar_faults
+
+_TRUTHS: Final = (True, False)
+
+
+class Comparison:
+    """Compares schemas of one document with schemas of another; what it has found out about models it remembers.
+
+    Args:
+        source: The document of what is sent.
+        target: The document of what is accepted.
+    """
+
+    def __init__(self, source: Document, target: Document) -> None:
+        self.source = Forms(source)
+        self.target = Forms(target)
+        self._known: dict[tuple[int, int], bool] = {}
+        self._open: dict[tuple[int, int], int] = {}
+        self._provisional: dict[tuple[int, int], float] = {}
+        self._lowest: float = math.inf
+        self._kept: list[Form] = []  # whose ids are keys
+        self._takers: dict[int, Rebuilt] = {}
+        self._choosing = False
+
+    def issues(self, source: Any, target: Any) -> list[Issue]:
+        """Return the places where one schema does not fit another, the outermost first.
+
+        Args:
+            source: A schema of the source's document.
+            target: A schema of the target's document.
+        """
+        one, other = self.source.root(source), self.target.root(target)
+        issues: list[Issue] = []
+        seen: set[tuple[int, int]] = set()
+        waiting = deque((found, True) for found in self.between(one, other, ()))
+        while waiting:
+            found, alone = waiting.popleft()
+            if isinstance(found, Issue):
+                issues.append(found if alone or found.certain is False else replace(found, certain=None))
+                continue
+            key = (id(found.source), id(found.target))
+            if key not in seen:  # the same models again, or within themselves
+                seen.add(key)
+                inner = self._pair_issues(found.source, found.target, found.steps)
+                waiting.extend((one, alone and found.alone) for one in inner)
+        return issues
+
+    def fits(self, source: Any, target: Any) -> bool:
+        """Tell whether an explicit schema fits another one."""
+        return next(self.between(source, target, ()), None) is None
+
+    def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
+        """Iterate over what speaks against two explicit schemas at a place."""
+        forms = self.source.of(source)
+        targets = self.target.of(target)
+        alone = len({form.kind for form in forms if form.kind != "null" and not form.demands.get("decimal")}) == 1
+        for form in forms:
+            yield from self._form_issues(form, targets, steps, alone=alone)
+
+    # One form of the source against all forms of the target
+
+    def _form_issues(self, source: Form, targets: Sequence[Form], steps: Steps, *, alone: bool) -> Iterator[Found]:
+        if any(target.kind == ANYTHING and is_free(target) for target in targets):
+            return
+        if source.kind == "boolean" and not any(target.kind == "boolean" for target in targets):
+            source = self._truths(source)
+        if source.values is not None:
+            yield from self._value_issues(source, targets, steps)
+            return
+        candidates = [target for target in targets if _may_take(source, target)]
+        if not candidates:
+            yield self._kind_issue(source, targets, steps, alone=alone)
+            return
+        if source.kind == "object":
+            yield from self._by_tag(source, candidates, steps)
+        else:
+            yield from self._by_trying(source, candidates, steps)
+
+    def _by_trying(self, source: Form, candidates: Sequence[Form], steps: Steps) -> Iterator[Found]:
+        if any(self._pair_fits(source, candidate) for candidate in candidates):
+            return
+        # The others together may take what each of them alone does not.
+        yield Deeper(source, self._nearest(source, candidates), steps, alone=len(candidates) == 1)
+
+    def _nearest(self, source: Form, candidates: Sequence[Form]) -> Form:
+        """Return the form that speaks least against another: of the same model, or with the fewest faults."""
+        if len(candidates) == 1 or self._open or self._choosing:
+            return candidates[0]
+        name = source.name.removesuffix("-Output").removesuffix("-Input")
+        same = [one for one in candidates if name and one.name.removesuffix("-Output").removesuffix("-Input") == name]
+        if len(same) == 1:
+            return same[0]
+        self._choosing = True
+        try:
+            return min(candidates, key=lambda one: sum(1 for _ in self._pair_issues(source, one, ())))
+        finally:
+            self._choosing = False
+
+    def _by_tag(self, source: Form, candidates: Sequence[Form], steps: Steps) -> Iterator[Found]:
+        name = self._tag(source, candidates)
+        if name is None:
+            yield from self._by_trying(source, candidates, steps)
+            return
+        if all(target.tags for target in candidates) and name not in always(source):
+            yield Issue(
+                rule="discriminator", steps=steps, source=source, targets=tuple(candidates),
+                sent=f"{described(source)} without {name}", accepted=f"an object with {name}",
+            )  # fmt: skip
+            return
+        values = self.source.values(source.node.get("properties", {}).get(name))
+        if values is None:
+            tags = [value for target in candidates for tag, given in target.tags if tag == name for value in given]
+            yield Issue(
+                rule="discriminator", steps=steps, source=source, targets=tuple(candidates), certain=None,
+                sent=f"{described(source)} with any {name}", accepted=f"{name} {', '.join(short(tag) for tag in tags)}",
+            )  # fmt: skip
+            return
+        for value in values:
+            part = source if len(values) == 1 else source.with_value(name, value)
+            matching = [target for target in candidates if self._is_meant(target, name, value)]
+            if matching:
+                yield from self._by_trying(part, matching, steps)
+            else:
+                yield Issue(
+                    rule="union_member", steps=steps, source=part, targets=tuple(candidates),
+                    sent=f"{described(source)} with {name} {short(value)}", accepted=described_all(candidates),
+                )  # fmt: skip
+
+    def _tag(self, source: Form, candidates: Sequence[Form]) -> str | None:
+        """Return the property by which the target tells its members apart."""
+        for target in candidates:
+            if target.tags:
+                return target.tags[0][0]
+        if len(candidates) == 1:
+            return None
+        for name in always(source):
+            several = self.source.values(source.node.get("properties", {}).get(name))
+            if several and all(self._values_at(target, name) for target in candidates):
+                return str(name)
+        return None
+
+    def _values_at(self, target: Form, name: str) -> tuple[Any, ...] | None:
+        part = target.node.get("properties", {}).get(name)
+        return None if part is None else self.target.values(part)
+
+    def _is_meant(self, target: Form, name: str, value: Any) -> bool:
+        tags = dict(target.tags)
+        values = tags.get(name) if name in tags else self._values_at(target, name)
+        return values is None or any(same_json(value, one) for one in values)
+
+    def _truths(self, source: Form) -> Form:
+        if "truths" not in source.parts:
+            source.parts["truths"] = Form("values", source.node, values=_TRUTHS)
+        return source.parts["truths"]
+
+    def _value_issues(self, source: Form, targets: Sequence[Form], steps: Steps) -> Iterator[Issue]:
+        missing = [value for value in source.values or () if not any(self._takes(one, value) for one in targets)]
+        if missing:
+            rule = "type" if not any(target.values is not None for target in targets) else "enum_value"
+            if rule == "enum_value" and all(len(target.values or ()) == 1 for target in targets):
+                rule = "const"
+            rule = "null" if missing == [None] else rule
+            sent = ", ".join(short(value) for value in missing[:5]) + (", ..." if len(missing) > 5 else "")  # noqa: PLR2004
+            yield Issue(
+                rule=rule, steps=steps, source=source, targets=tuple(targets), sent=sent,
+                accepted=described_all(targets), values=tuple(missing),
+            )  # fmt: skip
+            return
+        for target in targets:
+            faults = list(demand_faults(source, target))
+            if faults and not any(
+                self._takes(one, value) for one in targets if one is not target for value in source.values or ()
+            ):
+                yield from (self._issue(fault, source, target, steps) for fault in faults)
+
+    def _takes(self, target: Form, value: Any) -> bool:
+        if target.values is not None:
+            return any(same_json(value, one) for one in target.values)
+        if target.kind == "boolean" and isinstance(value, bool):
+            return True
+        if id(target) not in self._takers:
+            self._takers[id(target)] = Rebuilt(self.target.document, target.node)
+            self._kept.append(target)
+        return self._takers[id(target)].accepts(value)
+
+    def _kind_issue(self, source: Form, targets: Sequence[Form], steps: Steps, *, alone: bool) -> Issue:
+        rule = "type" if alone else "union_member"
+        if source.kind == "null":
+            rule = "null"
+        elif any(target.values is not None for target in targets) and source.kind != ANYTHING:
+            kinds = {_kind_of(value) for target in targets for value in target.values or ()}
+            rule = "enum_value" if source.kind in kinds else rule
+        certain = None if source.kind in {ANYTHING, UNKNOWN} else True
+        return Issue(
+            rule=rule, steps=steps, source=source, targets=tuple(targets), certain=certain,
+            sent=described(source), accepted=described_all(targets),
+        )  # fmt: skip
+
+    # One form against one
+
+    def _pair_fits(self, source: Form, target: Form) -> bool:
+        """Tell whether a form fits another; what refers to itself fits if nothing else speaks against it."""
+        key = (id(source), id(target))
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        if key in self._open:
+            self._lowest = min(self._lowest, self._open[key])
+            return True
+        if key in self._provisional:
+            self._lowest = min(self._lowest, self._provisional[key])
+            return True
+        depth = len(self._open)
+        self._open[key] = depth
+        self._kept += [source, target]
+        outer, self._lowest = self._lowest, math.inf
+        before = len(self._provisional)
+        fits = next(self._pair_issues(source, target, ()), None) is None
+        del self._open[key]
+        self._settle(key, fits=fits, depth=depth, before=before)
+        self._lowest = min(outer, self._lowest)
+        return fits
+
+    def _settle(self, key: tuple[int, int], *, fits: bool, depth: int, before: int) -> None:
+        since = list(self._provisional)[before:]
+        if not fits:
+            self._known[key] = False  # whatever was assumed
+            for other in since:
+                del self._provisional[other]
+            self._lowest = math.inf
+        elif self._lowest >= depth:  # nothing outside was assumed
+            self._known[key] = True
+            for other in since:
+                del self._provisional[other]
+                self._known[other] = True
+            self._lowest = math.inf
+        else:
+            self._provisional[key] = self._lowest
+
+    def _pair_issues(self, source: Form, target: Form, steps: Steps) -> Iterator[Found]:
+        for fault in demand_faults(source, target):
+            yield self._issue(fault, source, target, steps)
+        if UNKNOWN in {source.kind, target.kind} or target.kind == ANYTHING:
+            return  # the demands were all there is to compare
+        if source.kind == "object":
+            yield from object_issues(self, source, target, steps)
+        elif source.kind == "array":
+            yield from array_issues(self, source, target, steps)
+        else:
+            for fault in scalar_faults(source, target):
+                yield self._issue(fault, source, target, steps)
+
+    def _issue(self, fault: Any, source: Form, target: Form, steps: Steps) -> Issue:
+        return Issue(
+            rule=fault.rule, steps=steps, source=source, targets=(target,), sent=fault.sent, accepted=fault.accepted,
+            certain=fault.certain, values=fault.values,
+        )  # fmt: skip
+
+
+def _may_take(source: Form, target: Form) -> bool:
+    """Tell whether a form takes values of the other's kind at all."""
+    if target.values is not None:
+        return False
+    if UNKNOWN in {source.kind, target.kind} or target.kind == ANYTHING:
+        return source.kind != ANYTHING or target.kind == ANYTHING
+    if source.kind == target.kind or (source.kind, target.kind) == ("integer", "number"):
+        return True
+    # Decimals travel as text, which pydantic reads as a number unless it is strict.
+    text = source.kind == "string" and source.node.get("format") == DECIMAL and target.kind == "number"
+    return text and not target.node.get(STRICT)
+
+
+def _kind_of(value: Any) -> str:
+    kinds: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+    return kinds.get(type(value), "object")
