@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pico_celery.contract.wire import from_base64
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery.document.telling import DECIMAL, DEMANDS, KEYS, STRICT
 
@@ -58,6 +59,7 @@ _NAMES_OF_BOUNDS: Final = {
     "lt": "exclusiveMaximum",
     "multiple_of": "multipleOf",
 }
+_BASE64: Final = f"{from_base64.__module__}.{from_base64.__qualname__}"
 _MANY: Final = 12
 
 
@@ -180,7 +182,8 @@ def _demands(schema: JsonSchema) -> list[str]:
     found: list[str] = []
     for name, value in demands.items():
         if name == "functions":
-            found.extend(f"checked by {function.partition(':')[2] or function}" for function in value)
+            names = [function.partition(":")[2] or function for function in value]
+            found.extend("base64 of bytes" if name == _BASE64 else f"checked by {name}" for name in names)
         elif name == "tz_constraint":
             found.append(_AWARENESS.get(value, f"time zone {value}"))
         elif name in _DEMANDED and not any(_NAMES_OF_BOUNDS.get(name) in one for one in said):

@@ -22,7 +22,9 @@ from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.registration import registrations_of
 
 COMMAND: Final = "contracts"
-_documents: Final[weakref.WeakKeyDictionary[Celery, tuple[Any, Document]]] = weakref.WeakKeyDictionary()
+_KEPT: Final = 64
+_Documents = dict[frozenset[ContractDefinition], Document]
+_documents: Final[weakref.WeakKeyDictionary[Celery, _Documents]] = weakref.WeakKeyDictionary()
 _logger = logging.getLogger(__name__)
 
 
@@ -75,7 +77,8 @@ def _told(app: Celery, consumer: Any, names: set[str], *, everything: bool) -> d
     if everything or names:
         wanted = {name for name, task in served.items() if everything or name in names or task.contract in names}
         wanted |= {name for alias, name in aliases.items() if alias in names}
-        told["definitions"] = to_data(_document(app, served, contracts).only(wanted))
+        declaring = (contract for contract in contracts if any(task.name in wanted for task in contract.tasks.values()))
+        told["definitions"] = to_data(_document(app, declaring).only(wanted))
     return told
 
 
@@ -111,13 +114,15 @@ def _contracts_of(app: Celery, served: Mapping[str, TaskDefinition]) -> list[Con
     ]
 
 
-def _document(app: Celery, served: Mapping[str, TaskDefinition], contracts: Iterable[ContractDefinition]) -> Document:
-    """Return the whole document of an application, made once: its schemas may take a while, and a worker must not wait."""
-    tasks = tuple(sorted((name, task.digest) for name, task in served.items()))
-    known = _documents.get(app)
-    if known is None or known[0] != tasks:
-        _documents[app] = known = tasks, document_of(contracts)
-    return known[1]
+def _document(app: Celery, contracts: Iterable[ContractDefinition]) -> Document:
+    """Return a document of contracts, made once: the schemas of many take a while, in which the consumer would wait."""
+    made = _documents.setdefault(app, {})
+    wanted = frozenset(contracts)
+    if wanted not in made:
+        if len(made) >= _KEPT:
+            made.clear()
+        made[wanted] = document_of(wanted)
+    return made[wanted]
 
 
 def _queues(consumer: Any) -> list[str]:
