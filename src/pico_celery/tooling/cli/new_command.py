@@ -43,7 +43,7 @@ def command(*, dry_run: bool, into: str | None, as_json: bool, task: str, **opti
     pico-celery new orders.place --param order:Order --param '*' --param dry_run:bool=False --error PaymentDeclined
     pico-celery new orders.cancel --param order_id:int --queue orders --dry-run
     """
-    from pico_celery.tooling.creating.planning import plan  # noqa: PLC0415 - so that --help of others starts fast
+    from pico_celery.tooling.creating.planning import plan_task  # noqa: PLC0415 - so that --help of others starts fast
     from pico_celery.tooling.creating.project import Project  # noqa: PLC0415
     from pico_celery.tooling.creating.report import report_of  # noqa: PLC0415
     from pico_celery.tooling.creating.request import Request  # noqa: PLC0415
@@ -51,8 +51,7 @@ def command(*, dry_run: bool, into: str | None, as_json: bool, task: str, **opti
 
     request = Request.of(task, **options)
     root = Path.cwd()
-    planned = plan(Project.find(root, into), request)
-    report = report_of(planned)
+    report = report_of(plan_task(Project.find(root, into), request))
     if not dry_run:
         write(report.changes)
     if as_json:

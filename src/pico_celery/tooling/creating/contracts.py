@@ -71,8 +71,8 @@ def file_of_domain(project: Project, domain: str) -> PythonFile | None:
     return next((file for file in files for _, found, _ in declared(file) if found == domain), None)
 
 
-def task_named(project: Project, full: str) -> tuple[PythonFile, ast.AST] | None:
-    """Return where a contract of the package gives a task this whole name by ``name=``."""
+def task_named(project: Project, full: str) -> tuple[PythonFile, int] | None:
+    """Return file and line where a contract of the package gives a task this whole name by ``name=``."""
     for file in project.files.values():
         if f'"{full}"' not in file.text and f"'{full}'" not in file.text:
             continue
@@ -81,7 +81,7 @@ def task_named(project: Project, full: str) -> tuple[PythonFile, ast.AST] | None
                 continue
             for keyword in node.keywords:
                 if keyword.arg == "name" and _constant(keyword.value, str) == full:
-                    return file, node
+                    return file, node.lineno
     return None
 
 
@@ -148,7 +148,7 @@ def _is_builder(project: Project, file: PythonFile, node: ast.Call) -> bool:
     )
 
 
-def _refers(
+def _refers(  # noqa: PLR0917 - one argument for each thing that is compared
     project: Project, file: PythonFile, node: ast.AST | None, function: str, name: TaskName, contract: Place | None
 ) -> bool:
     """Tell whether this is ``task(Orders.place)`` or ``task("orders.place")`` of the contract."""

@@ -96,9 +96,10 @@ class Drafts:
         draft.file = replace(draft.file, text=text)
 
     def require_all(self, draft: Draft, names: Iterable[tuple[str, str]]) -> None:
-        """Have names in a file, each given as module and name."""
-        for module, name in sorted(names):
-            self.require(draft, name, Found(module, name))
+        """Have names in a file, each given as module and name, or ``name as other``."""
+        for module, text in sorted(names):
+            name, _, local = text.partition(" as ")
+            self.require(draft, local or name, Found(module, name))
 
     def _refuse_other(self, draft: Draft, local: str, binding: Imported | Defined, found: Found) -> None:
         place = f"{self.project.shown(draft.file.path)}:{binding.line}"
@@ -121,3 +122,7 @@ class Drafts:
     def define(self, draft: Draft, block: str, *, before: str | None = None) -> None:
         """Put a class or function into a file."""
         draft.file = replace(draft.file, text=add_definition(draft.file.text, block, before=before))
+
+    def append(self, draft: Draft, block: str) -> None:
+        """Put statements at the end of a file, after a blank line."""
+        draft.file = replace(draft.file, text=f"{draft.file.text.rstrip()}\n\n{block}\n")

@@ -159,7 +159,7 @@ def add_member(text: str, class_name: str, block: str, *, blank: bool = True) ->
         The file.
     """
     node = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == class_name)
-    lines = text.split("\n")
+    lines = (text if text.endswith("\n") else f"{text}\n").split("\n")
     last = node.body[-1]
     indent = _indent_of(lines, node)
     new = [_reindented(line, indent) for line in block.split("\n")]
@@ -173,8 +173,6 @@ def add_member(text: str, class_name: str, block: str, *, blank: bool = True) ->
     index = _end(last)
     while index < len(lines) and lines[index].startswith(f"{indent}#"):
         index += 1
-    if index == len(lines):
-        new.append("")  # the file does not end with a line break
     return _insert(lines, index, ["", *new] if blank or _is_text(last) else new)
 
 

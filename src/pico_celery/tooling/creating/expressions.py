@@ -29,7 +29,7 @@ def names_in(node: ast.AST) -> Iterator[str]:
         yield from names_in(child)
 
 
-def source(node: ast.AST, role: str) -> str:
+def source(node: ast.AST, role: str) -> str:  # noqa: C901, PLR0911 - one case for each form
     """Return an expression as text, with double quotes.
 
     Args:

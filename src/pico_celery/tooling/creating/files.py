@@ -48,7 +48,7 @@ class PythonFile:
     Attributes:
         path: Where it is.
         module: Name by which it is imported.
-        text: What is in it, with ``\\n`` at the ends of lines.
+        text: What is in it, with plain line feeds where all its lines end alike.
         newline: What its lines end with.
         encoding: Its encoding.
     """

@@ -97,7 +97,7 @@ def parse_task_name(text: str) -> TaskName:
     clashes = {name.contract, f"{name.contract}Worker", f"{name.contract}Client"} & TAKEN
     if clashes:
         raise ToolError(
-            f"{text!r}: the class {sorted(clashes)[0]} would have the name of one that it needs",
+            f"{text!r}: the class {min(clashes)} would have the name of one that it needs",
             "choose another domain",
         )
     return name

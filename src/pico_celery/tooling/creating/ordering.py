@@ -33,7 +33,7 @@ def section_of(module: str, first_party: Collection[str]) -> Section:
     Returns:
         Its group.
     """
-    top = module.split(".")[0]
+    top = module.partition(".")[0]
     if module == "__future__":
         return Section.FUTURE
     if module.startswith("."):
@@ -51,6 +51,6 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def member_key(name: str) -> tuple[int, tuple[tuple[int, int, str], ...], str]:
     """Return the key of an imported name: constants, classes, then the others."""
-    plain = name.split(" as ")[0]
+    plain = name.partition(" as ")[0]
     kind = 0 if len(plain) > 1 and plain.isupper() else 1 if plain[:1].isupper() else 2
     return kind, natural(plain), name

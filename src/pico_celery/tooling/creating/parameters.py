@@ -116,7 +116,7 @@ def _check_default(parameter: Parameter, default: ast.expr) -> None:
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]["msg"]
         raise ToolError(f"{parameter.role}: {type_text} cannot have the default {shown}: {detail}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a constructor raises
         raise ToolError(f"{parameter.role}: {type_text}={shown}: {type(error).__name__}: {error}") from None
 
 

@@ -5,6 +5,7 @@ Only what the written files contain is covered: calls, collections, signatures, 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Final
 from pico_celery.tooling.creating.ordering import member_key
 
 INDENT: Final = "    "
+_CALL: Final = re.compile(r"\w[(\[]$")
 WIDTH: Final = 88
 """Default of both formatters, in characters."""
 
@@ -87,7 +89,8 @@ def statement(expression: Expression, *, level: int = 0, width: int = WIDTH, suf
         return line
     inner = indent + INDENT
     closing = f"{indent}{expression.closing}{suffix}"
-    if expression.opening.endswith("(") and len(expression.opening) > 1:
+    is_alone = len(expression.items) == 1 and expression.closing.startswith(") ->")  # formatters add a comma then
+    if _CALL.search(expression.opening) and not is_alone:
         together = inner + ", ".join(flat(item) for item in expression.items)
         if len(together) <= width:
             return "\n".join([indent + expression.opening, together, closing])
@@ -125,7 +128,7 @@ def docstring(summary: str, *details: str, level: int = 0, width: int = WIDTH) -
     """Return a docstring.
 
     Args:
-        summary: Its first line; what does not fit in a line is wrapped.
+        summary: Its first line; where it does not fit in one, only its first sentence is.
         *details: Paragraphs; one that has line breaks is kept as it is.
         level: How deep it is indented.
         width: Characters of a line.
@@ -136,7 +139,10 @@ def docstring(summary: str, *details: str, level: int = 0, width: int = WIDTH) -
     indent = INDENT * level
     if not details and len(indent) + len(summary) + 6 <= width:
         return f'{indent}"""{summary}"""'
-    lines = textwrap.wrap(summary, width - len(indent) - 3, break_long_words=False, break_on_hyphens=False)
+    first, dot, rest = summary.partition(". ")
+    if dot and len(indent) + len(summary) + 3 > width - (0 if details else 3):
+        return docstring(f"{first}.", rest, *details, level=level, width=width)
+    lines = _wrapped(summary, width - len(indent) - (3 if details else 6))
     for detail in details:
         lines.append("")
         kept = "\n" in detail

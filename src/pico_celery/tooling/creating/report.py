@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from pico_celery.tooling.creating.planning import Plan
+from pico_celery.tooling.creating.plan import Plan
 from pico_celery.tooling.creating.writing import Change
 
 
@@ -48,7 +48,7 @@ def report_of(plan: Plan) -> Report:
         for path, draft in drafts.items()
     ]
     steps = _steps(plan)
-    data = {"task": plan.request.name.full, "files": files, "models": plan.models, "notes": plan.notes, "next": steps}
+    data = {"task": plan.request.name.full, "files": files, "models": plan.made, "notes": plan.notes, "next": steps}
     broad = max(len(str(entry["file"])) for entry in files)
     lines = [f"{entry['change']:<8}  {entry['file']:<{broad}}  {', '.join(entry['with'])}" for entry in files]
     lines += [f"note: {note}" for note in plan.notes]
@@ -61,7 +61,7 @@ def _steps(plan: Plan) -> list[str]:
     for draft in plan.drafts.drafts.values():
         path = plan.project.shown(draft.file.path)
         if draft.file.module == plan.contract_module:
-            steps += [f"{path}:{_line(draft.file.tree, model)}: give {model} its fields" for model in plan.models]
+            steps += [f"{path}:{_line(draft.file.tree, model)}: give {model} its fields" for model in plan.made]
         elif plan.worker in draft.added:
             steps.append(f"{path}:{_line(draft.file.tree, plan.worker)}: write what the task does")
     steps.append(f"python -m pytest {plan.project.shown(plan.test_path)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.names import TaskName, parse_task_name
 from pico_celery.tooling.creating.parameters import Parameter, parse_parameters
 
@@ -67,7 +68,23 @@ class Request:
             parameters=parse_parameters(params, keyword_only=keyword_only),
             returns=returns or "None",
             errors=tuple(dict.fromkeys(errors)),
-            queue=queue,
-            doc=doc,
+            queue=_queue(queue),
+            doc=_text(doc),
             models=tuple(models),
         )
+
+
+def _queue(name: str | None) -> str | None:
+    if name is not None and (not name or not name.isprintable() or any(character.isspace() for character in name)):
+        raise ToolError(f"--queue: {name!r} is not the name of a queue", "such as --queue orders")
+    return name
+
+
+def _text(doc: str | None) -> str | None:
+    """Return a text as a docstring has it: one paragraph, with a full stop at its end."""
+    if doc is None or not doc.strip():
+        return None
+    if "\\" in doc or '"""' in doc or doc.rstrip().endswith('"'):
+        raise ToolError(f"--doc: {doc!r} cannot be a docstring", "leave out backslashes, and quotes at the end")
+    text = " ".join(doc.split())
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -10,6 +10,7 @@ from typing import Final
 from pico_celery.tooling.creating.expressions import dotted
 from pico_celery.tooling.creating.files import PythonFile
 from pico_celery.tooling.creating.known import KNOWN
+from pico_celery.tooling.creating.limits import Limits, NoSampleError, limits_of, required_limits, within
 from pico_celery.tooling.creating.project import Found, Project
 from pico_celery.tooling.creating.rendering import Brackets, Expression, call
 
@@ -53,20 +54,11 @@ _EMPTY: Final = {
     "set": "set()",
     "frozenset": "frozenset()",
 }
-_HARMLESS: Final = frozenset(
-    {"description", "title", "examples", "repr", "discriminator", "deprecated", "json_schema_extra", "exclude"}
-)
+_WRAPPERS: Final = frozenset({"Optional", "Union", "Required", "NotRequired", "ReadOnly", "Final"})
+_ITEMS: Final = 3
 _BASES: Final = frozenset({"BaseModel", "TypedDict", "NamedTuple", "TaskError"})
 _ENUMS: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
 _CHECKS: Final = ("validator", "serializer")
-
-
-class NoSampleError(Exception):
-    """No example can be made without running code of the user.
-
-    Args:
-        reason: Why.
-    """
 
 
 @dataclass
@@ -131,41 +123,35 @@ class Sampler:
         raise NoSampleError(reasons[0])
 
     def _generic(self, origin: str, inner: list[ast.expr], look: Callable[[str], Found | None]) -> Expression:
-        match origin:
-            case "list" | "Sequence" | "set" | "frozenset":
-                return _EMPTY[origin]
-            case "dict" | "Mapping":
-                return _EMPTY[origin]
-            case "tuple":
-                if isinstance(inner[-1], ast.Constant) and inner[-1].value is ...:
-                    return "()"
+        if origin in _EMPTY:
+            return _EMPTY[origin]
+        if origin in _WRAPPERS:
+            return self._first(inner, look)
+        match origin, inner:
+            case "tuple", [*_, ast.Constant(value=last)] if last is ...:
+                return "()"
+            case "tuple", _:
                 return Brackets("(", tuple(self._of(node, look) for node in inner), ")")
-            case "Literal":
-                value = inner[0].value if isinstance(inner[0], ast.Constant) else None
-                return f'"{value}"' if isinstance(value, str) else ast.unparse(inner[0])
-            case "Annotated":
-                return self._constrained(inner[0], inner[1:], look)
-            case "Optional" | "Union" | "Required" | "NotRequired" | "ReadOnly" | "Final":
-                return self._first(inner, look)
+            case "Literal", [ast.Constant(value=value), *_]:
+                return f'"{value}"' if isinstance(value, str) else repr(value)
+            case "Annotated", [node, *marks]:
+                return self._constrained(node, marks, look)
             case _:
                 raise NoSampleError(f"{origin}[...]")
 
     def _constrained(self, node: ast.expr, marks: list[ast.expr], look: Callable[[str], Found | None]) -> Expression:
-        limits: dict[str, ast.expr] = {}
+        limits: Limits = {}
         for mark in marks:
             if not isinstance(mark, ast.Call) or (dotted(mark.func) or "").rpartition(".")[2] != "Field":
                 raise NoSampleError(ast.unparse(mark))
-            limits.update({keyword.arg: keyword.value for keyword in mark.keywords if keyword.arg})
-        return self._limited(node, {name: limits[name] for name in limits if name not in {*_HARMLESS, "default"}}, look)
+            limits.update(limits_of(mark))
+        return self._limited(node, limits, look)
 
-    def _limited(self, node: ast.expr, limits: dict[str, ast.expr], look: Callable[[str], Found | None]) -> Expression:
-        least = limits.get("min_length")
-        is_list = isinstance(node, ast.Subscript) and (dotted(node.value) or "").rpartition(".")[2] in {
-            "list",
-            "Sequence",
-        }
-        if is_list and isinstance(node, ast.Subscript) and isinstance(least, ast.Constant) and least.value in {1, 2, 3}:
-            return Brackets("[", (self._of(node.slice, look),) * least.value, "]")
+    def _limited(self, node: ast.expr, limits: Limits, look: Callable[[str], Found | None]) -> Expression:
+        if isinstance(node, ast.Subscript) and (dotted(node.value) or "").rpartition(".")[2] in {"list", "Sequence"}:
+            least = limits.get("min_length")
+            if isinstance(least, int) and limits.keys() <= {"min_length", "max_length"} and least <= _ITEMS:
+                return Brackets("[", (self._of(node.slice, look),) * least, "]")
         return within(self._of(node, look), limits) if limits else self._of(node, look)
 
     def _named(self, name: str, look: Callable[[str], Found | None]) -> Expression:
@@ -209,11 +195,15 @@ class Sampler:
             members = [item.targets[0] for item in node.body if isinstance(item, ast.Assign)]
             if not members or not isinstance(members[0], ast.Name):
                 raise NoSampleError(f"{found.name} has no member")
-            self.imports.add((found.module, found.name))
-            return f"{found.name}.{members[0].id}"
+            return f"{self._imported(found)}.{members[0].id}"
         values = self._fields(file, node, is_data=_is_dataclass(node))
-        self.imports.add((found.module, found.name))
-        return call(found.name, **values)
+        return call(self._imported(found), **values)
+
+    def _imported(self, found: Found) -> str:
+        """Have a class imported, and return what it is called: as in the contract's file, where that has it."""
+        local = next((name for name, other in self.found.items() if other == found), found.name)
+        self.imports.add((found.module, found.name if local == found.name else f"{found.name} as {local}"))
+        return local
 
     def _fields(self, file: PythonFile, node: ast.ClassDef, *, is_data: bool) -> dict[str, Expression]:
         place = f"{node.name} ({self.project.shown(file.path)}:{node.lineno})"
@@ -244,8 +234,8 @@ class Sampler:
         name, annotation = item.target.id, item.annotation
         if name.startswith("_") or "ClassVar" in ast.unparse(annotation):
             return
-        limits, required = _field(item.value)
-        if not required:
+        limits = required_limits(item.value)
+        if limits is None:
             values.pop(name, None)
             return
         if isinstance(annotation, ast.Subscript) and (dotted(annotation.value) or "").endswith("NotRequired"):
@@ -259,54 +249,3 @@ class Sampler:
 def _is_dataclass(node: ast.ClassDef) -> bool:
     texts = [ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list]
     return any(text.rpartition(".")[2] == "dataclass" for text in texts)
-
-
-def _field(value: ast.expr | None) -> tuple[dict[str, ast.expr], bool]:
-    """Return the limits of a field, and whether it must be given."""
-    if value is None:
-        return {}, True
-    if not isinstance(value, ast.Call) or (dotted(value.func) or "").rpartition(".")[2] not in {"Field", "field"}:
-        return {}, isinstance(value, ast.Constant) and value.value is ...
-    keywords = {keyword.arg: keyword.value for keyword in value.keywords if keyword.arg}
-    given = value.args[0] if value.args else keywords.pop("default", None)
-    if "default_factory" in keywords or not (given is None or (isinstance(given, ast.Constant) and given.value is ...)):
-        return {}, False
-    return {name: limit for name, limit in keywords.items() if name not in _HARMLESS}, True
-
-
-def within(sample: Expression, limits: dict[str, ast.expr]) -> Expression:
-    """Return an example that keeps to the limits of a ``Field``.
-
-    Args:
-        sample: One that may not.
-        limits: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` and ``max_length``.
-
-    Returns:
-        The expression.
-
-    Raises:
-        NoSampleError: If there are other limits, or none keeps to them.
-    """
-    numbers = {name: node.value for name, node in limits.items() if isinstance(node, ast.Constant)}
-    if len(numbers) != len(limits) or not all(isinstance(value, (int, float)) for value in numbers.values()):
-        raise NoSampleError(f"the limit {', '.join(sorted(limits))}")
-    if sample in {'"text"', 'b"data"'} and numbers.keys() <= {"min_length", "max_length"}:
-        at_least, at_most = int(numbers.get("min_length", 0)), int(numbers.get("max_length", 80))
-        if at_least <= at_most <= 80:  # noqa: PLR2004 - so that it stays readable
-            length = min(max(at_least, 4), at_most)
-            return (
-                f'b"{"data" * length}'[: length + 2] + '"' if sample == 'b"data"' else f'"{("text" * length)[:length]}"'
-            )
-    elif numbers.keys() <= {"gt", "ge", "lt", "le"}:
-        low = max([numbers.get("ge", float("-inf")), numbers.get("gt", float("-inf"))])
-        high = min([numbers.get("le", float("inf")), numbers.get("lt", float("inf"))])
-        value = 1 if low < 1 < high else int(low) + 1 if low != float("-inf") else int(high) - 1
-        if low < value < high:
-            match sample:
-                case "1" | "1.5":
-                    return str(value)
-                case Brackets(opening="Decimal("):
-                    return call("Decimal", str(value))
-                case _:
-                    pass
-    raise NoSampleError(f"the limit {', '.join(sorted(limits))}")

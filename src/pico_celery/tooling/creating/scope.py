@@ -5,14 +5,21 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Final
 
-from pico_celery.contract.naming import nearest
 from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.expressions import dotted, names_in, source
 from pico_celery.tooling.creating.files import Imported, PythonFile
 from pico_celery.tooling.creating.known import BUILTINS, KNOWN
 from pico_celery.tooling.creating.names import check_class_name
 from pico_celery.tooling.creating.project import Found, Project
+
+
+_ALIKE: Final = 0.85
+"""How like a known name one has to be to count as misspelt, although it could be a new model; 1 is the same."""
+_NEAR: Final = 0.6
+_NO_MODELS: Final = frozenset({"celery", "pico_celery", "pico_ioc", "pydantic", "typing", "typing_extensions"})
 
 
 @dataclass
@@ -79,26 +86,24 @@ class Scope:
                 raise ToolError(f"{role}: the default names {name!r}, which is nothing yet", "leave the default out")
 
     def _rewritten(self, node: ast.expr, role: str) -> ast.expr:
-        scope = self
-
-        class Names(ast.NodeTransformer):
-            def visit_Name(self, node: ast.Name) -> ast.Name:
-                return ast.Name(scope._name(node.id, role))  # noqa: SLF001 - a part of it
-
-            def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-                name = dotted(node)
-                return (
-                    self.generic_visit(node) if name is None else ast.parse(scope._name(name, role), mode="eval").body
-                )  # type: ignore[return-value]  # noqa: SLF001
-
-            def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
-                value = self.visit(node.value)
-                is_literal = (dotted(node.value) or "").rpartition(".")[2] == "Literal"
-                return ast.Subscript(value, node.slice if is_literal else self.visit(node.slice))
-
-        rewritten = Names().visit(node)
-        assert isinstance(rewritten, ast.expr)  # noqa: S101 - one expression in, one out
-        return rewritten
+        """Return the expression with every name as it is called in the contract's file."""
+        name = dotted(node)
+        if name is not None:
+            return ast.parse(self._name(name, role), mode="eval").body
+        match node:
+            case ast.Subscript(value=value, slice=inner):
+                kept = (dotted(value) or "").rpartition(".")[2] == "Literal"
+                return ast.Subscript(self._rewritten(value, role), inner if kept else self._rewritten(inner, role))
+            case ast.Tuple(elts=elements):
+                return ast.Tuple([self._rewritten(element, role) for element in elements])
+            case ast.BinOp(left=left, op=operator, right=right):
+                return ast.BinOp(self._rewritten(left, role), operator, self._rewritten(right, role))
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                values = [self._rewritten(argument, role) for argument in arguments]
+                named = [ast.keyword(keyword.arg, self._rewritten(keyword.value, role)) for keyword in keywords]
+                return ast.Call(self._rewritten(function, role), values, named)
+            case _:
+                return node
 
     def _name(self, name: str, role: str) -> str:
         """Resolve a dotted name, and return what it is called in the contract's file."""
@@ -163,7 +168,8 @@ class Scope:
         known = {*BUILTINS, *KNOWN, *self.names}
         if name not in self.wanted:
             folded = {other.lower(): other for other in sorted(known)}
-            close = [folded[other] for other in nearest(name.lower(), folded)]
+            alike = _ALIKE if name[:1].isupper() else _NEAR
+            close = [folded[other] for other in get_close_matches(name.lower(), folded, n=3, cutoff=alike)]
             if not name[:1].isupper() or close:
                 question = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
                 how = (
@@ -175,12 +181,21 @@ class Scope:
 
     @property
     def names(self) -> set[str]:
-        """The names of the package's own models, as far as they can be seen."""
-        found = set(self.made) | set(() if self.file is None else self.file.bindings)
+        """The names of types that the user can have meant: what is to be made, imported by the contract, or a model."""
+        found = set(self.made)
+        for name, binding in ({} if self.file is None else self.file.bindings).items():
+            if isinstance(binding, Imported) and binding.module.partition(".")[0] not in _NO_MODELS:
+                found.add(name)
         for file in self.project.files.values():
-            if "BaseModel" in file.text or "dataclass" in file.text or "Enum" in file.text or "TaskError" in file.text:
-                found.update(node.name for node in file.classes())
+            found.update(node.name for node in file.classes() if not _is_part(node))
         return {name for name in found if name[:1].isupper()}
+
+
+def _is_part(node: ast.ClassDef) -> bool:
+    """Tell whether a class is a contract, component or client, and no type of data."""
+    marks = [decorator.func if isinstance(decorator, ast.Call) else decorator for decorator in node.decorator_list]
+    names = {(dotted(mark) or "").rpartition(".")[2] for mark in [*marks, *node.bases]}
+    return bool(names & {"contract", "component", "celery", "configured", "factory", "Protocol", "CeleryClient"})
 
 
 def used(node: ast.expr) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from pico_celery.tooling.creating.names import TaskName
@@ -41,7 +42,7 @@ def contract(task: TaskName, method: str, *, width: int) -> str:
     """Return a contract with its first task."""
     version = f", version={task.version}" if task.version > 1 else ""
     head = f'@contract("{task.domain}"{version})\nclass {task.contract}(Protocol):'
-    text = docstring(f"The tasks of ``{task.prefix}``: what workers and clients agree on.", level=1, width=width)
+    text = docstring(f"The tasks of ``{task.prefix}``.", level=1, width=width)
     return f"{head}\n{text}\n\n{method}"
 
 
@@ -58,7 +59,7 @@ def contract_method(  # noqa: PLR0917 - one argument for each thing that is writ
     """Return the method of a contract, with its options."""
     options: dict[str, Expression] = {}
     if queue is not None:
-        options["queue"] = f'"{queue}"'
+        options["queue"] = json.dumps(queue, ensure_ascii=False)
     if errors:
         options["errors"] = Brackets("[", tuple(errors), "]")
     raised = ["\n".join(["Raises:", *(f"{INDENT}{name}: Say here when." for name in errors)])] if errors else []
@@ -78,7 +79,7 @@ def worker(task: TaskName, contract_name: str, method: str, *, width: int) -> st
     return f"@component\nclass {task.contract}Worker:\n{text}\n\n{method}"
 
 
-def worker_method(  # noqa: PLR0917 - as contract_method
+def worker_method(
     task: TaskName,
     contract_name: str,
     parameters: Sequence[str],
@@ -92,11 +93,11 @@ def worker_method(  # noqa: PLR0917 - as contract_method
         f"{INDENT}@task({contract_name}.{task.action})",
         signature(task.action, parameters, result, level=1, width=width),
     ]
-    summary = f"Do the work of ``{task.full}``, which belongs here."
+    summary = f"Do the work of ``{task.full}``."
     if sample == "None":
-        lines.append(docstring(summary, level=2, width=width))
+        lines.append(docstring(f"{summary} It belongs here.", level=2, width=width))
     elif sample is None:
-        lines.append(docstring(summary, level=2, width=width))
+        lines.append(docstring(f"{summary} It belongs here.", level=2, width=width))
         failure = call("raise NotImplementedError", f'"{task.full}: {NOT_WRITTEN}"')
         lines.append(statement(failure, level=2, width=width))
     else:
@@ -142,8 +143,8 @@ def fixture(task: TaskName, client_name: str, modules: Sequence[str], *, width: 
     scanned = prefixed("modules=", Brackets("[", tuple(f'"{name}"' for name in modules), "]"))
     lines = [
         "@pytest.fixture",
-        f"def {task.identifier}_client() -> Iterator[{client_name}]:",
-        docstring("Have a client whose calls are run here, without a server.", level=1, width=width),
+        statement(Brackets(f"def {task.identifier}_client() -> Iterator[", (client_name,), "]"), width=width, suffix=":"),
+        docstring("Have a client whose calls are run here.", level=1, width=width),
         statement(Brackets("settings = {", settings, "}"), level=1, width=width),
         f'{INDENT}config = configuration(DictSource({{"celery": settings}}))',
         statement(call("container = init", scanned, config="config"), level=1, width=width),
@@ -158,7 +159,7 @@ def test_name(task: TaskName) -> str:
     return f"test_{task.identifier}_{task.action}"
 
 
-def test(  # noqa: PLR0917 - as contract_method
+def test(
     task: TaskName,
     client_name: str,
     arguments: Sequence[Expression],
@@ -186,7 +187,7 @@ def test(  # noqa: PLR0917 - as contract_method
         Brackets(f"def {test_name(task)}(", (f"{fixture_name}: {client_name}",), ") -> None:"), width=width
     )
     if refused:
-        text = f"What does not fit ``{task.full}`` is refused. Call it with what fits, here."
+        text = f"Refuse what does not fit. Call ``{task.full}`` with what fits, here."
         body = [
             f"{INDENT}wrong: Any = object()",
             "",
@@ -194,7 +195,7 @@ def test(  # noqa: PLR0917 - as contract_method
             statement(made, level=2, width=width),
         ]
     else:
-        text = f"Call ``{task.full}``: the worker gets it, and its answer comes back."
+        text = f"Have the worker do ``{task.full}``."
         body = [statement(prefixed("result = ", made), level=1, width=width), "", *_outcome(sample, width)]
     return "\n".join([head, docstring(text, level=1, width=width), *body])
 

@@ -44,8 +44,7 @@ def diff(changes: Sequence[Change], root: Path) -> str:
         name = change.path.relative_to(root).as_posix()
         old = "/dev/null" if change.before is None else f"a/{name}"
         lines = difflib.unified_diff(_lines(change.before or b""), _lines(change.after), old, f"b/{name}")
-        for line in lines:
-            parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+        parts.extend(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
     return "".join(parts)
 
 
