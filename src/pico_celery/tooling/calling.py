@@ -280,8 +280,8 @@ def wait(app: Celery, sent: Sent, seconds: float, on_tick: Callable[[float], Non
     if hub.trouble is not None:
         raise UnreachableError(f"the result backend cannot be reached: {_told(hub.trouble)}")
     if patience < seconds and sent.deadline is not None:
-        raise NoAnswerError(f"nothing was heard of it by its deadline, {sent.deadline.isoformat(timespec='seconds')}")
-    raise NoAnswerError(f"it has not ended after {seconds:g} s")
+        raise NoAnswerError(f"no result by its deadline, {sent.deadline.isoformat(timespec='seconds')}")
+    raise NoAnswerError(f"no result after {seconds:g} s")
 
 
 def state_of(app: Celery, sent: Sent) -> str:

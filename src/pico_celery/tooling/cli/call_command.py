@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pico_celery.tooling.calling import Call, Sent
 
 _EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+_STATES: Final = {
+    "PENDING": "; as far as is known no worker has taken it: is one running that takes its queue?",
+    "STARTED": "; a worker runs it",
+    "RETRY": "; it has failed, and is to be tried again",
+}
+"""What the state of a call tells of the reason why it has not ended."""
 
 
 class CallError(ToolError):
@@ -116,7 +122,7 @@ def command(
         if example:
             _print_example(found)
             return
-        call = _prepare(found, data, options)
+        call = _prepare(found, data, options, app)
         sent = _send(app(), call)
     except PicoCeleryError as error:
         raise CallError.of(error) from error
@@ -187,12 +193,16 @@ def _print_example(found: Found) -> None:
     print_json(example(found.document, found.task.arguments))
 
 
-def _prepare(found: Found, data: str | None, options: tuple[str, ...]) -> Call:
-    from pico_celery.tooling.call_data import read_data  # noqa: PLC0415 - it needs pydantic
+def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> Call:
+    from pico_celery.tooling.call_data import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
     from pico_celery.tooling.call_options import options_of  # noqa: PLC0415 - it needs Celery
     from pico_celery.tooling.calling import prepare  # noqa: PLC0415 - it needs Celery
 
-    return prepare(found, {} if data is None else read_data(data), options_of(found.task, options))
+    arguments = {} if data is None else read_data(data)
+    check_arguments(found.task, found.document, arguments, None)  # before anything slow is loaded
+    chosen = options_of(found.task, options)
+    app()  # may bring the contract in Python, which checks more, and computes idempotency keys
+    return prepare(found, arguments, chosen)
 
 
 def _send(app: Any, call: Call) -> Sent:
@@ -243,9 +253,9 @@ def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
     try:
         meta = wait(app, sent, seconds, show if is_watched else None)
     except NoAnswerError as error:
-        message = f"{name}: {error}, and may still run"
+        state = state_of(app, sent)
         raise CallError(
-            message, f"look again: {_look_again(sent.id)}; is a worker running that takes its queue?", told
+            f"{name}: {error}{_STATES.get(state, '')}", f"the task goes on; look again: {_look_again(sent.id)}", told
         ) from None
     except UnreachableError as error:
         message = f"{name} was sent, but {error}"
@@ -267,8 +277,7 @@ def _look_again(task_id: str) -> str:
     app = root.params.get("app")
     if isinstance(app, str):
         return f"celery -A {app} result {task_id}"
-    backend = click.get_current_context().params.get("result_backend")
-    return f"celery --result-backend {backend or 'URL'} result {task_id}"
+    return f"celery --result-backend ... result {task_id}"
 
 
 def _print_answer(answer: Answer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
