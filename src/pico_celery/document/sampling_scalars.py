@@ -197,9 +197,10 @@ def _texts(node: JsonSchema, chance: random.Random, hint: str, near: Sequence[Js
     first = hinted(_TEXTS, hint, hint.replace("_", " ") or "text")
     first = first[:most].rstrip() or first[:most]
     yield first.ljust(least, "x")
-    lengths = [least, most, least + 1]
+    lengths: list[int] = []
     for other in near:
         lengths += [int(other[key]) + more for key in ("minLength", "maxLength") if key in other for more in (-1, 0, 1)]
+    lengths += [least, most, least + 1]
     yield from ("x" * length for length in lengths if least <= length <= min(most, 100_000))
     yield from (
         "a",

@@ -150,6 +150,9 @@ class Comparison:
         for target in candidates:
             if target.tags:
                 return target.tags[0][0]
+        for name, _ in source.tags:
+            if all(self._values_at(target, name) for target in candidates):
+                return name
         if len(candidates) == 1:
             return None
         for name in always(source):

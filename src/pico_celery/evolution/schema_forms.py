@@ -10,7 +10,7 @@ from typing import Any, Final
 from pico_celery.document.explicit import explicit
 from pico_celery.document.rebuilt import tags_of
 from pico_celery.document.records import REFERENCE, Document, JsonSchema
-from pico_celery.document.telling import DEMANDS
+from pico_celery.document.telling import DECIMAL, DEMANDS
 from pico_celery.document.words import one_of
 
 ANYTHING: Final = "anything"
@@ -197,27 +197,33 @@ def described(form: Form) -> str:
     word = _WORDS.get(form.kind, form.kind)
     if form.kind == "string" and form.node.get("format"):
         word = str(form.node["format"])
+    if form.demands.get("decimal") or word == DECIMAL:
+        word = "Decimal"
     if form.kind == "string" and "pattern" in form.node:
         word = f"{word} that matches {form.node['pattern']}"
-    if form.kind in {"integer", "number", "string", "array"}:
-        word += limits(form)
-    return word
+    said = _limits(form) if form.kind in {"integer", "number", "string", "array"} else []
+    return f"{word} ({', '.join(said)})" if said else word
 
 
-def limits(form: Form) -> str:
-    """Return the limits of a form as text that follows its name."""
-    node, demands = form.node, form.demands
-    said = [
-        *(f"at least {node[key]}" for key in ("minimum",) if key in node),
-        *(f"more than {node[key]}" for key in ("exclusiveMinimum",) if key in node),
-        *(f"at most {node[key]}" for key in ("maximum",) if key in node),
-        *(f"less than {node[key]}" for key in ("exclusiveMaximum",) if key in node),
-        *(f"a multiple of {node[key]}" for key in ("multipleOf",) if key in node),
-        *(f"at least {node[key]} long" for key in ("minLength", "minItems") if key in node),
-        *(f"at most {node[key]} long" for key in ("maxLength", "maxItems") if key in node),
-        *(f"{key} {demands[key]}" for key in demands if key not in {"functions", "decimal", "type", "aliases"}),
-    ]
-    return f" ({', '.join(said)})" if said else ""
+_LIMITS: Final[Mapping[str, str]] = {
+    "minimum": "at least {}", "ge": "at least {}", "exclusiveMinimum": "more than {}", "gt": "more than {}",
+    "maximum": "at most {}", "le": "at most {}", "exclusiveMaximum": "less than {}", "lt": "less than {}",
+    "multipleOf": "a multiple of {}", "multiple_of": "a multiple of {}", "max_digits": "at most {} digits",
+    "decimal_places": "at most {} decimal places", "minLength": "{} or more characters",
+    "maxLength": "at most {} characters", "minItems": "{} or more items", "maxItems": "at most {} items",
+    "tz_constraint": "{} of time zones", "strip_whitespace": "without spaces around it",
+    "allow_inf_nan": "finite", "min_length": "{} or more bytes", "max_length": "at most {} bytes",
+    "now_op": "in the {}",
+}  # fmt: skip
+
+
+def _limits(form: Form) -> list[str]:
+    """Return the limits of a form in words."""
+    given = {**form.node, **form.demands}
+    if given.get("allow_inf_nan"):
+        del given["allow_inf_nan"]
+    words = [text.format(given[key]) for key, text in _LIMITS.items() if key in given]
+    return [*words, *(["no item twice"] if given.get("uniqueItems") else [])]
 
 
 def described_all(forms: Sequence[Form]) -> str:

@@ -134,24 +134,11 @@ def _name_issues(comparison: Compares, source: Form, target: Form, steps: Steps,
     if _values(source.node, missing=False) is False:
         return
     given = _keys(source.node)
-    found = [] if given == wanted and "$ref" not in given else list(_key_faults(comparison, given, wanted))
-    if found:
-        certain = None if all(issue.certain is not False for issue in found) else False
+    same = given == wanted and "$ref" not in given
+    if not same and next(comparison.between(given, wanted, ()), None) is not None:
         yield Issue(
-            rule="property_names",
-            steps=steps,
-            source=source,
-            targets=(target,),
-            certain=certain,
-            sent=sent,
-            accepted=accepted,
-        )
-
-
-def _key_faults(comparison: Compares, given: Any, wanted: Any) -> Iterator[Issue]:
-    for found in comparison.between(given, wanted, ()):
-        if isinstance(found, Issue):
-            yield found
+            rule="property_names", steps=steps, source=source, targets=(target,), certain=None, sent=sent, accepted=accepted
+        )  # fmt: skip
 
 
 def _key_text(comparison: Compares, node: Any) -> str:
@@ -166,5 +153,10 @@ def _count_issues(source: Form, target: Form, steps: Steps) -> Iterator[Issue]:
     if required < least or largest > most:
         yield Issue(
             rule="length", steps=steps, source=source, targets=(target,), certain=None,
-            sent=f"an object with {required} to {largest} properties", accepted=f"one with {least} to {most}",
+            sent=f"an object with {_span(required, largest)} properties",
+            accepted=f"one with {_span(least, most)}",
         )  # fmt: skip
+
+
+def _span(least: float, most: float) -> str:
+    return f"{least} or more" if math.isinf(most) else f"{least} to {most}"
