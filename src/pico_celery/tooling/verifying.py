@@ -9,7 +9,7 @@ from typing import Final
 
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery.evolution.findings import Level
-from pico_celery.tooling.live import Answers, WorkerAnswer
+from pico_celery.tooling.live import Answers, Version, WorkerAnswer
 from pico_celery.tooling.meeting import Met, Side, meet
 
 
@@ -140,24 +140,20 @@ def _knows(answer: WorkerAnswer, name: str) -> bool:
 
 
 def _by_contract(wanted: Wanted, answers: Answers) -> list[Serving]:
-    return [
-        _version(wanted, version.digest, version.workers, version.record, version.document)
-        for version in answers.versions(wanted.name)
-    ]
+    problems = {answer.worker: answer.problem for answer in answers if answer.problem}
+    return [_version(wanted, version, problems) for version in answers.versions(wanted.name)]
 
 
-def _version(
-    wanted: Wanted, digest: str, workers: tuple[str, ...], record: TaskRecord | None, document: Document | None
-) -> Serving:
-    if wanted.record is None or wanted.document is None:
+def _version(wanted: Wanted, version: Version, problems: Mapping[str, str]) -> Serving:
+    workers, digest = version.workers, version.digest
+    if wanted.record is None or wanted.document is None or digest == wanted.record.digest:
         return Serving(workers=workers, state=State.FINE, digest=digest)
-    if digest == wanted.record.digest:
-        return Serving(workers=workers, state=State.FINE, digest=digest)
-    if record is None or document is None:
-        reason = "they have another version of the contract, and did not tell its definition"
+    if version.record is None or version.document is None:
+        problem = next((problems[worker] for worker in workers if worker in problems), "its definition was not told")
+        reason = f"another version of the contract: {problem}"
         return Serving(workers=workers, state=State.UNKNOWN, digest=digest, reason=reason)
-    client, worker = Side(task=wanted.record, document=wanted.document), Side(task=record, document=document)
-    met = tuple(meet(client, worker))
+    client = Side(task=wanted.record, document=wanted.document)
+    met = tuple(meet(client, Side(task=version.record, document=version.document)))
     return Serving(workers=workers, state=_state(met), digest=digest, met=met)
 
 
