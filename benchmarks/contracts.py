@@ -8,6 +8,7 @@ budgets: lock and check together below 2 s after imports, list and describe belo
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import random
 import statistics
@@ -23,7 +24,7 @@ from pathlib import Path
 TASKS, MODELS = 500, 300
 CONTRACT_SECONDS, OFFLINE_SECONDS = 2.0, 0.6
 TASKS_OF_ONE = 10
-IMPORTS = "import celery, pico_celery.tooling.cli.check_command, pico_celery.evolution.comparing, jsonschema; "
+DEPTH = 3
 
 MODEL = """
 class Model{number}(BaseModel):
@@ -55,7 +56,7 @@ def main() -> None:
     print(f"pydantic {version('pydantic')}, Python {platform.python_version()}, {tasks} tasks with {models} models")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for package, changed in {"before": 0, "same": 0, "slightly": 10, "wholly": 1}.items():
+        for package, changed in {"before": 0, **CHANGED}.items():
             write(folder / package, tasks, models, changed)
         _cli(folder, "lock", "before")
         after_imports(folder, rounds=5 // scale or 1)
@@ -71,7 +72,7 @@ def write(folder: Path, tasks: int, models: int, changed: int) -> None:
     ]
     for number in range(models):
         is_changed = changed and number % changed == 0
-        other = f"Model{number - 1 - number % 3}" if number % 10 and number > 3 else "int"
+        other = f"Model{number - 1}" if number % DEPTH else "int"
         more, length = (', "new"', 90) if is_changed else ("", 100)
         lines.append(MODEL.format(number=number, other=other, more=more, length=length))
     for number in range(tasks):
@@ -79,30 +80,50 @@ def write(folder: Path, tasks: int, models: int, changed: int) -> None:
             domain = f"domain{number // TASKS_OF_ONE}"
             lines.append(f'\n@contract("{domain}")\nclass Contract{number}(Protocol):\n    """One of many."""\n')
         one, two, three = (number % models, (number * 7 + 1) % models, (number * 3 + 2) % models)
-        lines.append(TASK.format(number=number, one=one, two=two, three=three, default=bool(changed) + 0))
+        lines.append(TASK.format(number=number, one=one, two=two, three=three, default=int(changed > 0)))
     (folder / "__init__.py").write_text("".join(lines))
 
 
 def after_imports(folder: Path, *, rounds: int) -> None:
-    lock = (
-        "begun = time.perf_counter(); document = document_of(contracts); text = to_text(document); "
-        "print(time.perf_counter() - begun)"
-    )
-    check = (
-        "begun = time.perf_counter(); before = read(Path('contracts.lock.json')); "
-        "found = compare(before, document_of(contracts)); print(time.perf_counter() - begun, len(found))"
-    )
-    subjects = {
-        "lock": ("before", lock),
-        "check, nothing changed": ("same", check),
-        "check, a tenth of the models changed": ("slightly", check),
-        "check, all models changed": ("wholly", check),
-    }
-    found = _alternate({name: partial(_inside, folder, *of) for name, of in subjects.items()}, rounds)
+    """What this library does once the package is imported; each package in a process of its own."""
     print("\nafter imports, in the process")
-    for name, seconds in found.items():
-        together = "" if name == "lock" else f", with lock {seconds + found['lock']:5.2f} s of {CONTRACT_SECONDS:g} s"
-        print(f"  {name:38} {seconds:6.2f} s{together}")
+    for package, title in PACKAGES.items():
+        found = json.loads(_run(folder, [sys.executable, "-c", INSIDE, package, str(rounds)]))
+        lock, check = (statistics.median(found[name]) for name in ("lock", "check"))
+        print(
+            f"  {title:36} lock {lock:5.2f} s, check {check:5.2f} s, together {lock + check:5.2f} s of {CONTRACT_SECONDS:g} s "
+            f"({found['findings']} findings); import of the package {found['import']:5.1f} s"
+        )
+
+
+CHANGED = {"same": 0, "slightly": 10, "wholly": 1}
+PACKAGES = {
+    "same": "nothing changed",
+    "slightly": "a tenth of the models changed",
+    "wholly": "all models changed",
+}
+INSIDE = """
+import json, sys, time
+from pathlib import Path
+import celery, jsonschema, pico_celery.tooling.cli.check_command
+from pico_celery.document.build import document_of
+from pico_celery.document.lockfile import read, to_text
+from pico_celery.evolution.comparing import compare
+from pico_celery.tooling.loading import load_contracts
+
+took = {"lock": [], "check": []}
+begun = time.perf_counter()
+contracts = load_contracts(sys.argv[1])
+took["import"] = time.perf_counter() - begun
+for _ in range(int(sys.argv[2])):
+    begun = time.perf_counter()
+    to_text(document_of(contracts))
+    took["lock"].append(time.perf_counter() - begun)
+    begun = time.perf_counter()
+    took["findings"] = len(compare(read(Path("contracts.lock.json")), document_of(contracts)))
+    took["check"].append(time.perf_counter() - begun)
+print(json.dumps(took))
+"""
 
 
 def in_all(folder: Path, *, rounds: int) -> None:
@@ -111,22 +132,19 @@ def in_all(folder: Path, *, rounds: int) -> None:
         "list, from the lock file": ["list", "contracts.lock.json"],
         "describe, from the lock file": ["describe", "domain0.run_0", "--in", "contracts.lock.json"],
     }
-    others = {
-        "lock a package": ["lock", "before", "-o", "-"],
-        "check a package, nothing changed": ["check", "same"],
-        "check two lock files": ["check", "contracts.lock.json", "--against", "contracts.lock.json"],
-    }
+    others = {"check of two lock files": ["check", "contracts.lock.json", "--against", "contracts.lock.json"]}
     commands: dict[str, Callable[[], float]] = {
         name: partial(_timed, partial(_cli, folder, *of)) for name, of in {**offline, **others}.items()
     }
-    plain = [sys.executable, "-c", "import before"]
-    commands["python -c 'import before'"] = partial(_timed, partial(_run, folder, plain))
+    commands["python -c 'import pydantic'"] = partial(
+        _timed, partial(_run, folder, [sys.executable, "-c", "import pydantic; pydantic.BaseModel"])
+    )
     commands["python -c 'pass'"] = partial(_timed, partial(_run, folder, [sys.executable, "-c", "pass"]))
     found = _alternate(commands, rounds)
     print("\nin all, each a process of its own")
     for name, seconds in found.items():
         budget = f" of {OFFLINE_SECONDS:g} s" if name in offline else ""
-        print(f"  {name:38} {seconds:6.2f} s{budget}")
+        print(f"  {name:36} {seconds:6.2f} s{budget}")
 
 
 def _alternate(subjects: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
@@ -135,15 +153,6 @@ def _alternate(subjects: dict[str, Callable[[], float]], rounds: int) -> dict[st
         for name in random.sample(list(subjects), len(subjects)):
             found[name].append(subjects[name]())
     return {name: statistics.median(seconds) for name, seconds in found.items()}
-
-
-def _inside(folder: Path, package: str, code: str) -> float:
-    imports = (
-        f"{IMPORTS}import time; from pathlib import Path; from pico_celery.document.build import document_of; "
-        "from pico_celery.document.lockfile import read, to_text; from pico_celery.evolution.comparing import compare; "
-        f"from pico_celery.tooling.loading import load_contracts; contracts = load_contracts('{package}'); "
-    )
-    return float(_run(folder, [sys.executable, "-c", imports + code]).split()[0])
 
 
 def _cli(folder: Path, *arguments: str) -> str:

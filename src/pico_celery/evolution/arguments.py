@@ -13,7 +13,7 @@ from pico_celery.evolution.findings import NOTHING, Finding, Level
 from pico_celery.evolution.pairs import Pair, Version, shown
 from pico_celery.evolution.refused import refused
 from pico_celery.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
-from pico_celery.evolution.witness import arguments_of
+from pico_celery.evolution.whole_payloads import arguments_of
 
 _ALIKE: Final = 0.6
 
