@@ -153,6 +153,7 @@ def test_a_call_error_names_task_and_paths() -> None:
         (errors.DecoratorError, (TypeError, ValueError)),
         (errors.UnknownTaskError, (errors.ConformanceError,)),
         (errors.UndeclaredTaskWarning, (UserWarning,)),
+        (errors.DeprecatedTaskWarning, (DeprecationWarning,)),
     ],
 )
 def test_errors_are_what_python_would_raise(cls: type[Exception], builtins: tuple[type[Exception], ...]) -> None:

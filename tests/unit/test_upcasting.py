@@ -357,13 +357,21 @@ def test_what_cannot_be_an_upcaster_is_refused_at_the_decorator(function: Any, c
     assert upcasters_of(definition_of(Orders.cancel)) == ()
 
 
-@pytest.mark.parametrize("reference", ["upcasting.place", place_before_2, OrdersWorker.place, None])
-def test_only_a_contracts_method_has_upcasters(reference: Any) -> None:
+@pytest.mark.parametrize(
+    ("reference", "remedy"),
+    [
+        ("upcasting.place", "name the method itself, not the task: it is checked by types then"),
+        (place_before_2, "take the method of a contract"),
+        (OrdersWorker.place, "this is an implementation of upcasting.place: take the method of its contract"),
+        (None, "take the method of a contract"),
+    ],
+)
+def test_only_a_contracts_method_has_upcasters(reference: Any, remedy: str) -> None:
     with pytest.raises(DecoratorError) as caught:
         upcast(reference)
     (fault,) = caught.value.faults
     assert (fault.task, fault.code) == ("upcast", "not_a_contract_method")
-    assert fault.expected == "a method of a contract, such as Orders.place"
+    assert (fault.expected, fault.remedy) == ("a method of a contract, such as Orders.place", remedy)
 
 
 def test_one_name_is_declared_once() -> None:
@@ -443,6 +451,12 @@ def test_a_retry_with_other_arguments_is_a_message_of_the_current_contract(boot:
     changed = place.apply((), {**OLD, "tries": 1, "change": True}, headers=OLDER)
     assert changed.get() == "7: sku-1 tea upcast again"
     assert len(asked) == 2, "for the first try: once to run it, once to know the arguments that are kept"
+
+
+def test_a_retry_of_a_current_message_with_other_arguments_asks_no_upcaster(boot: Boot) -> None:
+    client = OrdersClient(boot(OrdersWorker).get(Celery))
+    assert client.place(Order(id=1, lines=["a"]), tries=1, change=True).get() == "1: a again"
+    assert asked == []
 
 
 def test_a_failed_upcast_is_never_tried_again(boot: Boot) -> None:

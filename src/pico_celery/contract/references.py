@@ -11,11 +11,11 @@ from pico_celery.contract.marks import marks_of
 from pico_celery.errors import DecoratorError, Fault
 
 
-def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
+def declared(task: Callable[..., Any] | str, user: str) -> TaskDefinition:
     """Return the definition of a contract's method.
 
     Args:
-        task: The method, taken from the contract's class.
+        task: The method, taken from the contract's class; a name is none.
         user: Who asks, for the message.
 
     Returns:
@@ -38,7 +38,9 @@ def declared(task: Callable[..., Any], user: str) -> TaskDefinition:
     return definition
 
 
-def _remedy(task: Callable[..., Any], name: str) -> str:
+def _remedy(task: Callable[..., Any] | str, name: str) -> str:
+    if isinstance(task, str):
+        return "name the method itself, not the task: it is checked by types then"
     if isinstance(task, MethodType):
         return "take the method from the contract's class, not from an instance"
     implementation = marks_of(task).implementation
