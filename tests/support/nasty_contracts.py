@@ -147,7 +147,7 @@ class TreesV2(Protocol):
         """
         Args:
             extra: Only that.
-        """  # noqa: D205, D212, D414 - no summary
+        """
         ...
 
 

@@ -6,92 +6,19 @@ Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from pico_celery.document.records import ContractRecord, Document, JsonSchema, TaskRecord
+from pico_celery.document.records import ContractRecord, Document, TaskRecord
 from pico_celery.tooling import asyncapi_messages as messages
-from pico_celery.tooling.asyncapi_bindings import Destination, Protocol, call_channel, operation_bindings, reply_channel
+from pico_celery.tooling.asyncapi_bindings import Destination, call_channel, operation_bindings, reply_channel
 from pico_celery.tooling.asyncapi_dialect import component_name, draft7, strict
-from pico_celery.tooling.asyncapi_messages import View
+from pico_celery.tooling.asyncapi_settings import Server, Settings
 from pico_celery.tooling.docstrings import read_docstring
 
 ASYNCAPI: Final = "3.0.0"
 REPLIES: Final = "results"
-Example = Callable[[JsonSchema], Any]
-"""Makes a value that a schema accepts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A broker.
-
-    Attributes:
-        host: Host, and port where it is told.
-        protocol: ``redis``, ``amqp`` or ``amqps``.
-        pathname: Number of the database, or virtual host.
-        tls: Whether the connection is encrypted.
-    """
-
-    host: str
-    protocol: str
-    pathname: str = ""
-    tls: bool = False
-
-    @classmethod
-    def of(cls, url: str) -> Server:
-        """Read a broker's URL.
-
-        Args:
-            url: As Celery takes it. User, password and parameters are left out: the document is there to be passed on.
-
-        Returns:
-            The server.
-
-        Raises:
-            ValueError: If it is none.
-        """
-        parts = urlsplit(url)
-        scheme = _SCHEMES.get(parts.scheme)
-        if scheme is None or not parts.hostname:
-            raise ValueError("expected redis://host:6379/0, rediss://..., amqp://host/vhost or amqps://...")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        port = "" if parts.port is None else f":{parts.port}"
-        return cls(host=host + port, protocol=scheme, pathname=parts.path.rstrip("/"), tls=parts.scheme in _TLS)
-
-    @property
-    def family(self) -> Protocol:
-        """How messages are carried."""
-        return "redis" if self.protocol == "redis" else "amqp"
-
-
-_SCHEMES: Final = {"redis": "redis", "rediss": "redis", "amqp": "amqp", "pyamqp": "amqp", "amqps": "amqps"}
-_TLS: Final = frozenset({"rediss", "amqps"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a document says beside the contracts.
-
-    Attributes:
-        title: Title of the API.
-        version: Its version.
-        view: Whose operations they are: a worker receives calls, a client sends them.
-        protocol: How messages are carried.
-        server: The broker, where it is told.
-        default_queue: Queue of tasks whose contract names none; Celery's ``task_default_queue``.
-        example: Makes example values.
-    """
-
-    title: str
-    version: str
-    view: View = "worker"
-    protocol: Protocol = "redis"
-    server: Server | None = None
-    default_queue: str = "celery"
-    example: Example
 
 
 def asyncapi_of(document: Document, settings: Settings) -> dict[str, Any]:
@@ -206,7 +133,7 @@ class _Building:
             "headers": messages.call_headers(task),
             "payload": messages.call_payload(task, view),
             **({"deprecated": True} if task.deprecated else {}),
-            "examples": [messages.call_example(task, contract.key, required)],
+            **_examples(messages.call_example(task, contract.key, required)),
         }
 
     def _reply(self, contract: ContractRecord, task: TaskRecord) -> dict[str, Any]:
@@ -222,7 +149,7 @@ class _Building:
                     "title": f"{task.name}: result",
                     "summary": doc.returns or f"What {task.name} returns: {task.result.type}.",
                     "payload": messages.result_payload(task, view),
-                    "examples": [messages.reply_example(result)],
+                    **_examples(messages.reply_example(result)),
                 },
             )
         ]
@@ -232,7 +159,7 @@ class _Building:
                 "title": f"{error.type} ({error.code})",
                 **_summary(error.doc),
                 "payload": messages.error_payload(error, view),
-                "examples": [messages.error_example(error, task.name, fields)],
+                **_examples(messages.error_example(error, task.name, fields)),
                 "x-retryable": error.retryable,
             }
             parts.append((f"{task.name}.{error.code}", told))
@@ -266,6 +193,11 @@ _DESCRIPTIONS: Final = {
     "worker": "The tasks that a worker serves: it receives calls and sends replies, by Celery's protocol 2.",
     "client": "The tasks that a client calls: it sends calls and receives replies, by Celery's protocol 2.",
 }
+
+
+def _examples(example: dict[str, Any]) -> dict[str, Any]:
+    # Python's JSON has infinite numbers, that of a document has not.
+    return {"examples": [example]} if strict(example) == example else {}
 
 
 def _texts(task: TaskRecord) -> dict[str, str]:

@@ -162,7 +162,7 @@ def call_example(task: TaskRecord, contract: str, arguments: Mapping[str, Any]) 
         "pico_contract": contract,
         "pico_digest": task.digest,
     }
-    return {"name": "call", "headers": headers, "payload": [[], strict(arguments), dict(_NO_EMBED)]}
+    return {"name": "call", "headers": headers, "payload": [[], dict(arguments), dict(_NO_EMBED)]}
 
 
 def result_payload(task: TaskRecord, view: View) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def result_payload(task: TaskRecord, view: View) -> dict[str, Any]:
 
 def reply_example(result: Any) -> dict[str, Any]:
     """Return an example of a reply with a result."""
-    payload = {"task_id": _ID, "status": "SUCCESS", "result": strict(result), "traceback": None, "children": []}
+    payload = {"task_id": _ID, "status": "SUCCESS", "result": result, "traceback": None, "children": []}
     return {"name": "result", "payload": payload}
 
 
@@ -185,7 +185,7 @@ def error_payload(error: ErrorRecord, view: View) -> dict[str, Any]:
 
 def error_example(error: ErrorRecord, task: str, fields: Any, module: str = "contracts") -> dict[str, Any]:
     """Return an example of a reply with a declared error."""
-    data = {"code": error.code, "task": task, "fields": strict(fields)}
+    data = {"code": error.code, "task": task, "fields": fields}
     failure = {"exc_type": error.type, "exc_message": ["what str() says of it", data], "exc_module": module}
     payload = {"task_id": _ID, "status": "FAILURE", "result": failure, "traceback": "Traceback ...", "children": []}
     return {"name": "error", "payload": payload}

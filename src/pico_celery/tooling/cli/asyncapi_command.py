@@ -12,9 +12,9 @@ import click
 from pico_celery.tooling.cli.output import ToolError, json_option, print_json
 
 if TYPE_CHECKING:
-    from pico_celery.tooling.asyncapi import Server
     from pico_celery.tooling.asyncapi_bindings import Protocol
     from pico_celery.tooling.asyncapi_messages import View
+    from pico_celery.tooling.asyncapi_settings import Server
 
 _OUTPUT = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
@@ -69,7 +69,8 @@ def command(
     pico-celery asyncapi shop_contracts --view client
     """
     from pico_celery.document.sampling import example  # noqa: PLC0415 - the command line starts without it
-    from pico_celery.tooling.asyncapi import Settings, asyncapi_of  # noqa: PLC0415 - as above
+    from pico_celery.tooling.asyncapi import asyncapi_of  # noqa: PLC0415 - as above
+    from pico_celery.tooling.asyncapi_settings import Settings  # noqa: PLC0415 - as above
     from pico_celery.tooling.source import read_source  # noqa: PLC0415 - as above
 
     broker = None if server is None else _server(server, protocol)
@@ -100,7 +101,7 @@ def command(
 
 
 def _server(url: str, protocol: Protocol | None) -> Server:
-    from pico_celery.tooling.asyncapi import Server  # noqa: PLC0415 - as above
+    from pico_celery.tooling.asyncapi_settings import Server  # noqa: PLC0415 - as above
 
     try:
         server = Server.of(url)

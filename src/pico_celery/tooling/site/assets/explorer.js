@@ -53,6 +53,8 @@
       var at = name.indexOf(word);
       if (name === word) {
         total += 100;
+      } else if (name.split(/[._ -]/).indexOf(word) >= 0) {
+        total += 80;
       } else if (at === 0) {
         total += 60;
       } else if (at > 0 && /[._ -]/.test(name[at - 1])) {
