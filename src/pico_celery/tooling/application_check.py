@@ -44,14 +44,33 @@ def check_application(app: Celery, document: Document | None = None, *, reach: b
     Raises:
         ToolError: If a module of the application cannot be imported.
     """
-    try:
-        facts = Application(app, document)
-    except PicoCeleryError as error:
-        raise ToolError.of(error) from error
-    except Exception as error:
-        raise ToolError(f"the application cannot be loaded: {type(error).__name__}: {error}") from error
+    facts = _load(app, document)
     findings = [finding for _, rule in _RULES.values() for finding in rule(facts)]
     if reach:
         findings.extend(unreachable(app))
     order = list(Level)
     return sorted(findings, key=lambda finding: (order.index(finding.level), finding.task, finding.rule, finding.path))
+
+
+def contracts_of(app: Celery) -> Document:
+    """Return the contracts that an application knows.
+
+    Args:
+        app: The application; its modules are imported.
+
+    Returns:
+        Those of its containers' catalogs, or of the process where it has none.
+
+    Raises:
+        ToolError: If a module of the application cannot be imported.
+    """
+    return _load(app, None).document
+
+
+def _load(app: Celery, document: Document | None) -> Application:
+    try:
+        return Application(app, document)
+    except PicoCeleryError as error:
+        raise ToolError.of(error) from error
+    except Exception as error:
+        raise ToolError(f"the application cannot be loaded: {type(error).__name__}: {error}") from error

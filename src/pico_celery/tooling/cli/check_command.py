@@ -110,26 +110,23 @@ def command(
     pico-celery check shop_contracts --against old_contracts --category WIRE --category QUEUED
     pico-celery check shop_contracts --ignore "queue_moved:orders.*=a worker stays on the old queue"
     pico-celery -A shop.app check shop_contracts           the application as well
+    pico-celery -A shop.app check                          the application alone
     pico-celery check --rules
     """
     if rules:
         _list_rules(as_json=as_json)
         return
-    if package is None:
-        raise ToolError(
-            "which package?", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
-        )
     ignores = [*ignores_of_project(config), *map(ignore_of_option, ignored)]
     require_known(ignores, _known)
     app = application(required=False)
-    now = read_source(package)
-    before = _before(against, package, is_needed=app is None)
+    now = _now(package, app, against)
+    before = None if package is None else _before(against, package, is_needed=app is None)
     found = [*_compared(before, now), *_application(app, now, reach=not no_connect)]
     wanted = frozenset(map(Category, categories)) or frozenset(Category)
     findings, unused = ignoring([finding for finding in found if finding.categories & wanted], ignores)
     checked = _Checked(
         findings=findings,
-        unused=unused,
+        unused=_about_what_was_looked_at(unused, application=app is not None, contracts=before is not None),
         package=now.name,
         against=before.name if before else None,
         tasks=len(now.document.tasks),
@@ -141,6 +138,18 @@ def command(
     else:
         _print(checked)
     end(EXIT_FINDINGS if checked.failing else EXIT_FINE)
+
+
+def _now(package: str | None, app: Any, against: str | None) -> Source:
+    if package is not None:
+        return read_source(package)
+    if app is None or against is not None:
+        raise ToolError(
+            "which package?", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
+        )
+    from pico_celery.tooling.application_check import contracts_of  # noqa: PLC0415 - it needs Celery
+
+    return Source(name="the application", document=contracts_of(app))
 
 
 def _before(against: str | None, package: str, *, is_needed: bool) -> Source | None:
@@ -170,6 +179,15 @@ def _application(app: Any, now: Source, *, reach: bool) -> list[Finding]:
     from pico_celery.tooling.application_check import check_application  # noqa: PLC0415 - it needs Celery
 
     return check_application(app, now.document, reach=reach)
+
+
+def _about_what_was_looked_at(unused: Sequence[Ignore], *, application: bool, contracts: bool) -> list[Ignore]:
+    """Leave out the ignores of rules that were not asked this time."""
+    from pico_celery.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
+
+    return [
+        ignore for ignore in unused if (contracts if any(is_like(rule, ignore.rule) for rule in RULES) else application)
+    ]
 
 
 def _known(pattern: str) -> list[str]:
