@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from pico_celery.contract.naming import did_you_mean
 from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.expressions import names_in, source
 from pico_celery.tooling.creating.known import BUILTINS, KNOWN, namespace
+from pico_celery.tooling.creating.rendering import Expression, annotated
 
 MARK: Final = "*"
 """What stands, as in a signature, before the parameters that can be given by name only."""
@@ -120,23 +121,22 @@ def _check_default(parameter: Parameter, default: ast.expr) -> None:
         raise ToolError(f"{parameter.role}: {type_text}={shown}: {type(error).__name__}: {error}") from None
 
 
-def in_signature(parameters: Sequence[Parameter], text_of: Iterator[str] | None = None) -> list[str]:
+def in_signature(parameters: Sequence[Parameter], annotations: Sequence[str]) -> list[Expression]:
     """Return the parameters as they stand in a signature, ``self`` first.
 
     Args:
         parameters: The parameters.
-        text_of: Their annotations as text, where these are written in another way than they were given.
+        annotations: Their types, as they stand in the file.
 
     Returns:
         The texts between the commas.
     """
-    texts = ["self"]
+    texts: list[Expression] = ["self"]
     was_keyword_only = False
-    for parameter in parameters:
+    for parameter, annotation in zip(parameters, annotations, strict=True):
         if parameter.keyword_only and not was_keyword_only:
             texts.append(MARK)
             was_keyword_only = True
-        annotation = source(parameter.type, parameter.role) if text_of is None else next(text_of)
         default = "" if parameter.default is None else f" = {source(parameter.default, parameter.role)}"
-        texts.append(f"{parameter.name}: {annotation}{default}")
+        texts.append(annotated(annotation, f"{parameter.name}: ", default))
     return texts

@@ -29,7 +29,7 @@ def write_contract(plan: Plan, draft: Draft, there: Place | None) -> None:
     for error in plan.new_errors:
         refuse_taken(plan, draft, error)
         drafts.define(draft, templates.error(error, name, width=width), before=before)
-    signature = in_signature(plan.request.parameters, iter(plan.annotations))
+    signature = in_signature(plan.request.parameters, plan.annotations)
     request = plan.request
     method = templates.contract_method(
         name, signature, plan.result, plan.errors, request.queue, request.doc, width=width
@@ -63,7 +63,7 @@ def write_worker(plan: Plan, contract: Place | None) -> None:
     drafts, name = plan.drafts, plan.name
     class_name = f"{name.contract}Worker"
     draft, there = place_of(plan, "workers", worker_of(plan.project, name, contract), class_name)
-    signature = in_signature(plan.request.parameters, iter(plan.annotations))
+    signature = in_signature(plan.request.parameters, plan.annotations)
     local = contract_in(plan, draft)
     method = templates.worker_method(name, local, signature, plan.result, plan.sample, width=plan.width)
     if there is None:

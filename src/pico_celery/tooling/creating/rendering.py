@@ -5,6 +5,7 @@ Only what the written files contain is covered: calls, collections, signatures, 
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from typing import Final
 from pico_celery.tooling.creating.ordering import member_key
 
 INDENT: Final = "    "
-_CALL: Final = re.compile(r"\w[(\[]$")
+_CALL: Final = re.compile(r"\w\($")
+_SUBSCRIPT: Final = re.compile(r"\w\[$")
 WIDTH: Final = 88
 """Default of both formatters, in characters."""
 
@@ -90,15 +92,51 @@ def statement(expression: Expression, *, level: int = 0, width: int = WIDTH, suf
     inner = indent + INDENT
     closing = f"{indent}{expression.closing}{suffix}"
     is_alone = len(expression.items) == 1 and expression.closing.startswith(") ->")  # formatters add a comma then
-    if _CALL.search(expression.opening) and not is_alone:
+    if (_CALL.search(expression.opening) and not is_alone) or _is_subscript_of_one(expression):
         together = inner + ", ".join(flat(item) for item in expression.items)
         if len(together) <= width:
             return "\n".join([indent + expression.opening, together, closing])
+    if _is_subscript_of_one(expression):
+        return "\n".join(
+            [indent + expression.opening, statement(expression.items[0], level=level + 1, width=width), closing]
+        )
     items = [statement(item, level=level + 1, width=width, suffix=",") for item in expression.items]
     return "\n".join([indent + expression.opening, *items, closing])
 
 
-def signature(name: str, parameters: Sequence[str], result: str, *, level: int = 0, width: int = WIDTH) -> str:
+def _is_subscript_of_one(expression: Brackets) -> bool:
+    return len(expression.items) == 1 and _SUBSCRIPT.search(expression.opening) is not None
+
+
+def annotated(text: str, prefix: str, suffix: str) -> Expression:
+    """Return a parameter, whose type can be broken into lines.
+
+    Args:
+        text: The type.
+        prefix: The name and a colon.
+        suffix: The default.
+
+    Returns:
+        The expression.
+    """
+    return _framed(_subscripts(ast.parse(text, mode="eval").body, text), prefix, suffix)
+
+
+def _framed(expression: Expression, prefix: str, suffix: str) -> Expression:
+    if isinstance(expression, str):
+        return f"{prefix}{expression}{suffix}"
+    return Brackets(prefix + expression.opening, expression.items, expression.closing + suffix)
+
+
+def _subscripts(node: ast.expr, text: str) -> Expression:
+    if not isinstance(node, ast.Subscript):
+        return ast.get_source_segment(text, node) or text
+    items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    name = ast.get_source_segment(text, node.value)
+    return Brackets(f"{name}[", tuple(_subscripts(item, text) for item in items), "]")
+
+
+def signature(name: str, parameters: Sequence[Expression], result: str, *, level: int = 0, width: int = WIDTH) -> str:
     """Return the head of an ``async def``.
 
     Args:

@@ -6,19 +6,20 @@ import ast
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from sys import stdlib_module_names
 from typing import Final
 
 from pico_celery.tooling.cli.output import ToolError
-from pico_celery.tooling.creating.expressions import dotted, names_in, source
+from pico_celery.tooling.creating.expressions import dotted, names_in, parse_type, source
 from pico_celery.tooling.creating.files import Imported, PythonFile
 from pico_celery.tooling.creating.known import BUILTINS, KNOWN
 from pico_celery.tooling.creating.names import check_class_name
 from pico_celery.tooling.creating.project import Found, Project
 
-
 _ALIKE: Final = 0.85
 """How like a known name one has to be to count as misspelt, although it could be a new model; 1 is the same."""
 _NEAR: Final = 0.6
+_NO_TYPES: Final = frozenset({"Annotated", "Field", "Literal"})
 _NO_MODELS: Final = frozenset({"celery", "pico_celery", "pico_ioc", "pydantic", "typing", "typing_extensions"})
 
 
@@ -67,7 +68,26 @@ class Scope:
         Raises:
             ToolError: If it is none.
         """
-        self._name(name, f"--error {name}")
+        role = f"--error {name}"
+        last = self._name(name, role).rpartition(".")[2]
+        found = self.found.get(last)
+        if found is not None and not self._is_error(found):
+            place = "" if found.file is None else f" ({self.project.shown(found.file.path)})"
+            raise ToolError(
+                f"{role}: {found.name}{place} is no declared error",
+                f"declare it as class {last}(TaskError), with TaskError from pico_celery",
+            )
+
+    def _is_error(self, found: Found) -> bool:
+        """Tell whether a class derives from ``TaskError``, as far as the package shows; others count as errors."""
+        if found.file is None or not isinstance(found.node, ast.ClassDef):
+            foreign = found.file is None and found.module.partition(".")[0] not in {*_NO_MODELS, *stdlib_module_names}
+            return foreign or found.name == "TaskError"
+        bases = [dotted(base) or "" for base in found.node.bases]
+        if any(base.rpartition(".")[2] == "TaskError" for base in bases):
+            return True
+        above = [self.project.resolve(found.file, base.partition(".")[0]) for base in bases]
+        return any(base is not None and base != found and self._is_error(base) for base in above)
 
     def default(self, node: ast.expr, role: str) -> None:
         """Find the names of a default, which stay as they were given.
@@ -89,21 +109,42 @@ class Scope:
         """Return the expression with every name as it is called in the contract's file."""
         name = dotted(node)
         if name is not None:
-            return ast.parse(self._name(name, role), mode="eval").body
+            if name.rpartition(".")[2] in _NO_TYPES:
+                raise ToolError(f"{role}: {name} alone is no type", "such as Annotated[int, Field(gt=0)]")
+            return self._renamed(name, role)
         match node:
             case ast.Subscript(value=value, slice=inner):
-                kept = (dotted(value) or "").rpartition(".")[2] == "Literal"
-                return ast.Subscript(self._rewritten(value, role), inner if kept else self._rewritten(inner, role))
+                return ast.Subscript(self._renamed(dotted(value) or "", role), self._inner(value, inner, role))
             case ast.Tuple(elts=elements):
                 return ast.Tuple([self._rewritten(element, role) for element in elements])
             case ast.BinOp(left=left, op=operator, right=right):
                 return ast.BinOp(self._rewritten(left, role), operator, self._rewritten(right, role))
-            case ast.Call(func=function, args=arguments, keywords=keywords):
-                values = [self._rewritten(argument, role) for argument in arguments]
-                named = [ast.keyword(keyword.arg, self._rewritten(keyword.value, role)) for keyword in keywords]
-                return ast.Call(self._rewritten(function, role), values, named)
-            case _:
+            case ast.Constant(value=None):
                 return node
+            case ast.Constant(value=str() as text):  # a type in quotes
+                return self._rewritten(parse_type(text, role), role)
+            case ast.Constant(value=value) if value is ...:
+                return node
+            case _:
+                raise ToolError(f"{role}: {source(node, role)} is no type", "such as Receipt or list[int]")
+
+    def _inner(self, origin: ast.expr, inner: ast.expr, role: str) -> ast.expr:
+        """Return what stands in the brackets: types, values of a Literal, or a type and what is said of it."""
+        kind = (dotted(origin) or "").rpartition(".")[2]
+        if kind == "Literal":
+            return inner
+        if kind != "Annotated" or not isinstance(inner, ast.Tuple):
+            return self._rewritten(inner, role)
+        marks = [self._mark(mark, role) for mark in inner.elts[1:]]
+        return ast.Tuple([self._rewritten(inner.elts[0], role), *marks])
+
+    def _mark(self, node: ast.expr, role: str) -> ast.expr:
+        if not isinstance(node, ast.Call):
+            return node if isinstance(node, ast.Constant) else self._rewritten(node, role)
+        return ast.Call(self._renamed(dotted(node.func) or "", role), node.args, node.keywords)
+
+    def _renamed(self, name: str, role: str) -> ast.expr:
+        return ast.parse(self._name(name, role), mode="eval").body
 
     def _name(self, name: str, role: str) -> str:
         """Resolve a dotted name, and return what it is called in the contract's file."""
@@ -118,6 +159,7 @@ class Scope:
         if local is not None and self.file is not None:
             found = self.project.resolve(self.file, first)
             if found is not None and not (rest and found.name):
+                _refuse_no_type(found, role)
                 self.found[first] = found
                 return name
         if rest:
@@ -157,6 +199,7 @@ class Scope:
         return name
 
     def _use(self, name: str, found: Found, role: str) -> None:
+        _refuse_no_type(found, role)
         if found.file is not None and found.module != self.module and self.project.imports(found.file, self.module):
             raise ToolError(
                 f"{role}: {name!r} is in {self.project.shown(found.file.path)}, which imports {self.module}",
@@ -189,6 +232,15 @@ class Scope:
         for file in self.project.files.values():
             found.update(node.name for node in file.classes() if not _is_part(node))
         return {name for name in found if name[:1].isupper()}
+
+
+def _refuse_no_type(found: Found, role: str) -> None:
+    """Refuse what is a name in the package, and no type of data."""
+    is_tool = found.name != "" and found.file is None and found.module.partition(".")[0] in _NO_MODELS
+    is_part = isinstance(found.node, ast.ClassDef) and _is_part(found.node)
+    is_function = isinstance(found.node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    if is_part or is_function or (is_tool and KNOWN.get(found.name) is None and found.name[:1].isupper()):
+        raise ToolError(f"{role}: {found.name!r} of {found.module} is no type of data", "name a model")
 
 
 def _is_part(node: ast.ClassDef) -> bool:

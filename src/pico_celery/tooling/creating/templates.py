@@ -48,7 +48,7 @@ def contract(task: TaskName, method: str, *, width: int) -> str:
 
 def contract_method(  # noqa: PLR0917 - one argument for each thing that is written
     task: TaskName,
-    parameters: Sequence[str],
+    parameters: Sequence[Expression],
     result: str,
     errors: Sequence[str],
     queue: str | None,
@@ -82,7 +82,7 @@ def worker(task: TaskName, contract_name: str, method: str, *, width: int) -> st
 def worker_method(
     task: TaskName,
     contract_name: str,
-    parameters: Sequence[str],
+    parameters: Sequence[Expression],
     result: str,
     sample: Expression | None,
     *,
@@ -143,7 +143,9 @@ def fixture(task: TaskName, client_name: str, modules: Sequence[str], *, width: 
     scanned = prefixed("modules=", Brackets("[", tuple(f'"{name}"' for name in modules), "]"))
     lines = [
         "@pytest.fixture",
-        statement(Brackets(f"def {task.identifier}_client() -> Iterator[", (client_name,), "]"), width=width, suffix=":"),
+        statement(
+            Brackets(f"def {task.identifier}_client() -> Iterator[", (client_name,), "]"), width=width, suffix=":"
+        ),
         docstring("Have a client whose calls are run here.", level=1, width=width),
         statement(Brackets("settings = {", settings, "}"), level=1, width=width),
         f'{INDENT}config = configuration(DictSource({{"celery": settings}}))',
