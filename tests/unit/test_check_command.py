@@ -96,11 +96,11 @@ def test_what_breaks_is_told_by_task_the_worst_first(here: Path) -> None:
 
 
 def test_json_tells_all_that_the_text_does(here: Path) -> None:
-    old, new = lock(here, "old.json"), lock(here, "new.json", kinds="'a'", more=", urgent: bool = False")
+    old, new = lock(here, "old.json"), lock(here, "new.json", kinds="'a', 'c'", more=", urgent: bool = False")
     data = checked(new, "--against", old)
     assert (data["package"], data["against"], data["rollout"], data["ok"]) == (new, old, "workers-first", False)
     assert data["verdict"] == "breaks"
-    by_rule = {finding["rule"]: finding for finding in data["findings"]}
+    by_rule = {finding["rule"]: finding for finding in reversed(data["findings"])}  # the worst one stays
     enum = by_rule["argument_enum_value"]
     assert enum["payload"] == {"kind": "b"}
     assert (enum["level"], enum["categories"], enum["task"], enum["path"], enum["fails"]) == (

@@ -551,7 +551,7 @@ def test_a_renamed_task_is_compared_with_what_its_alias_stands_for() -> None:
     new = task("number: Annotated[int, Field(lt=5)]) -> int", "aliases=['orders.place']", name="book")
     found = changes(old, new)
     assert only(found, "argument_maximum").task == "orders.book"
-    assert {one.rule for one in found} == {"argument_maximum", "task_renamed", "method_renamed"}
+    assert {one.rule for one in found} == {"argument_maximum", "task_renamed", "method_renamed", "signature_changed"}
     back = changes(new, old)  # the alias is the name again, and the new name is known to nobody
     assert only(back, "argument_maximum").level is Level.ORDER
 
