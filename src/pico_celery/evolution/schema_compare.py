@@ -127,6 +127,10 @@ class Comparison:
             )  # fmt: skip
             return
         values = self.source.values(source.node.get("properties", {}).get(name))
+        untagged = [target for target in candidates if not target.tags]
+        if values is None and untagged:
+            yield from self._by_trying(source, untagged, steps)
+            return
         if values is None:
             tags = [value for target in candidates for tag, given in target.tags if tag == name for value in given]
             yield Issue(
@@ -136,13 +140,15 @@ class Comparison:
             return
         for value in values:
             part = source if len(values) == 1 else source.with_value(name, value)
-            matching = [target for target in candidates if self._is_meant(target, name, value)]
-            if matching:
-                yield from self._by_trying(part, matching, steps)
-            else:
+            meant = [target for target in candidates if self._is_meant(target, name, value)]
+            tagged = [target for target in meant if target.tags or len(untagged) == len(candidates)]
+            if tagged:
+                yield from self._by_trying(part, meant, steps)
+            elif not any(self._pair_fits(part, target) for target in meant):
                 yield Issue(
                     rule="union_member", steps=steps, source=part, targets=tuple(candidates),
                     sent=f"{described(source)} with {name} {short(value)}", accepted=described_all(candidates),
+                    certain=None if meant else True,
                 )  # fmt: skip
 
     def _tag(self, source: Form, candidates: Sequence[Form]) -> str | None:
