@@ -35,7 +35,7 @@ def build_site(
     Returns:
         The text of each file, by its path. The same contracts give the same text.
     """
-    examples = {name: _example(document, task) for name, task in document.tasks.items()}
+    examples = {name: example_of(document, task) for name, task in document.tasks.items()}
     declared = {prefix_of(one.name, one.version): one for one in contracts}
     calls = {
         task.name: typed_call(task, contract, examples[task.name].arguments, declared.get(contract.key))
@@ -97,7 +97,8 @@ def _entry(kind: str, name: str, text: str, path: str, words: list[str], *, gone
     return {**told, **({"gone": True} if gone else {})}
 
 
-def _example(document: Document, task: TaskRecord) -> Example:
+def example_of(document: Document, task: TaskRecord) -> Example:
+    """Return an example of a task: the arguments that it needs, its result, and the fields of its errors."""
     arguments: Mapping[str, Any] = {one.name: example(document, one.sent) for one in task.parameters if one.required}
     return Example(
         arguments=arguments,

@@ -34,14 +34,14 @@ def typed_call(
     cls = contract.type.rpartition(".")[2] or "Contract"
     client = f"{cls}Client"
     reference = contract.type
-    missing = f"# {contract.type.partition('.')[0]}: the contract's class, from your package of contracts"
+    missing = f"# {contract.type.partition('.')[0]}: import it from your contracts"
     if declared is not None:
         try:
             reference = writer.name(declared.cls)
             missing = ""
         except UnwritableError:
             reference = contract.type.rpartition(".")[2]
-            missing = f"# {reference}: the contract's class"
+            missing = f"# {reference}: import it from your contracts"
     for name in ("CeleryClient", "celery", "send_task"):
         writer.imports.setdefault(_LIBRARY, set()).add(name)
     return "\n".join(
