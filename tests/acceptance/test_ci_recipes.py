@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from pico_celery import EmbeddedBroker
+from pico_celery.tooling.application_check import APPLICATION_RULES
 from tests.acceptance.commands import GIT_USER, ROOT, as_python, environment, run, worker
 from tests.acceptance.pages import Page
 
@@ -93,7 +94,7 @@ class Clone:
         script = "\n".join(job.offline)
         # The stubs of pico_ioc are in the wheel, and not in an editable install.
         paths = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MYPYPATH": str(ROOT / "stubs")}
-        cache = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "recipes")}
+        cache = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "docs")}
         command = ["bash", "-eo", "pipefail", "-c", script]
         return run(command, self.path / job.folder, {**paths, **cache, **(changes or {})})
 
@@ -174,6 +175,12 @@ def test_the_page_shows_the_recipes_and_hooks_as_they_are() -> None:
     assert GITLAB.read_text() in blocks
 
 
+def test_the_page_names_each_rule_about_applications() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", PAGE.text))
+
+    assert set(APPLICATION_RULES) <= named
+
+
 # what the recipes find
 
 
@@ -245,6 +252,7 @@ def test_the_application_in_order_passes_and_a_task_that_nobody_implements_fails
     assert "OrdersClient.cancel calls it, and no component implements it" in output
 
 
+@pytest.mark.slow
 def test_workers_that_run_are_asked_after_the_roll_out(clone: Clone) -> None:
     command = "celery -A examples.shop.app:celery_app worker -Q orders,notifications -l INFO"
     job = github_jobs()["deployed"]
@@ -317,8 +325,7 @@ def test_the_hooks_keep_the_lock_file_up_to_date_and_stop_what_breaks(clone: Clo
     assert status == 0, output
 
     clone.edit("contracts/shop_contracts/orders.py", (WIDENED[1], RENAMED[1]))
-    git(clone.path, "add", "--all")
-    run(commit, clone.path, pre_commit)
+    clone.lock()
     git(clone.path, "add", "--all")
     status, output = run(commit, clone.path, pre_commit)
     assert status == 1
