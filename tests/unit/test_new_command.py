@@ -435,6 +435,12 @@ def test_types_are_imported_from_where_they_are(new: New, folder: Path) -> None:
     assert "orders_client.place(Order(id=1))" in found["tests/test_orders.py"]
 
 
+def test_a_word_is_text_where_the_shell_took_its_quotes(new: New, folder: Path) -> None:
+    new("mails.send", "--into", "shop", "--param", "subject:str=Hello", "--param", "body:str='Hello, world'")
+
+    assert 'self, subject: str = "Hello", body: str = "Hello, world"' in files(folder)["shop/contracts/mails.py"]
+
+
 def test_two_types_of_one_name_have_to_be_told_apart(new: New, folder: Path) -> None:
     write(folder, "shop/a.py", "class Order: ...\n")
     write(folder, "shop/b.py", "from pydantic import BaseModel\n\n\nclass Order(BaseModel):\n    id: int\n")

@@ -81,6 +81,8 @@ def _parse(text: str) -> Parameter:
     if not isinstance(function, ast.FunctionDef) or _count(function.args) != 1 or not function.args.kwonlyargs:
         raise ToolError(f"--param {text!r} is not one parameter", _FORM)
     argument, default = function.args.kwonlyargs[0], function.args.kw_defaults[0]
+    if isinstance(default, ast.Name) and isinstance(argument.annotation, ast.Name) and argument.annotation.id == "str":
+        default = ast.Constant(default.id)  # the shell took its quotes
     if argument.annotation is None:
         raise ToolError(f"--param {name} has no type", _FORM)
     if name == "self" or name.startswith("__"):
@@ -104,7 +106,7 @@ def _check_default(parameter: Parameter, default: ast.expr) -> None:
     if isinstance(default, ast.Name) and unknown:
         raise ToolError(
             f"{parameter.role}: the default {unknown[0]} is no value",
-            f'{did_you_mean(unknown[0], ["True", "False", "None"])}; text needs quotes: {parameter.name}:str="..."',
+            f"{did_you_mean(unknown[0], ['True', 'False', 'None'])}; text needs quotes that the shell leaves: '{parameter.name}:str=\"a text\"'",
         )
     names = {*names_in(parameter.type), *names_in(default)}
     if not names <= {*BUILTINS, *KNOWN}:
