@@ -74,7 +74,9 @@ def call(served: Served, task: str, data: Any = None, *arguments: str, **options
     return CliRunner().invoke(pico_celery, ["-A", "shop", "call", task, *given, *arguments], obj=loaded, **options)
 
 
-def start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Start a program as a user does, who has nothing of the tests on the path."""
     own = {
         name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "PYTEST_", "PYTHONPATH"))
@@ -85,7 +87,7 @@ def start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) 
         env={**own, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 
@@ -310,18 +312,25 @@ def test_the_contract_of_the_application_is_enough(on_redis: Served, tmp_path: P
 
 @pytest.mark.redis
 def test_an_interrupt_leaves_the_task_alone_and_says_so(on_redis: Served, here: Path) -> None:
+    """On a terminal, which shows the state meanwhile."""
     key = uuid4().hex
     url = on_redis.site.broker_url
     servers = ["--broker", url, "--result-backend", url, "--option", f"queue={on_redis.site.queue}"]
     given = ["pico-celery", "call", "desk.hold", "--data", json.dumps({"key": key}), *servers]
-    with start(given, here, {}) as process:
-        assert eventually(lambda: on_redis.worker.noted(f"{key}-started"))
+    screen, terminal = os.openpty()
+    with start(given, here, {}, stderr=terminal) as process, os.fdopen(screen, "rb", buffering=0) as shown:
+        os.close(terminal)
+        errors = ""
+        while "STARTED" not in errors and process.poll() is None:
+            errors += shown.read(4096).decode()
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=RUN_SECONDS)
+        output, _ = process.communicate(timeout=RUN_SECONDS)
+        errors += shown.read(4096).decode()
     assert (process.returncode, output) == (130, "")
     assert "goes on; look again: celery --result-backend ... result " in errors
     on_redis.worker.note(key)
-    assert eventually(lambda: f"[{errors.split('[')[1].split(']')[0]}] succeeded" in on_redis.worker.log)
+    task_id = errors.rsplit(" result ", 1)[1].strip()
+    assert eventually(lambda: f"desk.hold[{task_id}] succeeded" in on_redis.worker.log)
 
 
 @pytest.mark.redis

@@ -23,7 +23,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery.errors import OptionError, PayloadError
-from pico_celery.tooling import calling
+from pico_celery.tooling import call_sending, calling
 from pico_celery.tooling.call_answer import Reader
 from pico_celery.tooling.call_contract import find_task
 from pico_celery.tooling.call_data import check_arguments, shown_arguments
@@ -400,8 +400,21 @@ def test_a_broker_that_is_not_there_is_told_with_its_address(here: Path, scheme:
     assert "hush" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        (["--broker", "http://user:hush@host/"], "the broker http://"),
+        (["--broker", "memory://localhost", "--result-backend", "nosuch://host"], "the result backend cannot be used"),
+        (["--broker", "embedded:x"], "embedded:x"),
+    ],
+)
+def test_a_url_that_is_none_is_told(here: Path, servers: list[str], words: str) -> None:
+    done = call("counter.close", *servers)
+    assert (done.exit_code, words in done.stderr, "hush" in done.stderr) == (2, True, False), done.stderr
+
+
 def test_a_broker_that_says_nothing_holds_nobody_for_ever(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "_PUBLISH_SECONDS", 0.2)
+    monkeypatch.setattr(call_sending, "_PUBLISH_SECONDS", 0.2)
     with silent_server() as port:
         done = call("counter.close", "--broker", f"redis://127.0.0.1:{port}/")
     assert done.exit_code == 2
@@ -412,9 +425,9 @@ def test_a_broker_that_says_nothing_holds_nobody_for_ever(here: Path, monkeypatc
 def test_a_result_backend_that_is_not_there_is_told(document: Document) -> None:
     app = calling.application_at("memory://localhost", f"redis://127.0.0.1:{closed_port()}/")
     try:
-        sent = calling.send(app, calling.prepare(find_in(document, "counter.close"), {}, {}))
-        with pytest.raises(calling.UnreachableError, match="the result backend cannot be reached"):
-            calling.wait(app, sent, 0.5)
+        sent = call_sending.send(app, calling.prepare(find_in(document, "counter.close"), {}, {}))
+        with pytest.raises(call_sending.UnreachableError, match="the result backend cannot be reached"):
+            call_sending.wait(app, sent, 0.5)
     finally:
         close_app(app)
 

@@ -138,6 +138,9 @@ def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str
         return _found(told.record, told.document, f"the worker {told.workers[0]}", name, *differ)
     if not answers:
         reasons.append(f"no worker answered within {seconds:g} s: start one, or name a package or lock file with --in")
+    elif versions:
+        problems = [answer.problem for answer in answers if answer.problem]
+        reasons.append(f"workers serve it, but do not tell its definition: {'; '.join(problems) or 'upgrade them'}")
     elif any(name in answer.others for answer in answers):
         reasons.append(
             f"a worker serves {name} without a contract: name the package or lock file that has one with --in"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import IO, TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
-from pico_celery.errors import FaultsError, PicoCeleryError
+from pico_celery.errors import PicoCeleryError
+from pico_celery.tooling.cli.call_output import CallError, notes_of, print_answer
 from pico_celery.tooling.cli.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery.tooling.completing import TASK_NAME
 from pico_celery.tooling.loading import application
@@ -17,7 +18,8 @@ from pico_celery.tooling.loading import application
 if TYPE_CHECKING:
     from pico_celery.tooling.call_answer import Answer
     from pico_celery.tooling.call_contract import Found
-    from pico_celery.tooling.calling import Call, Sent
+    from pico_celery.tooling.call_sending import Sent
+    from pico_celery.tooling.calling import Call
 
 _EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 _STATES: Final = {
@@ -26,36 +28,6 @@ _STATES: Final = {
     "RETRY": "; it has failed, and is to be tried again",
 }
 """What the state of a call tells of the reason why it has not ended."""
-
-
-class CallError(ToolError):
-    """A call was refused, or did not come to an end.
-
-    Args:
-        message: What is wrong.
-        remedy: What to do about it.
-        told: More about it, for programs.
-    """
-
-    def __init__(self, message: str, remedy: str = "", told: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message, remedy)
-        self.told = dict(told or {})
-
-    @classmethod
-    def of(cls, error: PicoCeleryError) -> CallError:
-        """Tell of an error of this library, with its faults."""
-        faults = error.data.get("faults") if isinstance(error, FaultsError) else None
-        return cls(str(error), told={"faults": faults} if faults else None)
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print it, as `ToolError` does."""
-        if not self._as_json:
-            super().show(file)
-            return
-        remedy = {"remedy": self.remedy} if self.remedy else {}
-        told = {name: value for name, value in self.told.items() if name != "faults"}
-        faults = {"faults": self.told["faults"]} if "faults" in self.told else {}
-        print_json({**told, "error": {"message": self.message, **remedy, **faults}})
 
 
 @click.command("call")
@@ -126,7 +98,7 @@ def command(
         sent = _send(app(), call)
     except PicoCeleryError as error:
         raise CallError.of(error) from error
-    for note in _notes(found, call, sent):
+    for note in notes_of(found, call, sent):
         click.echo(note, err=True)
     identity = {"task": found.task.name, "id": sent.id}
     reason = _why_no_result(app(), call, no_wait=no_wait)
@@ -139,7 +111,7 @@ def command(
             click.echo(reason, err=True)
         return
     answer = _wait(app(), found, sent, timeout)
-    _print_answer(answer, identity, traceback=traceback, as_json=as_json)
+    print_answer(answer, identity, traceback=traceback, as_json=as_json)
     end(EXIT_FINE if answer.succeeded else EXIT_FINDINGS)
 
 
@@ -206,24 +178,17 @@ def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Call
 
 
 def _send(app: Any, call: Call) -> Sent:
-    from pico_celery.tooling.calling import UnreachableError, send  # noqa: PLC0415 - it needs Celery
+    from pico_celery.tooling.call_sending import UnreachableError, send  # noqa: PLC0415 - it needs Celery
 
     try:
         return send(app, call)
     except UnreachableError as error:
-        raise CallError(str(error), "start it, or name the one that the workers use: -A, or --broker") from error
-
-
-def _notes(found: Found, call: Call, sent: Sent) -> list[str]:
-    notes = [f"note: {note}" for note in found.notes]
-    if call.keyless:
-        notes.append(
-            f"note: calls of {call.task} have an idempotency key that only Python computes: this one has none; "
-            "give it with --option idempotency_key=..., or name the package with --in"
-        )
-    if not sent.is_first:
-        notes.append(f"note: an earlier call has the same idempotency key: this is {call.task}[{sent.id}], sent then")
-    return notes
+        raise CallError(
+            str(error), "start it, or name the one that the workers use, with -A or with --broker and --result-backend"
+        ) from error
+    except KeyboardInterrupt:
+        click.echo(f"interrupted while {call.task} was being sent: it may have been", err=True)
+        raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
 
 
 def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
@@ -241,7 +206,7 @@ def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
 
 def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
     from pico_celery.tooling.call_answer import Reader  # noqa: PLC0415 - only where something came back
-    from pico_celery.tooling.calling import NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+    from pico_celery.tooling.call_sending import NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
 
     name = f"{found.task.name}[{sent.id}]"
     told = {"task": found.task.name, "id": sent.id}
@@ -251,7 +216,10 @@ def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
         click.echo(f"\r\x1b[K{name} {state_of(app, sent)} {passed:.0f} s", nl=False, err=True)
 
     try:
-        meta = wait(app, sent, seconds, show if is_watched else None)
+        try:
+            meta = wait(app, sent, seconds, show if is_watched else None)
+        finally:
+            click.echo("\r\x1b[K" if is_watched else "", nl=False, err=True)
     except NoAnswerError as error:
         state = state_of(app, sent)
         raise CallError(
@@ -263,9 +231,6 @@ def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
     except KeyboardInterrupt:
         click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
-    finally:
-        if is_watched:
-            click.echo("\r\x1b[K", nl=False, err=True)
     answer = Reader(found.task, found.document).read(meta)
     if answer.revoked:
         raise CallError(f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told)
@@ -278,19 +243,3 @@ def _look_again(task_id: str) -> str:
     if isinstance(app, str):
         return f"celery -A {app} result {task_id}"
     return f"celery --result-backend ... result {task_id}"
-
-
-def _print_answer(answer: Answer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
-    told = answer.told
-    if traceback and answer.traceback and answer.error is not None:
-        told["error"]["traceback"] = answer.traceback
-    if as_json:
-        print_json(
-            {**identity, "state": answer.state, **told, **({"misfits": answer.misfits} if answer.misfits else {})}
-        )
-    else:
-        print_json(told["result"] if answer.error is None else told)
-    if answer.misfits:
-        what = "result does" if answer.error is None else "fields of its error do"
-        lines = "".join(f"\n  - {misfit}" for misfit in answer.misfits)
-        click.echo(f"warning: the {what} not fit the contract of {identity['task']}:{lines}", err=True)
