@@ -171,6 +171,19 @@ def test_a_second_task_extends_every_file_and_makes_none(new: New, folder: Path)
     check_form(folder)
 
 
+def test_a_task_goes_to_the_queue_of_its_contract(new: New, folder: Path) -> None:
+    new(*PLACE, "--queue", "orders")
+    shown = new("orders.cancel").output
+    text = files(folder)["shop/contracts/orders.py"]
+
+    assert '    @task_options(queue="orders")\n    async def cancel(' in text
+    assert "celery -A shop.app:celery_app worker -Q orders" in shown
+    new("orders.close", "--queue", "slow")
+    new("orders.open")
+    assert '@task_options(queue="slow")\n    async def close(' in files(folder)["shop/contracts/orders.py"]
+    assert '"""\n        ...\n\n    async def open(' in files(folder)["shop/contracts/orders.py"]
+
+
 def assert_only_insertions(before: str, after: str) -> None:
     """Every line that was there is there, in its order; but an import may have grown."""
     lines = iter(after.splitlines())

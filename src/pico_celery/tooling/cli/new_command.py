@@ -22,7 +22,7 @@ from pico_celery.tooling.cli.output import json_option, print_json
 @click.option("--returns", metavar="TYPE", help="The result; None without it.")
 @click.option("--error", "errors", multiple=True, metavar="CLASS", help="An error that callers can tell; repeat it.")
 @click.option("--into", metavar="PACKAGE", help="Package or directory; without it the only package that is here.")
-@click.option("--queue", help="The queue; Celery's default queue without it.")
+@click.option("--queue", help="The queue; without it that of the contract's other tasks.")
 @click.option("--doc", metavar="TEXT", help="What the task does, in a sentence: its docstring in the contract.")
 @click.option(
     "--model", "models", multiple=True, metavar="CLASS", help="Make this model although one is called much the same."

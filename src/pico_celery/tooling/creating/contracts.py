@@ -85,6 +85,17 @@ def task_named(project: Project, full: str) -> tuple[PythonFile, int] | None:
     return None
 
 
+def queue_of(contract: Place) -> str | None:
+    """Return the queue of a contract's tasks, if all of them have the same one."""
+    queues: set[str | None] = set()
+    for member in contract.node.body:
+        if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            calls = [found for found in member.decorator_list if isinstance(found, ast.Call)]
+            given = [keyword.value for found in calls for keyword in found.keywords if keyword.arg == "queue"]
+            queues.add(_constant(given[0], str) if given else None)
+    return queues.pop() if len(queues) == 1 else None
+
+
 def worker_of(project: Project, name: TaskName, contract: Place | None) -> Place | None:
     """Return the component that implements tasks of the contract, if the package has one."""
     for file in project.files.values():

@@ -31,9 +31,7 @@ def write_contract(plan: Plan, draft: Draft, there: Place | None) -> None:
         drafts.define(draft, templates.error(error, name, width=width), before=before)
     signature = in_signature(plan.request.parameters, plan.annotations)
     request = plan.request
-    method = templates.contract_method(
-        name, signature, plan.result, plan.errors, request.queue, request.doc, width=width
-    )
+    method = templates.contract_method(name, signature, plan.result, plan.errors, plan.queue, request.doc, width=width)
     needed = set()
     if there is None:
         refuse_taken(plan, draft, plan.contract)
@@ -42,7 +40,7 @@ def write_contract(plan: Plan, draft: Draft, there: Place | None) -> None:
     else:
         drafts.member(draft, plan.contract, method)
     draft.added += [f"{plan.contract}.{name.action}", *plan.made]
-    if request.queue is not None or request.errors:
+    if plan.queue is not None or request.errors:
         needed.add(("pico_celery", "task_options"))
     if plan.models:
         needed.add(("pydantic", "BaseModel"))

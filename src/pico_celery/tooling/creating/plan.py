@@ -22,6 +22,7 @@ class Plan:
         drafts: The files.
         contract_module: Name of the module of the contract.
         contract: Name of its class.
+        queue: Its queue: what was asked for, or that of the contract's other tasks.
         annotations: The types of the parameters, as they stand in the files.
         result: The type of the result.
         errors: The classes of the errors.
@@ -47,6 +48,7 @@ class Plan:
     drafts: Drafts
     contract_module: str = ""
     contract: str = ""
+    queue: str | None = None
     annotations: list[str] = field(default_factory=list)
     result: str = "None"
     errors: list[str] = field(default_factory=list)

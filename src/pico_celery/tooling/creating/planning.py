@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pico_celery.tooling.cli.output import ToolError
-from pico_celery.tooling.creating.contracts import Place, contract_of, file_of_domain, task_named
+from pico_celery.tooling.creating.contracts import Place, contract_of, file_of_domain, queue_of, task_named
 from pico_celery.tooling.creating.drafts import Draft, Drafts
 from pico_celery.tooling.creating.parts import write_client, write_contract, write_worker
 from pico_celery.tooling.creating.places import bound_by, conventional
@@ -33,6 +33,7 @@ def plan_task(project: Project, request: Request) -> Plan:
     draft = _contract_draft(plan, there)
     plan.contract_module = draft.file.module
     plan.contract = request.name.contract if there is None else there.name
+    plan.queue = request.queue or (None if there is None else queue_of(there))
     resolve_types(plan, draft)
     write_contract(plan, draft, there)
     write_worker(plan, there)

@@ -68,7 +68,7 @@ def _steps(plan: Plan) -> list[str]:
     above = plan.contract_module.rpartition(".")[0]
     steps.append(f"pico-celery lock {above if above.endswith('contracts') else plan.contract_module}")
     if plan.application is not None:
-        queues = f" -Q {plan.request.queue}" if plan.request.queue else ""
+        queues = "" if plan.queue is None else f" -Q {plan.queue}"
         steps.append(f"celery -A {plan.application}:celery_app worker{queues}")
     if plan.project.base != plan.project.root:
         steps.insert(0, "pip install -e .  (once, so that the package in src can be imported)")
