@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 from celery import Celery
+from click.testing import CliRunner
 from kombu import Queue
 from pico_ioc import PicoContainer, component
 
@@ -30,6 +32,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.evolution.findings import Category, Finding, Level
 from pico_celery.tooling.application_check import APPLICATION_RULES, check_application
+from pico_celery.tooling.cli.main import pico_celery
 from pico_celery.tooling.cli.output import ToolError
 
 Boot = Callable[..., PicoContainer]
@@ -607,6 +610,36 @@ def test_an_application_whose_module_does_not_import_is_an_error_with_its_name(
 
     with pytest.raises(ToolError, match="unit_there_is_no_such_module"):
         check_application(app, of(Shop))
+
+
+MODULE = """
+from celery import Celery
+
+celery_app = Celery("plain", broker="memory://", set_as_current=False)
+
+
+@celery_app.task(name="unit_alone.never", shared=False)
+async def never() -> None: ...
+"""
+
+
+def test_the_command_checks_an_application_without_a_package(load_module: Callable[..., Any]) -> None:
+    name = f"{load_module(MODULE).__name__}:celery_app"
+
+    def invoke(*arguments: str) -> Any:
+        return CliRunner().invoke(pico_celery, ["-A", name, "check", *arguments])
+
+    done = invoke("--json")
+    found = {finding["rule"]: finding["level"] for finding in json.loads(done.stdout)["findings"]}
+    assert done.exit_code == 1
+    assert found["never_awaited"] == "break"
+
+    done = invoke("--ignore", "never_awaited=it goes next week", "--ignore", "parameter_removed=about contracts")
+    assert done.exit_code == 0
+    assert "ignored: it goes next week" in done.output
+    assert "unused" not in done.output, "rules about contracts were not asked"
+
+    assert invoke("--against", "git:main").exit_code == 2
 
 
 def test_a_router_of_the_user_that_fails_fails_no_check(app_of: Callable[..., Celery]) -> None:
