@@ -14,6 +14,7 @@ from pico_celery.tooling.site.writer import write_site
 from tests.acceptance.commands import ROOT, run
 from tests.support.chromium import Browser, browser_path, running_browser
 from tests.support.nasty_contracts import catalog
+from tests.support.waiting import eventually
 
 WIDE = (1440, 1000)
 PHONE = (390, 844)
@@ -160,7 +161,9 @@ def test_dark_follows_the_system_until_it_is_chosen_and_the_choice_is_remembered
     assert not is_dark(browser)
     browser.prefer("dark")
     assert is_dark(browser)
-    assert browser.evaluate("document.getElementById('theme').getAttribute('aria-pressed')") == "true"
+    assert eventually(
+        lambda: browser.evaluate("document.getElementById('theme').getAttribute('aria-pressed')") == "true", 10
+    )
 
     browser.evaluate("document.getElementById('theme').click()")
     assert not is_dark(browser)

@@ -53,7 +53,7 @@ COMMON: Final[Mapping[str, Any]] = {
             "argsrepr": {"type": "string", "description": "For logs."},
             "kwargsrepr": {"type": "string", "description": "For logs, without secrets."},
             "origin": {"type": "string", "description": "Name of the sending node."},
-            "ignore_result": {"type": "boolean", "description": "Whether nobody wants a reply."},
+            "ignore_result": {"type": ["boolean", "null"], "description": "Whether nobody wants a reply."},
             "replaced_task_nesting": {"type": "integer"},
             "stamped_headers": {"type": ["array", "null"], "items": {"type": "string"}},
             "stamps": {"type": ["object", "null"]},

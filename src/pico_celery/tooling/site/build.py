@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
@@ -13,11 +14,12 @@ from pico_celery.document.records import Document, TaskRecord
 from pico_celery.document.sampling import example
 from pico_celery.tooling.docstrings import read_docstring
 from pico_celery.tooling.site.changes import Changes
-from pico_celery.tooling.site.context import Example, Place, Site, display_name, form_of
+from pico_celery.tooling.site.context import Example, Place, Site, display_name, plain_key
 from pico_celery.tooling.site.other_pages import changes_page, contract_page, index_page, model_page, models_page
 from pico_celery.tooling.site.snippets import typed_call
 from pico_celery.tooling.site.task_page import task_page
 
+_MARKUP: Final = re.compile(r"`+|\*\*")
 _ASSETS: Final = ("style.css", "theme.js", "explorer.js")
 
 
@@ -86,14 +88,14 @@ def _entries(site: Site) -> Iterator[dict[str, str]]:
             path = f"{site.task_pages[name]}#errors"
             yield _entry("error", error.code, f"{name}: {text}" if text else name, path, [error.type])
     for key, schema in document.schemas.items():
+        if key.endswith("-Output") and f"{plain_key(key)}-Input" in document.schemas:
+            continue  # found by its other form
         text = read_docstring(str(schema.get("description", ""))).summary
-        form = form_of(key)
-        label = f"{display_name(key)} ({form})" if form else display_name(key)
-        yield _entry("model", label, text, site.model_pages[key], list(schema.get("properties", {})))
+        yield _entry("model", display_name(key), text, site.model_pages[key], list(schema.get("properties", {})))
 
 
 def _entry(kind: str, name: str, text: str, path: str, words: list[str], *, gone: bool = False) -> dict[str, Any]:
-    told = {"kind": kind, "name": name, "text": text, "path": path, "words": " ".join(words)}
+    told = {"kind": kind, "name": name, "text": _MARKUP.sub("", text), "path": path, "words": " ".join(words)}
     return {**told, **({"gone": True} if gone else {})}
 
 

@@ -12,7 +12,7 @@ from pico_celery.tooling.site.context import Place, display_name
 from pico_celery.tooling.site.highlight import json_text
 from pico_celery.tooling.site.html import Child, Html, code, join, separated, tag
 from pico_celery.tooling.site.prose import inline, prose
-from pico_celery.tooling.site.shapes import demands_of, type_of
+from pico_celery.tooling.site.shapes import demands_of, type_of, value_text
 
 _DEPTH: Final = 4
 _BUDGET: Final = 250
@@ -134,7 +134,7 @@ class Tree:
 def _default(schema: Any) -> Html | None:
     if not isinstance(schema, Mapping) or "default" not in schema:
         return None
-    return code(json_text(schema["default"]))
+    return code(value_text(schema["default"]))
 
 
 _PARTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")

@@ -75,14 +75,14 @@ def _header(place: Place) -> Html:
         "input",
         type="search",
         id="search",
-        placeholder="Search tasks, models, errors",
+        placeholder="Search",
         autocomplete="off",
         spellcheck="false",
         role="combobox",
         aria_expanded="false",
         aria_controls="found",
         aria_autocomplete="list",
-        aria_label="Search",
+        aria_label="Search tasks, models and errors",
         aria_keyshortcuts="/",
     )
     search = tag(
@@ -125,7 +125,9 @@ def _navigation(place: Place, current: str) -> Html:
 
 
 def _top(place: Place, text: str, path: str) -> Html:
-    return tag("a", text, href=place.to(path), aria_current="page" if path == place.path else None)
+    below = place.path.startswith(f"{path.removesuffix('.html')}/")
+    here = "page" if path == place.path else "true" if below else None
+    return tag("a", text, href=place.to(path), aria_current=here)
 
 
 def _task(place: Place, name: str, contract: str) -> Html:

@@ -76,6 +76,15 @@ def _is_text_of_decimal(schema: JsonSchema) -> bool:
     return schema.get("format") == DECIMAL or str(schema.get("pattern", "")).startswith(_DECIMAL)
 
 
+def value_text(value: Any) -> str:
+    """Return a default as text: as Python writes it, where JSON has another word."""
+    return (
+        {None: "None", True: "True", False: "False"}[value]
+        if value is None or isinstance(value, bool)
+        else _literal(value)
+    )
+
+
 def demands_of(schema: Any) -> list[Html]:
     """Return what a schema demands besides the type, a short text for each demand."""
     if not isinstance(schema, Mapping):

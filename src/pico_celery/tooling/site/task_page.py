@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pico_celery.document.records import ErrorRecord, ParameterRecord, TaskRecord
 from pico_celery.tooling.docstrings import Docstring, read_docstring
 from pico_celery.tooling.site.change_list import change_list
 from pico_celery.tooling.site.context import Place
 from pico_celery.tooling.site.fields import Tree
-from pico_celery.tooling.site.highlight import json_block, json_text, python_block
+from pico_celery.tooling.site.highlight import json_block, python_block
 from pico_celery.tooling.site.html import Child, Html, code, join, separated, tag
 from pico_celery.tooling.site.layout import crumbs, page, section
 from pico_celery.tooling.site.policies import policies
 from pico_celery.tooling.site.prose import inline, prose
-from pico_celery.tooling.site.shapes import type_of
+from pico_celery.tooling.site.shapes import type_of, value_text
 from pico_celery.tooling.site.snippets import plain_call
 
 
@@ -68,7 +70,7 @@ def _signature(place: Place, task: TaskRecord) -> Html:
         if parameter.keyword_only and not by_name:
             by_name = True
             parts.append("*")
-        default = None if parameter.required else join(" = ", _default(parameter))
+        default = None if parameter.required else join(" = ", value_text(parameter.default))
         parts.append(
             join(tag("span", parameter.name, class_="c-name"), ": ", type_of(parameter.accepts, place.model), default)
         )
@@ -81,13 +83,7 @@ def _signature(place: Place, task: TaskRecord) -> Html:
     )
 
 
-_WRAPPED = 2
-
-
-def _default(parameter: ParameterRecord) -> str:
-    words = {None: "None", True: "True", False: "False"}
-    value = parameter.default
-    return words[value] if value is None or isinstance(value, bool) else json_text(value)
+_WRAPPED: Final = 2  # parameters, from which on each has a line of its own
 
 
 def _facts(place: Place, task: TaskRecord, doc: Docstring, tree: Tree) -> list[Child]:
@@ -107,7 +103,7 @@ def _facts(place: Place, task: TaskRecord, doc: Docstring, tree: Tree) -> list[C
 
 def _parameter(parameter: ParameterRecord, doc: str, tree: Tree) -> Html:
     notes = "by name only" if parameter.keyword_only else ""
-    default = None if parameter.required else code(_default(parameter))
+    default = None if parameter.required else code(value_text(parameter.default))
     schema = parameter.accepts
     return tree.parameter(parameter.name, schema, required=parameter.required, doc=doc, default=default, note=notes)
 

@@ -69,7 +69,7 @@
         return 0;
       }
     }
-    return total + { task: 4, contract: 3, error: 2, model: 1 }[entry.kind] - (entry.gone ? 10 : 0);
+    return total + { task: 30, contract: 25, error: 15, model: 0 }[entry.kind] - (entry.gone ? 10 : 0);
   }
 
   function find(query) {
