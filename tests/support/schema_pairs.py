@@ -61,7 +61,7 @@ _SCALARS: Mapping[str, Any] = {
 _names = itertools.count()
 
 
-def built(spec: Spec) -> Any:
+def built(spec: Spec) -> Any:  # noqa: PLR0911 - one for each kind
     """Return the type that a specification means."""
     limits = dict(spec.limits)
     parts = [built(part) for part in spec.parts]
@@ -81,11 +81,12 @@ def built(spec: Spec) -> Any:
     elif spec.kind == "tuple":
         made = tuple[tuple(parts)]  # type: ignore[misc]
     elif spec.kind == "optional":
-        return Optional[parts[0]]
+        return Optional[parts[0]]  # noqa: UP045 - parts may be None
     elif spec.kind == "union":
-        return Union[tuple(parts)]
+        return Union[tuple(parts)]  # noqa: UP007 - as many as there are
     elif spec.kind == "tagged":
-        return Annotated[Union[tuple(parts)], Field(discriminator="kind")] if len(parts) > 1 else parts[0]
+        made = Union[tuple(parts)]  # noqa: UP007 - as many as there are
+        return Annotated[made, Field(discriminator="kind")] if len(parts) > 1 else parts[0]
     elif spec.kind == "model":
         return _model(spec)
     else:
@@ -104,7 +105,7 @@ def _model(spec: Spec) -> type[BaseModel]:
         elif one.required:
             fields[one.name] = (built(one.spec), Field(alias=one.alias))
         else:
-            fields[one.name] = (Optional[built(one.spec)], Field(default=None, alias=one.alias))
+            fields[one.name] = (Optional[built(one.spec)], Field(default=None, alias=one.alias))  # noqa: UP045 - it may be None
     config = ConfigDict(**dict(spec.config))  # type: ignore[typeddict-item]
     made: type[BaseModel] = create_model(spec.name, __config__=config, __module__=__name__, **fields)
     made.model_rebuild(_types_namespace={spec.name: made, "Optional": Optional})
@@ -134,7 +135,11 @@ def _limits(kind: str) -> st.SearchStrategy[tuple[tuple[str, Any], ...]]:
     elif kind == "bytes":
         bounds = {"min_length": st.integers(0, 2), "max_length": st.integers(3, 6)}
     elif kind == "datetime":
-        bounds = {"ge": st.sampled_from([datetime(2020, 1, 1), datetime(2021, 1, 1)])}
+        bounds = {
+            "ge": st.sampled_from(
+                [datetime.fromisoformat("2020-01-01T00:00"), datetime.fromisoformat("2021-01-01T00:00")]
+            )
+        }
     elif kind == "date":
         bounds = {"ge": st.sampled_from([date(2020, 1, 1), date(2021, 1, 1)]), "lt": st.just(date(2030, 1, 1))}
     elif kind == "timedelta":
@@ -172,12 +177,14 @@ def choices(draw: Any) -> Spec:
 
 
 @st.composite
-def specs(draw: Any, depth: int = 2) -> Spec:
+def specs(draw: Any, depth: int = 2) -> Spec:  # noqa: PLR0911 - one for each kind
     """Draw a type."""
     simple = st.one_of(scalars(), choices())
     if depth == 0:
         return draw(simple)  # type: ignore[no-any-return]
-    kind = draw(st.sampled_from(["simple", "list", "set", "dict", "tuple", "optional", "union", "model", "model", "tagged"]))
+    kind = draw(
+        st.sampled_from(["simple", "list", "set", "dict", "tuple", "optional", "union", "model", "model", "tagged"])
+    )
     inner = specs(depth - 1)
     if kind == "simple":
         return draw(simple)  # type: ignore[no-any-return]
@@ -187,7 +194,9 @@ def specs(draw: Any, depth: int = 2) -> Spec:
         return Spec(kind, draw(_limits(kind)), (draw(scalars(_HASHABLE)),))
     if kind == "dict":
         keys = st.one_of(
-            st.just(Spec("str")), scalars(("int", "str", "uuid", "date")), choices().filter(lambda one: one.kind == "enum")
+            st.just(Spec("str")),
+            scalars(("int", "str", "uuid", "date")),
+            choices().filter(lambda one: one.kind == "enum"),
         )
         return Spec(kind, draw(_limits(kind)), (draw(keys), draw(inner)))
     if kind == "tuple":
@@ -217,7 +226,15 @@ def models(draw: Any, depth: int = 1) -> Spec:
         fields.append(FieldSpec("again", Spec("self", (("shape", shape),)), required=False))
     config = draw(
         st.sampled_from(
-            [(), (), (), (("extra", "forbid"),), (("extra", "allow"),), (("strict", True),), (("str_strip_whitespace", True),)]
+            [
+                (),
+                (),
+                (),
+                (("extra", "forbid"),),
+                (("extra", "allow"),),
+                (("strict", True),),
+                (("str_strip_whitespace", True),),
+            ]
         )
     )
     return Spec("model", fields=tuple(fields), name=f"Model{draw(st.integers(1, 2))}", config=config)
@@ -257,7 +274,7 @@ def changed(draw: Any, spec: Spec, depth: int = 2) -> Spec:
 
 
 @st.composite
-def _changed_here(draw: Any, spec: Spec, depth: int) -> Spec:
+def _changed_here(draw: Any, spec: Spec, depth: int) -> Spec:  # noqa: PLR0911 - one for each kind
     if spec.kind in {"literal", "enum"}:
         return Spec(spec.kind, draw(choices().filter(lambda one: one.kind == spec.kind)).limits, name=spec.name)
     ways = ["other", "optional", "union"]
@@ -294,7 +311,9 @@ def _changed_model(draw: Any, spec: Spec, depth: int) -> Spec:
         elif way == "required":
             fields.append(FieldSpec(one.name, one.spec, not one.required, one.alias))
         elif way == "alias":
-            fields.append(FieldSpec(one.name, one.spec, one.required, draw(st.sampled_from([None, f"{one.name}Alias"]))))
+            fields.append(
+                FieldSpec(one.name, one.spec, one.required, draw(st.sampled_from([None, f"{one.name}Alias"])))
+            )
         elif way == "same":
             fields.append(one)
     if draw(st.integers(0, 3)) == 0:
@@ -329,4 +348,5 @@ class Version:
 def described(annotation: Any, mode: Literal["validation", "serialization"] = "validation") -> Described:
     """Return the schema of a type as a lock file has it."""
     schemas, definitions = LockSchema().generate_definitions([(0, mode, TypeAdapter(annotation).core_schema)])
-    return Described(schemas[0, mode], Document(contracts={}, schemas=definitions))
+    found: Any = definitions  # whose keys are names of a type of their own
+    return Described(schemas[0, mode], Document(contracts={}, schemas=found))

@@ -7,14 +7,16 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, note, settings
 from pydantic import ValidationError
+from tests.support.schema_pairs import Spec, Version, built, pairs, specs
 
 from pico_celery.document.sampling import samples
 from pico_celery.evolution.findings import NOTHING
 from pico_celery.evolution.refusals import refusals
-from tests.support.schema_pairs import Spec, Version, built, pairs, specs
 
 _SETTINGS = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 
 

@@ -16,12 +16,11 @@ def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps)
     """Iterate over what speaks against lists of one form where another is accepted."""
     least, most = _lengths(source.node)
     fewest, largest = _lengths(target.node)
-    sent, accepted = described(source), described(target)
     if least < fewest or most > largest:
-        yield Issue(rule="length", steps=steps, source=source, targets=(target,), sent=sent, accepted=accepted)
+        yield _issue("length", source, target, steps)
     elif target.node.get("uniqueItems") and not source.node.get("uniqueItems") and fewest > 1:
         # pydantic drops repeats, and counts what is left
-        yield Issue(rule="unique", steps=steps, source=source, targets=(target,), sent=sent, accepted=accepted)
+        yield _issue("unique", source, target, steps)
     length = max(len(source.node.get("prefixItems", ())), len(target.node.get("prefixItems", ())))
     for at in range(length + 1):
         one, other = _item(source.node, at), _item(target.node, at)
@@ -29,11 +28,16 @@ def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps)
             continue
         if other is _NOTHING:
             if largest >= most:  # else it is told above
-                yield Issue(rule="items", steps=steps, source=source, targets=(target,), sent=sent, accepted=accepted)
+                yield _issue("items", source, target, steps)
             continue
         rest = at == length
         plain = length == 0
         yield from comparison.between(one, other, (*steps, Step(source, ITEM if rest and plain else at)))
+
+
+def _issue(rule: str, source: Form, target: Form, steps: Steps) -> Issue:
+    sent, accepted = described(source), described(target)
+    return Issue(rule=rule, steps=steps, source=source, targets=(target,), sent=sent, accepted=accepted)
 
 
 def _lengths(node: Any) -> tuple[int, float]:

@@ -280,7 +280,8 @@ class Comparison:
 
     def _issue(self, fault: Any, source: Form, target: Form, steps: Steps) -> Issue:
         return Issue(
-            rule=fault.rule, steps=steps, source=source, targets=(target,), sent=fault.sent, accepted=fault.accepted,
+            rule=fault.rule, steps=steps, source=source, targets=(target,), sent=fault.sent or described(source),
+            accepted=fault.accepted or described(target),
             certain=fault.certain, values=fault.values,
         )  # fmt: skip
 

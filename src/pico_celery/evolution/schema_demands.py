@@ -47,7 +47,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
     if functions and given[: len(functions)] != functions:
         yield Fault("demand", _told(given), _told(functions), certain=False)
     for name, value in target.demands.items():
-        known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value == "bytes")
+        known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json"})
         if not known and source.demands.get(name) != value:
             yield Fault("demand", f"{name} {source.demands.get(name, 'of any kind')}", f"{name} {value}", certain=False)
     if "keys" in target.demands and KEYS not in target.node and source.demands.get("keys") != target.demands["keys"]:

@@ -28,11 +28,11 @@ SCALAR_DEMANDS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What does not fit: which rule, for people, and values that may show it."""
+    """What does not fit: which rule, what is sent and accepted where the forms do not say it, and values that may show it."""
 
     rule: str
-    sent: str
-    accepted: str
+    sent: str = ""
+    accepted: str = ""
     certain: bool | None = True
     values: tuple[Any, ...] = ()
 
@@ -118,17 +118,16 @@ def _number_faults(source: Form, target: Form) -> Iterator[Fault]:
     high, _ = _limit(
         target, (("maximum", False), ("exclusiveMaximum", True), ("le", False), ("lt", True)), lowest=False
     )
-    names = (described(source), described(target))
     if low.is_finite() and (sent.low < taken.low or (sent.low == taken.low and taken.above and not sent.above)):
-        yield Fault("minimum", *names)
+        yield Fault("minimum")
     if high.is_finite() and (sent.high > taken.high or (sent.high == taken.high and taken.below and not sent.below)):
-        yield Fault("maximum", *names)
+        yield Fault("maximum")
     step = _decimal(target.node.get("multipleOf", target.demands.get("multiple_of")))
     if step:
         given = _decimal(source.node.get("multipleOf", source.demands.get("multiple_of")))
         given = given or (Decimal(1) if source.kind == "integer" else None)
         if given is None or given % step:
-            yield Fault("multiple_of", *names)
+            yield Fault("multiple_of")
     if _is_decimal(target):
         yield from _digit_faults(source, target, sent)
     yield from _finite_faults(source, target)
@@ -153,12 +152,11 @@ def _whole_digits(form: Form, low: Decimal, high: Decimal) -> Decimal:
 
 def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Fault]:
     demands = target.demands
-    names = (described(source), described(target))
     if _places(source) > Decimal(demands.get("decimal_places", _INFINITE)):
         # A source with a limit on all digits alone limits those behind the point too.
         within = source.demands.get("max_digits", math.inf) <= demands["decimal_places"]
         if not within:
-            yield Fault("demand", *names)
+            yield Fault("demand")
     if "max_digits" not in demands:
         return
     whole = _whole_digits(source, sent.low, sent.high)
@@ -167,18 +165,17 @@ def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Fault]:
     else:
         digits = whole + _places(source)
     if digits > demands["max_digits"] or whole > _whole_digits(target, -_INFINITE, _INFINITE):
-        yield Fault("demand", *names, certain=None if digits.is_finite() else True)
+        yield Fault("demand", certain=None if digits.is_finite() else True)
 
 
 def _finite_faults(source: Form, target: Form) -> Iterator[Fault]:
-    names = (described(source), described(target))
     if _is_decimal(target):
         if source.demands.get("allow_inf_nan") and not target.demands.get("allow_inf_nan"):
-            yield Fault("demand", *names, values=("NaN", "Infinity"))
+            yield Fault("demand", values=("NaN", "Infinity"))
         return
     may = source.kind == "number" and source.demands.get("allow_inf_nan") is not False and not _is_decimal(source)
     if may and target.demands.get("allow_inf_nan") is False:
-        yield Fault("demand", *names, values=(math.nan, math.inf, -math.inf))
+        yield Fault("demand", values=(math.nan, math.inf, -math.inf))
 
 
 def _text_faults(source: Form, target: Form) -> Iterator[Fault]:
@@ -192,9 +189,9 @@ def _text_faults(source: Form, target: Form) -> Iterator[Fault]:
     if other in _TEMPORAL:
         yield from _temporal_faults(source, target)
     if source.node.get("contentMediaType") != target.node.get("contentMediaType") and "contentMediaType" in target.node:
-        yield Fault("format", described(source), f"text in {target.node['contentMediaType']}", values=("{",))
+        yield Fault("format", "", f"text in {target.node['contentMediaType']}", values=("{",))
     elif target.node.get("contentSchema", {}) not in ({}, source.node.get("contentSchema")):
-        yield Fault("format", described(source), described(target), certain=None)
+        yield Fault("format", certain=None)
     yield from _length_faults(source, target)
     yield from _pattern_faults(source, target)
 
@@ -205,31 +202,30 @@ def _format_faults(source: Form, target: Form) -> Iterator[Fault]:
     known = other in _TEMPORAL or other in {"uuid", DECIMAL}
     if not fits:
         certain = True if known and (one in _PLAIN or one in _TEMPORAL or one in {"uuid", DECIMAL}) else None
-        yield Fault("format", described(source), described(target), certain=certain)
+        yield Fault("format", certain=certain)
     elif set(target.demands) & SCALAR_DEMANDS:
-        yield Fault("format", described(source), described(target), certain=None)
+        yield Fault("format", certain=None)
 
 
 def _temporal_faults(source: Form, target: Form) -> Iterator[Fault]:
-    names = (described(source), described(target))
     zone = target.demands.get("tz_constraint")
     if zone is not None and source.demands.get("tz_constraint") != zone:
-        yield Fault("demand", *names)
+        yield Fault("demand")
     read = _reader(str(target.node["format"]))
     for rule, keys, sign in (("minimum", ("ge", "gt"), 1), ("maximum", ("le", "lt"), -1)):
         taken, sent = _edge(target, keys, read), _edge(source, keys, read)
         if taken is None:
             continue
         if sent is None:
-            yield Fault(rule, *names)
+            yield Fault(rule)
             continue
         try:
             inside = sent[0] > taken[0] if sign == 1 else sent[0] < taken[0]
         except TypeError:  # one has a time zone, the other has none
-            yield Fault(rule, *names, certain=None)
+            yield Fault(rule, certain=None)
             continue
         if not inside and not (sent[0] == taken[0] and sent[1] >= taken[1]):
-            yield Fault(rule, *names)
+            yield Fault(rule)
 
 
 def _edge(form: Form, keys: tuple[str, str], read: Any) -> tuple[Any, bool] | None:
@@ -251,31 +247,29 @@ def _length_faults(source: Form, target: Form) -> Iterator[Fault]:
     given, wanted = source.node, target.node
     strips = target.demands.get("strip_whitespace") and not source.demands.get("strip_whitespace")
     least, most = int(wanted.get("minLength", 0)), wanted.get("maxLength")
-    names = (described(source), described(target))
     # A pattern or a format may say as much as a length: then a payload must show it.
     certain = True if not {"pattern"} & set(given) and given.get("format") in _PLAIN else None
     if int(given.get("minLength", 0)) < least:
-        yield Fault("length", *names, certain=certain)
+        yield Fault("length", certain=certain)
     elif least and strips:
-        yield Fault("length", *names, certain=certain, values=(" " * least,))
+        yield Fault("length", certain=certain, values=(" " * least,))
     if most is not None and given.get("maxLength", math.inf) > most:
-        yield Fault("length", *names, certain=certain)
+        yield Fault("length", certain=certain)
     yield from _byte_faults(source, target)
 
 
 def _byte_faults(source: Form, target: Form) -> Iterator[Fault]:
     if target.demands.get("type") != "bytes":
         return
-    names = (described(source), described(target))
     is_bytes = source.demands.get("type") == "bytes"
     sent = source.demands if is_bytes else {
         "min_length": source.node.get("minLength", 0),
         "max_length": source.node.get("maxLength", math.inf) * 4,  # of UTF-8
     }  # fmt: skip
     if sent.get("min_length", 0) < target.demands.get("min_length", 0):
-        yield Fault("length", *names, certain=None)
+        yield Fault("length", certain=None)
     if sent.get("max_length", math.inf) > target.demands.get("max_length", math.inf):
-        yield Fault("length", *names, certain=None, values=("é" * int(source.node.get("maxLength", 1)),))
+        yield Fault("length", certain=None, values=("é" * int(source.node.get("maxLength", 1)),))
 
 
 def _pattern_faults(source: Form, target: Form) -> Iterator[Fault]:
@@ -284,4 +278,4 @@ def _pattern_faults(source: Form, target: Form) -> Iterator[Fault]:
         return
     strips = target.demands.get("strip_whitespace") and not source.demands.get("strip_whitespace")
     if source.node.get("pattern") != wanted or strips:
-        yield Fault("pattern", described(source), described(target), certain=None)
+        yield Fault("pattern", certain=None)
