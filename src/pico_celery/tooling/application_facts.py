@@ -197,17 +197,20 @@ class Application:
         """
         if "exchange" in options:
             return None
-        amqp: Any = self.app.amqp
-        # With queues of its own, because a router adds those that are missing.
-        router = amqp.Router(queues=amqp.Queues(self.conf.task_queues))
         given = {"queue": options["queue"]} if options.get("queue") else {}
         try:
-            queue = router.route(given, name).get("queue")
+            queue = self._router.route(given, name).get("queue")
         except QueueNotFound:
             raise
         except Exception:  # noqa: BLE001 - a router is the user's code
             return None
         return None if queue is None else str(getattr(queue, "name", queue))
+
+    @cached_property
+    def _router(self) -> Any:
+        amqp: Any = self.app.amqp
+        # With queues of its own, because a router adds those that are missing.
+        return amqp.Router(queues=amqp.Queues(self.conf.task_queues))
 
     def queue_or_none(self, name: str, options: Mapping[str, Any]) -> str | None:
         """Return what `queue_of` does, and ``None`` where there is no such queue."""
