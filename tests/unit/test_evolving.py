@@ -30,6 +30,7 @@ from pico_celery import (
 )
 from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
+from pico_celery.messaging.headers import contract_headers
 from pico_celery.worker.old_calls import forget_told, tell_old_call
 
 Boot = Callable[..., PicoContainer]
@@ -270,10 +271,10 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_worker_tells_once_that_a_deprecated_task_is_called_and_by_whom(
     client: OrdersClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = _task_of(client)
+    place, current = _task_of(client), dict(contract_headers(definition_of(Orders.place)))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            assert place.apply(("a",), headers={"pico_contract": "evolving"}).get() == "a"
+            assert place.apply(("a",), headers=current).get() == "a"
         client.find("tea").get()
     expected = (
         "evolving.place is deprecated (use evolving.v2.place), and still called, "
