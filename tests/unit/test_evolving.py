@@ -160,7 +160,7 @@ def test_the_same_text_twice_is_one_and_two_texts_are_a_fault() -> None:
         ("deprecated", True, "a valid string"),
         ("deprecated", "", "at least 1 character"),
         ("since", 1.4, "a valid string"),
-        ("aliases", "orders.submit", "not allowed as a Sequence"),
+        ("aliases", "orders.submit", "a list of texts"),
         ("aliases", [1], "a valid string"),
     ],
 )

@@ -217,6 +217,7 @@ def _faults(
             fault = Fault(task=subject, path=name, expected="a known option", got="an unknown one", remedy=remedy)
         else:
             expected = detail["msg"].removeprefix("Input should be ").replace("Input should be", "")
+            expected = "a list of texts" if detail["type"] == "sequence_str" else expected
             if name in faults and faults[name].expected != expected:
                 expected = f"{faults[name].expected} or {expected}"
             fault = Fault(task=subject, path=name, expected=expected, got=value_text(detail["input"]))
