@@ -205,7 +205,8 @@ class ResultHub:
             thread, self._closing = self._thread, True
             receiver = self._receiver
         if thread is not None and thread is not threading.current_thread():
-            if receiver is not None:
+            # Waking talks to the server: one that says nothing would hold the end of the process; without it, a tick passes.
+            if receiver is not None and self._listening.is_set() and self._trouble is None:
                 receiver.wake()
             thread.join(_EXIT_SECONDS)
 
