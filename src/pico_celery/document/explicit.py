@@ -18,7 +18,7 @@ ONLY_PATTERN: Final = "x-only-pattern"
 
 _HELD: Final = (STRICT, "str_strip_whitespace", "str_min_length", "str_max_length", "str_to_lower", "str_to_upper")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
-_PARTS: Final = ("items", "additionalProperties", "propertyNames", "x-keys")
+_PARTS: Final = ("items", "additionalProperties", "propertyNames", "x-keys", "contentSchema")
 _LIMITS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _CHECKED_AS_DECIMAL: Final = frozenset(
     {"ge", "gt", "le", "lt", "multiple_of", "max_digits", "decimal_places", "allow_inf_nan"}

@@ -88,6 +88,8 @@ class _Builder:
             return self._object(node)
         if node.get("type") == "array":
             return self._array(node)
+        if "contentSchema" in node:
+            return core_schema.json_schema(self._of(node["contentSchema"]))
         return scalar(node) or core_schema.any_schema()
 
     def _reference(self, reference: str) -> CoreSchema:

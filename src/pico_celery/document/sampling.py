@@ -22,6 +22,8 @@ from pico_celery.document.validation import Checker
 
 _ATTEMPTS: Final = 30
 _DEEP: Final = 5
+_ANEW: Final = 0.1
+"""How often the values of a scalar are drawn anew."""
 _FREE: Final[tuple[Any, ...]] = ("text", 1, True, None, 1.5, [], {}, ["a"], {"key": "value"}, "", -1, "2026-03-14")
 """What may stand where anything may stand."""
 
@@ -90,6 +92,8 @@ class Sampler:
         self._explicit: dict[str, dict[str, Any]] = {}
         self._heights: dict[str, float] = {}
         self._open: list[str] = []
+        self._roots: dict[int, tuple[JsonSchema, dict[str, Any]]] = {}
+        self._scalars: dict[int, tuple[JsonSchema, list[Any]]] = {}
 
     def value(self, schema: JsonSchema, hint: str = "") -> Any:
         """Make a value; it may violate what two keywords say together, so whoever asks checks it.
@@ -98,7 +102,10 @@ class Sampler:
             schema: A schema of the document.
             hint: Name of the property that it is for.
         """
-        return self.make(explicit(schema), hint)
+        known = self._roots.get(id(schema))
+        if known is None:
+            known = self._roots[id(schema)] = (schema, explicit(schema))
+        return self.make(known[1], hint)
 
     def make(self, node: Any, hint: str = "") -> Any:  # noqa: PLR0911 - one for each kind of schema
         """Make a value for an explicit schema."""
@@ -157,7 +164,7 @@ class Sampler:
         finally:
             self._open.pop()
 
-    def _of_type(self, node: JsonSchema, hint: str) -> Any:
+    def _of_type(self, node: JsonSchema, hint: str) -> Any:  # noqa: PLR0911 - one for each kind of schema
         kind = node.get("type")
         if isinstance(kind, list):
             kind = kind[0] if self._pleasant else self._chance.choice(kind)
@@ -170,11 +177,19 @@ class Sampler:
             return None
         if kind not in SCALARS:
             return self._free()
-        found = self.fitting(node, hint)
+        if "contentSchema" in node:
+            return to_json(self.make(node["contentSchema"], hint)).decode()
         if self._pleasant:
-            return next(found, "")
-        values = list(found)
+            return next(self.fitting(node, hint), "")
+        values = self._drawn(node, hint)
         return self._chance.choice(values) if values else ""
+
+    def _drawn(self, node: JsonSchema, hint: str) -> list[Any]:
+        """Return values for a scalar; mostly those that were found before."""
+        known = self._scalars.get(id(node))
+        if known is None or self._chance.random() < _ANEW:
+            known = self._scalars[id(node)] = (node, list(self.fitting(node, hint)))
+        return known[1]
 
     def _free(self) -> Any:
         return _FREE[0] if self._pleasant else self._chance.choice(_FREE)

@@ -20,7 +20,7 @@ from ipaddress import (
 )
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
 from pico_celery.document.records import JsonSchema
@@ -28,13 +28,16 @@ from pico_celery.document.telling import DECIMAL, DEMANDS, STRICT
 
 _BOUNDS: Final = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 _COMPARED: Final = ("ge", "gt", "le", "lt")
-_ADDRESSES: Final[Mapping[str, type[Any]]] = {
+_ADDRESSES: Final[Mapping[str, Any]] = {
     "ipv4": IPv4Address,
     "ipv6": IPv6Address,
     "ipv4network": IPv4Network,
     "ipv6network": IPv6Network,
     "ipv4interface": IPv4Interface,
     "ipv6interface": IPv6Interface,
+    "ipvanyaddress": IPvAnyAddress,
+    "ipvanynetwork": IPvAnyNetwork,
+    "ipvanyinterface": IPvAnyInterface,
 }
 _TEMPORAL: Final[Mapping[str, type[Any]]] = {"date-time": datetime, "date": date, "time": time, "duration": timedelta}
 
