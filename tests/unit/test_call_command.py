@@ -422,6 +422,19 @@ def test_a_broker_that_says_nothing_holds_nobody_for_ever(here: Path, monkeypatc
     assert "may have been sent all the same" in done.stderr
 
 
+def test_a_result_backend_that_says_nothing_is_told(here: Path, document: Document) -> None:
+    with silent_server() as port:
+        app = calling.application_at("memory://localhost", f"redis://127.0.0.1:{port}/")
+        app.conf.update(redis_socket_timeout=0.2, redis_socket_connect_timeout=0.2)
+        try:
+            done = call("counter.close", "--timeout", "0.2", app=app)
+        finally:
+            close_app(app)
+    assert done.exit_code == 2
+    assert "the result backend" in done.stderr
+    assert "look again: celery -A given result " in done.stderr
+
+
 def test_a_result_backend_that_is_not_there_is_told(document: Document) -> None:
     app = calling.application_at("memory://localhost", f"redis://127.0.0.1:{closed_port()}/")
     try:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 _CONNECT_SECONDS: Final = 5
 _PUBLISH_SECONDS: Final = 15.0
 _TICK_SECONDS: Final = 0.5
+NO_STATE: Final = "the result backend does not answer"
 
 
 class UnreachableError(Exception):
@@ -187,18 +188,18 @@ def state_of(app: Celery, sent: Sent) -> str:
         sent: The call.
 
     Returns:
-        Celery's name of it; an empty text where it is not to be had at once.
+        Celery's name of it, or what else is to be said of it; an empty text where replies tell nothing before the end.
     """
     hub = hub_of(app)
     if hub.trouble is not None:
-        return "the result backend cannot be reached"
+        return NO_STATE
     backend = hub.backend
     if is_rpc(type(backend)):
         return ""  # a look would take the reply away
     try:
         return in_time(lambda: str(backend.get_task_meta(sent.id, cache=False)["status"]), 1.0)
-    except Exception:  # noqa: BLE001 - the wait itself tells what is wrong
-        return ""
+    except Exception:  # noqa: BLE001 - whatever is wrong with it
+        return NO_STATE
 
 
 def in_time(call: Callable[[], T], seconds: float) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 
@@ -19,6 +19,9 @@ from pico_celery.errors import Fault, OptionError
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER
 from pico_celery.tooling.call_contract import Found
 from pico_celery.tooling.call_data import check_arguments, shown_arguments
+
+_SOCKET_SECONDS: Final = 5.0
+"""Celery's own limit, two minutes, is for workers; somebody waits here."""
 
 
 def application_at(broker: str, backend: str | None) -> Celery:
@@ -41,6 +44,7 @@ def application_at(broker: str, backend: str | None) -> Celery:
     # CELERY_BROKER_URL and CELERY_RESULT_BACKEND in the environment would win over broker_url and result_backend.
     app.conf.update(broker_read_url=broker_url, broker_write_url=broker_url)
     app.backend_cls = backend_url or "disabled://"
+    app.conf.update(redis_socket_timeout=_SOCKET_SECONDS, redis_socket_connect_timeout=_SOCKET_SECONDS)
     return app
 
 

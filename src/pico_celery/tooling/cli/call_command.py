@@ -37,12 +37,12 @@ _STATES: Final = {
 )
 @click.option("--example", is_flag=True, help="Print arguments to start from, and send nothing.")
 @click.option(
-    "--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contract is; see below for where it is looked for."
+    "--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contract is, if not in any of the places above."
 )
 @click.option("--live", is_flag=True, help="Take the contract from the running workers, not from any file.")
 @click.option("--timeout", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
               help="How long to wait for the result. The task goes on after it.")  # fmt: skip
-@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
               help="An option of sending, such as queue=fast, countdown=10, priority=5; as often as needed.")  # fmt: skip
 @click.option("--no-wait", is_flag=True, help="Print the id of the task, and wait for nothing.")
 @click.option("--broker", metavar="URL", help="The broker, where there is no application to name with -A.")
@@ -206,7 +206,7 @@ def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
 
 def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
     from pico_celery.tooling.call_answer import Reader  # noqa: PLC0415 - only where something came back
-    from pico_celery.tooling.call_sending import NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+    from pico_celery.tooling.call_sending import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
 
     name = f"{found.task.name}[{sent.id}]"
     told = {"task": found.task.name, "id": sent.id}
@@ -222,8 +222,9 @@ def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
             click.echo("\r\x1b[K" if is_watched else "", nl=False, err=True)
     except NoAnswerError as error:
         state = state_of(app, sent)
+        why = f"; {state}" if state == NO_STATE else _STATES.get(state, "")
         raise CallError(
-            f"{name}: {error}{_STATES.get(state, '')}", f"the task goes on; look again: {_look_again(sent.id)}", told
+            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", told
         ) from None
     except UnreachableError as error:
         message = f"{name} was sent, but {error}"
@@ -238,8 +239,8 @@ def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
 
 
 def _look_again(task_id: str) -> str:
-    root = click.get_current_context().find_root()
-    app = root.params.get("app")
-    if isinstance(app, str):
+    context = click.get_current_context()
+    app = context.find_root().params.get("app")
+    if isinstance(app, str) and context.params.get("broker") is None:
         return f"celery -A {app} result {task_id}"
     return f"celery --result-backend ... result {task_id}"
