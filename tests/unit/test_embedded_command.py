@@ -81,3 +81,10 @@ class TestCommand:
         without(monkeypatch, "redis")
         assert main(["stop", str(tmp_path)]) == 1
         assert "pip install" in capsys.readouterr().err
+
+
+def test_its_help_can_be_read() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pico_celery.app.embedded", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "the data directory (" in done.stdout

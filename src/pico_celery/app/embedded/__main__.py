@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m pico_celery.app.embedded", description="Look after a server.")
     parser.add_argument("action", choices=("status", "stop"))
-    parser.add_argument("directory", nargs="?", default=DEFAULT_DIRECTORY, help="the data directory (%(default)s)")
+    parser.add_argument(
+        "directory", nargs="?", default=DEFAULT_DIRECTORY, help=f"the data directory ({DEFAULT_DIRECTORY})"
+    )
     parser.add_argument("--unused", action="store_true", help="stop the server only if no process uses it")
     options = parser.parse_intermixed_args(arguments)
     try:
