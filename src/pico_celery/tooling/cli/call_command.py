@@ -167,11 +167,13 @@ def _print_example(found: Found) -> None:
 
 def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> Call:
     from pico_celery.tooling.call_data import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
-    from pico_celery.tooling.call_options import options_of  # noqa: PLC0415 - it needs Celery
-    from pico_celery.tooling.calling import prepare  # noqa: PLC0415 - it needs Celery
 
     arguments = {} if data is None else read_data(data)
     check_arguments(found.task, found.document, arguments, None)  # before anything slow is loaded
+
+    from pico_celery.tooling.call_options import options_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery.tooling.calling import prepare  # noqa: PLC0415 - as above
+
     chosen = options_of(found.task, options)
     app()  # may bring the contract in Python, which checks more, and computes idempotency keys
     return prepare(found, arguments, chosen)
