@@ -258,6 +258,15 @@ def test_what_nobody_serves_by_a_contract_is_not_described(
     assert (result.exit_code, reason in result.output) == (1, True)
 
 
+def test_without_a_lock_file_the_contracts_of_the_application_are_told(
+    same: Group, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = same.type(monkeypatch, "list")
+    assert (listed.exit_code, "\n  live.place   Book an order.\n" in listed.output) == (0, True)
+    assert "Parameters\n  line  Line; required\n" in same.type(monkeypatch, "describe", PLACE).output
+
+
 def test_without_live_an_application_is_held_against_itself(same: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     result = same.type(monkeypatch, "verify", "--json")
     found = json.loads(result.output)

@@ -158,6 +158,17 @@ def test_a_wrong_turn_ends_with_2_and_says_what_to_do(arguments: list[str], reme
     assert remedy in result.output
 
 
+def test_a_module_that_has_no_application_is_told_from_one_that_has(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(here))
+    (here / "only_clients.py").write_text("from pico_celery import celery\n")
+    result = run("-A", "only_clients", "list")
+    assert result.exit_code == 2
+    assert "there is no Celery application in 'only_clients'" in result.output
+    assert "-A only_clients:celery_app" in result.output
+
+
 @pytest.mark.usefixtures("lock")
 @pytest.mark.parametrize("name", ["trees.plant", "trees.put"])
 def test_a_task_is_described_with_all_that_is_known_of_it(name: str) -> None:

@@ -69,7 +69,7 @@ def wait_until_good(
             missing = ", ".join(f"{one.wanted.name} is {one.state}" for one in found[1] if not one.is_good)
             if over or not missing:
                 return found
-        if missing != before:
+        if missing != before and monotonic() + _PAUSE_SECONDS < deadline:
             tell(f"waiting, {max(0.0, deadline - monotonic()):.0f} s at most: {missing}")
             before = missing
         sleep(_PAUSE_SECONDS)

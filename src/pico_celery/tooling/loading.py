@@ -106,13 +106,21 @@ def application(*, required: bool = True) -> Any:
 
 
 def _find(name: str) -> Any:
-    from celery.app.utils import find_app  # noqa: PLC0415 - most commands need no Celery
+    from celery import Celery  # noqa: PLC0415 - most commands need no Celery
+    from celery.app.utils import find_app  # noqa: PLC0415 - as above
 
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return find_app(name)
+        found = find_app(name)
     except PicoCeleryError as error:
         raise ToolError.of(error) from error
     except Exception as error:
         raise ToolError(f"the application {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Celery):
+        # Celery looks for an attribute of that name, and the decorator of clients has it.
+        raise ToolError(
+            f"there is no Celery application in {name!r}: what is found is {found!r}",
+            f"name the attribute that is one: -A {name.partition(':')[0]}:celery_app",
+        )
+    return found
