@@ -428,6 +428,34 @@ def test_the_package_is_found_or_asked_for(new: New, folder: Path) -> None:
     assert "there are 'other', 'shop'" in new("orders.close", code=2).output
 
 
+def test_contracts_may_be_in_a_package_of_their_own(new: New, folder: Path) -> None:
+    path = write(folder, "shop_contracts/orders.py", ORDERS.replace("shop.later", "shop_contracts.later"))
+    write(folder, "shop/services.py", "")
+    shown = new("orders.cancel", "--into", "shop", "--param", "order:Order", code=2).output
+    assert "shop_contracts/orders.py has a contract 'orders'" in shown
+    assert "--contracts shop_contracts" in shown
+
+    shown = new("orders.cancel", "--into", "shop", "--contracts", "shop_contracts", "--param", "order:Order").output
+    new("mails.send", "--into", "shop", "--contracts", "shop_contracts")
+
+    found = files(folder)
+    assert "async def cancel" in path.read_text()
+    assert "shop_contracts/mails.py" in found
+    assert "shop/contracts" not in " ".join(found)
+    assert "from shop_contracts.orders import Order, Orders\n" in found["shop/workers/orders.py"]
+    assert "pico-celery lock shop_contracts\n" in shown
+
+
+def test_contracts_may_be_a_module_in_another_directory(new: New, folder: Path) -> None:
+    (folder / "shared").mkdir()
+    path = folder / "shared" / "agreed.py"
+    path.write_text(ORDERS)
+    new("orders.cancel", "--into", "shop", "--contracts", "shared/agreed", "--param", "order:Order")
+
+    assert "async def cancel" in path.read_text()
+    assert "from agreed import Order, Orders\n" in files(folder)["shop/workers/orders.py"]
+
+
 def test_types_are_imported_from_where_they_are(new: New, folder: Path) -> None:
     write(folder, "shop/models/order.py", "from pydantic import BaseModel\n\n\nclass Order(BaseModel):\n    id: int\n")
     write(

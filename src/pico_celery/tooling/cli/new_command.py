@@ -22,6 +22,7 @@ from pico_celery.tooling.cli.output import json_option, print_json
 @click.option("--returns", metavar="TYPE", help="The result; None without it.")
 @click.option("--error", "errors", multiple=True, metavar="CLASS", help="An error that callers can tell; repeat it.")
 @click.option("--into", metavar="PACKAGE", help="Package or directory; without it the only package that is here.")
+@click.option("--contracts", metavar="PACKAGE", help="Package or module of the contracts, if that is another one.")
 @click.option("--queue", help="The queue; without it that of the contract's other tasks.")
 @click.option("--doc", metavar="TEXT", help="What the task does, in a sentence: its docstring in the contract.")
 @click.option(
@@ -30,7 +31,9 @@ from pico_celery.tooling.cli.output import json_option, print_json
 @click.option("--keyword-only", is_flag=True, help="No parameter can be given by position.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print a diff.")
 @json_option
-def command(*, dry_run: bool, into: str | None, as_json: bool, task: str, **options: Any) -> None:
+def command(
+    *, dry_run: bool, into: str | None, contracts: str | None, as_json: bool, task: str, **options: Any
+) -> None:
     """Write the contract, worker, client and test of TASK.
 
     TASK is domain.action, such as orders.place, or orders.v2.place for the second version of a contract. What the
@@ -51,7 +54,7 @@ def command(*, dry_run: bool, into: str | None, as_json: bool, task: str, **opti
 
     request = Request.of(task, **options)
     root = Path.cwd()
-    report = report_of(plan_task(Project.find(root, into), request))
+    report = report_of(plan_task(Project.find(root, into, contracts), request))
     if not dry_run:
         write(report.changes)
     if as_json:

@@ -133,19 +133,20 @@ def check_class_name(name: str, role: str) -> None:
         raise ToolError(f"{role}: {name!r} is a name that the written files import", "choose another one")
 
 
-def check_package_name(name: str) -> None:
+def check_package_name(name: str, option: str) -> None:
     """Refuse a name that a package of the user cannot have.
 
     Args:
         name: As it is imported.
+        option: Which option says so, for the message.
 
     Raises:
         ToolError: If it is none.
     """
     parts = name.split(".")
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
-        raise ToolError(f"--into: {name!r} is not the name of a package", "such as --into shop")
+        raise ToolError(f"{option}: {name!r} is not the name of a package", f"such as {option} shop")
     if parts[0] in sys.stdlib_module_names:
         raise ToolError(
-            f"--into: {parts[0]!r} is a module of Python's standard library", "a package of that name hides it"
+            f"{option}: {parts[0]!r} is a module of Python's standard library", "a package of that name hides it"
         )

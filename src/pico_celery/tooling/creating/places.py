@@ -27,6 +27,9 @@ def conventional(plan: Plan, kind: str) -> Draft:
     """
     single = f"{plan.project.package}.{kind}"
     module = single if plan.project.path_of(single).exists() else f"{single}.{plan.name.module}"
+    apart = plan.project.contracts
+    if kind == "contracts" and apart is not None:
+        module = apart.package if apart.is_module else f"{apart.package}.{plan.name.module}"
     plan.drafts.packages(module)
     return plan.drafts.open(plan.project.path_of(module), module, f"{kind.capitalize()} of ``{plan.name.domain}``.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.contracts import Place, contract_of, file_of_domain, queue_of, task_named
 from pico_celery.tooling.creating.drafts import Draft, Drafts
+from pico_celery.tooling.creating.locating import packages
 from pico_celery.tooling.creating.parts import write_client, write_contract, write_worker
 from pico_celery.tooling.creating.places import bound_by, conventional
 from pico_celery.tooling.creating.plan import Plan
@@ -47,8 +48,22 @@ def plan_task(project: Project, request: Request) -> Plan:
 def _contract_draft(plan: Plan, there: Place | None) -> Draft:
     file = file_of_domain(plan.project, plan.name.domain) if there is None else there.file
     if file is None:
+        _refuse_elsewhere(plan)
         return conventional(plan, "contracts")
     return plan.drafts.open(file.path, file.module, "")
+
+
+def _refuse_elsewhere(plan: Plan) -> None:
+    """Refuse to begin a contract that another package here has."""
+    for place in packages(plan.project.root):
+        if place not in {plan.project.home, plan.project.contracts}:
+            other = Project(plan.project.root, place)
+            file = file_of_domain(other, plan.name.domain)
+            if file is not None:
+                raise ToolError(
+                    f"{other.shown(file.path)} has a contract {plan.name.domain!r}",
+                    f"name that package: --contracts {place.package}",
+                )
 
 
 def _refuse_twin(plan: Plan, contract: Place | None) -> None:

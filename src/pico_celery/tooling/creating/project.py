@@ -8,17 +8,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from pico_celery.contract.naming import did_you_mean
 from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.files import Binding, Defined, Imported, PythonFile
-from pico_celery.tooling.creating.names import check_package_name
+from pico_celery.tooling.creating.locating import Location, locate, only_package
 from pico_celery.tooling.creating.rendering import WIDTH
-
-_NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "build", "dist", "node_modules", "src"})
 
 
 @dataclass(frozen=True)
@@ -44,21 +40,22 @@ class Project:
 
     Attributes:
         root: The directory of the project, where its tests are.
-        base: Where its packages are: the root, or ``src`` in it.
-        package: Name of the package, as it is imported.
+        home: The package.
+        contracts: Where its contracts are, if that is another package or module.
     """
 
     root: Path
-    base: Path
-    package: str
+    home: Location
+    contracts: Location | None = None
 
     @classmethod
-    def find(cls, root: Path, into: str | None) -> Project:
+    def find(cls, root: Path, into: str | None, contracts: str | None = None) -> Project:
         """Find the package that is meant.
 
         Args:
             root: The working directory.
             into: Its name or directory; without it the only one that there is.
+            contracts: Name or directory of the package of the contracts, if that is another one.
 
         Returns:
             It; it need not exist.
@@ -66,36 +63,24 @@ class Project:
         Raises:
             ToolError: If it cannot be told, or the name cannot be one.
         """
-        bases = [root / "src", root] if (root / "src").is_dir() else [root]
-        there = {name: base for base in reversed(bases) for name in _packages(base)}
-        if into is None:
-            if len(there) == 1:
-                return cls(root, next(iter(there.values())), next(iter(there)))
-            remedy = did_you_mean("", there) if there else "there is none yet: --into shop makes one"
-            raise ToolError("which package does the task go into?", f"name it with --into; {remedy}")
-        path = Path(into)
-        if path.is_absolute() or ".." in path.parts:
-            raise ToolError(f"--into: {into!r} is not below this directory", "run it where the package is")
-        parts = list(path.parts) if len(path.parts) > 1 else [part for part in into.rstrip("/").split(".") if part]
-        if len(path.parts) > 1 and parts[0] == "src":
-            parts.pop(0)
-            bases = [root / "src"]
-        name = ".".join(parts)
-        check_package_name(name)
-        base = next((base for base in bases if (base / parts[0]).is_dir()), bases[0])
-        _refuse_foreign(base, parts[0], name)
-        return cls(root, base, name)
+        apart = None if contracts is None else locate(root, contracts, "--contracts")
+        home = only_package(root) if into is None else locate(root, into, "--into")
+        if home.is_module:
+            raise ToolError(f"--into: {home.package!r} is a module", "name a package: --into shop")
+        return cls(root, home, None if apart == home else apart)
 
     @property
-    def directory(self) -> Path:
-        """The directory of the package."""
-        return self.base.joinpath(*self.package.split("."))
+    def package(self) -> str:
+        """Name of the package, as it is imported."""
+        return self.home.package
 
     @cached_property
     def first_party(self) -> frozenset[str]:
-        """Names of the project's own top-level packages and modules."""
-        found = {self.package.split(".")[0], "tests"}
-        for base in {self.root, self.base, self.root / "src"}:
+        """Names of the project's own top-level packages and modules, as the formatter sees them."""
+        found = {self.home.top, "tests"}
+        named = _ruff(self.root).get("src")
+        places = [place for place in named if isinstance(place, str)] if isinstance(named, list) else [".", "src"]
+        for base in {self.root / place for place in places}:
             if base.is_dir():
                 found.update(entry.stem for entry in base.iterdir() if entry.suffix == ".py" or entry.is_dir())
         return frozenset(found)
@@ -108,20 +93,19 @@ class Project:
     @cached_property
     def files(self) -> dict[str, PythonFile]:
         """The files of the package by the names of their modules."""
-        if not self.directory.is_dir():
-            return {}
         found = {}
-        for path in sorted(self.directory.rglob("*.py")):
-            parts = path.relative_to(self.base).with_suffix("").parts
-            if any(part.startswith(".") or part == "__pycache__" for part in parts):
-                continue
-            module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[module] = PythonFile.read(path, module)
+        for place in (self.contracts, self.home):
+            for path in [] if place is None else _paths(place):
+                parts = path.relative_to(place.base).with_suffix("").parts if place is not None else ()
+                module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+                found[module] = PythonFile.read(path, module)
         return found
 
     def path_of(self, module: str, *, package: bool = False) -> Path:
         """Return where a module of the package is, or would be."""
-        base = self.base.joinpath(*module.split("."))
+        apart = self.contracts
+        is_apart = apart is not None and f"{module}.".startswith(f"{apart.top}.")
+        base = (apart if apart is not None and is_apart else self.home).base.joinpath(*module.split("."))
         return base / "__init__.py" if package else base.with_name(f"{base.name}.py")
 
     def shown(self, path: Path) -> str:
@@ -176,41 +160,40 @@ class Project:
         return False
 
 
-def _packages(base: Path) -> list[str]:
+def _paths(place: Location) -> list[Path]:
+    """Return the files of a package or module."""
+    if place.is_module:
+        return [place.directory.with_name(f"{place.directory.name}.py")]
+    found = place.directory.rglob("*.py") if place.directory.is_dir() else iter(())
     return sorted(
-        entry.name
-        for entry in base.iterdir()
-        if entry.is_dir() and entry.name not in _NO_PACKAGES and (entry / "__init__.py").is_file()
+        path
+        for path in found
+        if not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(place.base).parts)
     )
 
 
-def _refuse_foreign(base: Path, top: str, name: str) -> None:
-    """Refuse a package that would hide one that is installed."""
-    if (base / top).exists():
-        return
-    spec = PathFinder.find_spec(top)
-    if spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(base):
-        raise ToolError(
-            f"--into: {name!r} is not in this directory, and {top!r} is installed: {spec.origin}",
-            "choose another name, or run it where that package is",
-        )
-
-
 def _width(root: Path) -> int:
-    places: list[tuple[str, tuple[str, ...]]] = [
-        ("ruff.toml", ()),
-        (".ruff.toml", ()),
-        ("pyproject.toml", ("tool", "ruff")),
-        ("pyproject.toml", ("tool", "black")),
-    ]
+    for table in (_ruff(root), _settings(root, [("pyproject.toml", ("tool", "black"))])):
+        found = table.get("line-length")
+        if isinstance(found, int):
+            return found
+    return WIDTH
+
+
+def _ruff(root: Path) -> dict[str, Any]:
+    return _settings(root, [("ruff.toml", ()), (".ruff.toml", ()), ("pyproject.toml", ("tool", "ruff"))])
+
+
+def _settings(root: Path, places: list[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+    """Return a table of the nearest configuration file that has it, up to the top of the project."""
     for directory in (root, *root.parents):
         for file, keys in places:
-            found = _table(directory / file, keys).get("line-length")
-            if isinstance(found, int):
+            found = _table(directory / file, keys)
+            if found:
                 return found
         if (directory / "pyproject.toml").exists() or (directory / ".git").exists():
             break
-    return WIDTH
+    return {}
 
 
 def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -66,11 +66,13 @@ def _steps(plan: Plan) -> list[str]:
             steps.append(f"{path}:{_line(draft.file.tree, plan.worker)}: write what the task does")
     steps.append(f"python -m pytest {plan.project.shown(plan.test_path)}")
     above = plan.contract_module.rpartition(".")[0]
-    steps.append(f"pico-celery lock {above if above.endswith('contracts') else plan.contract_module}")
+    apart = plan.project.contracts
+    locked = apart.package if apart else above if above.endswith("contracts") else plan.contract_module
+    steps.append(f"pico-celery lock {locked}")
     if plan.application is not None:
         queues = "" if plan.queue is None else f" -Q {plan.queue}"
         steps.append(f"celery -A {plan.application}:celery_app worker{queues}")
-    if plan.project.base != plan.project.root:
+    if plan.project.home.base != plan.project.root:
         steps.insert(0, "pip install -e .  (once, so that the package in src can be imported)")
     return steps
 

@@ -119,11 +119,9 @@ class Scope:
                 return ast.Tuple([self._rewritten(element, role) for element in elements])
             case ast.BinOp(left=left, op=operator, right=right):
                 return ast.BinOp(self._rewritten(left, role), operator, self._rewritten(right, role))
-            case ast.Constant(value=None):
-                return node
             case ast.Constant(value=str() as text):  # a type in quotes
                 return self._rewritten(parse_type(text, role), role)
-            case ast.Constant(value=value) if value is ...:
+            case ast.Constant(value=value) if value is None or value is ...:
                 return node
             case _:
                 raise ToolError(f"{role}: {source(node, role)} is no type", "such as Receipt or list[int]")
