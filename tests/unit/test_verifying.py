@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Annotated, Any, Protocol
 
 import pytest
 from celery import Celery
+from pico_ioc import PicoContainer, component
 from pydantic import Field
 
-from pico_celery import Catalog, TaskError, contract, task_options
+from pico_celery import Catalog, TaskError, UndeclaredTaskWarning, contract, task, task_options
+from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document
@@ -247,13 +250,45 @@ def test_an_answer_that_cannot_be_made_says_so_and_nothing_of_the_reason(caplog:
 
 
 def test_an_application_without_contracts_tells_the_names_that_it_serves(celery_app: Celery) -> None:
-    @celery_app.task(name="old.mail")
+    @celery_app.task(name="old.mail", shared=False)
     def mail() -> None: ...
 
     told = answer_of(celery_app, something_newer=True)
     assert (told["tasks"], told["implied"], told["queues"]) == ({}, ["old.mail"], [])
     assert from_data(answer_of(celery_app, definitions=True)["definitions"], "it").tasks == {}
     assert "definitions" not in told
+
+
+@contract("tell_unit")
+class Tell(Protocol):
+    @task_options(aliases=["tell_unit.before"])
+    async def now(self, number: int) -> int: ...
+
+    async def never(self) -> None: ...
+
+
+def test_components_are_told_by_their_contracts_with_aliases(boot: Callable[..., PicoContainer]) -> None:
+    @component
+    class TellWorker:
+        @task(Tell.now)
+        async def now(self, number: int) -> int:
+            return number
+
+        @task("undeclared.one")
+        async def one(self) -> None: ...
+
+    with pytest.warns(UndeclaredTaskWarning):
+        app = boot(TellWorker).get(Celery)
+    told = answer_of(app, names=["tell_unit.before"])
+    definition = marks_of(Tell.now).definition
+    assert definition is not None
+    assert told["tasks"] == {"tell_unit.now": definition.digest}
+    assert told["aliases"] == {"tell_unit.before": "tell_unit.now"}
+    assert told["implied"] == ["undeclared.one"]
+    assert list(told["contracts"]) == ["tell_unit"]
+    assert list(from_data(told["definitions"], "it").tasks) == ["tell_unit.now"]
+    again = answer_of(app, definitions=True)
+    assert again["definitions"] == told["definitions"]
 
 
 # --- the broker
