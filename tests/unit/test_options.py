@@ -296,7 +296,8 @@ def test_what_does_not_validate_is_never_retried() -> None:
 
 @pytest.mark.parametrize("option", sorted(get_type_hints(TaskOptions)))
 def test_every_option_of_a_contract_is_for_sending_or_executing(option: str) -> None:
-    assert option in SENDING | EXECUTING | {"name", "idempotent", "errors", "retries", "key"}
+    said = {"since", "deprecated", "aliases"}  # to people, and to the catalog
+    assert option in SENDING | EXECUTING | said | {"name", "idempotent", "errors", "retries", "key"}
 
 
 def test_every_option_of_a_contract_can_be_overridden_where_it_is_used() -> None:
