@@ -456,6 +456,18 @@ def test_contracts_may_be_a_module_in_another_directory(new: New, folder: Path) 
     assert "from agreed import Order, Orders\n" in files(folder)["shop/workers/orders.py"]
 
 
+def test_imports_are_sorted_as_the_configuration_says(new: New, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.ruff]\nline-length = 100\nsrc = ["lib"]\n')
+    write(
+        folder,
+        "lib/agreed/orders.py",
+        ORDERS.replace("shop.later", "agreed.later").replace("( ", "(").replace(" )", ")"),
+    )
+    new("orders.cancel", "--into", "depot", "--contracts", "lib/agreed", "--param", "order:Order")
+
+    ruff(folder, "check", "--select", "I")
+
+
 def test_types_are_imported_from_where_they_are(new: New, folder: Path) -> None:
     write(folder, "shop/models/order.py", "from pydantic import BaseModel\n\n\nclass Order(BaseModel):\n    id: int\n")
     write(
@@ -603,7 +615,10 @@ def test_an_application_of_the_user_stays_and_is_named(new: New, folder: Path) -
     assert "shop/app.py" not in files(folder)
     assert "note: shop/main.py: see that its container scans shop.clients\n" in shown
     assert '"shop.db"' in files(folder)["tests/test_orders.py"]
-    assert "celery -A shop.main" in shown
+    assert "celery -A" not in shown
+    text = "from celery import Celery\n\nfrom shop.main import container\n\nqueue = container.get(Celery)\n"
+    write(folder, "shop/zz.py", text + 'other = Celery("other")\n')
+    assert "celery -A shop.zz:queue worker" in new("orders.cancel").output
 
 
 def test_a_module_called_app_that_is_something_else_stays(new: New, folder: Path) -> None:

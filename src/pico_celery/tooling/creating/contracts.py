@@ -126,16 +126,52 @@ def client_of(project: Project, name: TaskName, contract: Place | None) -> Place
     return None
 
 
-def application_of(project: Project) -> PythonFile | None:
-    """Return the module that builds the container or the application, if the package has one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A module that builds a container or a Celery application.
+
+    Attributes:
+        file: The module.
+        name: What the Celery application is called there; ``None`` if it has none.
+    """
+
+    file: PythonFile
+    name: str | None
+
+
+def application_of(project: Project) -> Application | None:
+    """Return the module that builds the application, if the package has one: rather one with a Celery application."""
     pattern = re.compile(r"\binit\(|\bCelery\(|\bcreate_app\(")
+    container: Application | None = None
     for file in project.files.values():
         if pattern.search(file.text) is None:
             continue
-        for node in ast.walk(file.tree):
-            if isinstance(node, ast.Call) and _is_builder(project, file, node):
-                return file
+        if any(isinstance(node, ast.Call) and _is_builder(project, file, node) for node in ast.walk(file.tree)):
+            found = Application(file=file, name=_celery_name(project, file))
+            if found.name is not None:
+                return found
+            container = container or found
+    return container
+
+
+def _celery_name(project: Project, file: PythonFile) -> str | None:
+    """Return the variable at the top of a file that holds a Celery application."""
+    for node in file.tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as made):
+                names = {dotted(part) for part in [made.func, *made.args]}
+                is_app = any(_is_celery(project, file, part) for part in names if part)
+                if is_app or name == "celery_app":
+                    return name
+            case _:
+                pass
     return None
+
+
+def _is_celery(project: Project, file: PythonFile, name: str) -> bool:
+    found = project.resolve(file, name.partition(".")[0])
+    top = "" if found is None else found.module.partition(".")[0]
+    return top in {"celery", "pico_celery"} and name.rpartition(".")[2] in {"Celery", "create_app"}
 
 
 def scanned(file: PythonFile) -> list[str] | None:
@@ -151,12 +187,9 @@ def scanned(file: PythonFile) -> list[str] | None:
 
 def _is_builder(project: Project, file: PythonFile, node: ast.Call) -> bool:
     name = dotted(node.func) or ""
-    found = project.resolve(file, name.split(".")[0])
-    module = found.module if found is not None else ""
-    last = name.rpartition(".")[2]
-    return (last == "init" and module.startswith("pico_ioc")) or (
-        last in {"Celery", "create_app"} and module.split(".")[0] in {"celery", "pico_celery"}
-    )
+    found = project.resolve(file, name.partition(".")[0])
+    is_init = name.rpartition(".")[2] == "init" and found is not None and found.module.partition(".")[0] == "pico_ioc"
+    return is_init or _is_celery(project, file, name)
 
 
 def _refers(  # noqa: PLR0917 - one argument for each thing that is compared

@@ -87,7 +87,7 @@ class Drafts:
         if binding is not None:
             self._refuse_other(draft, local, binding, found)
             return
-        first_party = self.project.first_party
+        first_party = self.project.first_party(draft.file.module)
         if found.name == "":
             text = add_module_import(draft.file.text, found.module, local, first_party=first_party)
         else:

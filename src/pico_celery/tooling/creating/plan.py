@@ -38,7 +38,7 @@ class Plan:
         worker_module: Name of its module.
         client: Name of the client's class.
         client_module: Name of its module.
-        application: Name of the module that has the application; ``None`` if there is no place for one.
+        application: The Celery application as ``celery -A`` takes it; ``None`` if none is known.
         test_path: The file of the test.
         notes: What the user should know.
     """

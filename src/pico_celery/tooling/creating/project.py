@@ -74,13 +74,26 @@ class Project:
         """Name of the package, as it is imported."""
         return self.home.package
 
+    def first_party(self, module: str) -> frozenset[str]:
+        """Return the names that count as the project's own in a module, as ``ruff`` has it.
+
+        Source: https://docs.astral.sh/ruff/faq/#how-does-ruff-determine-which-of-my-imports-are-first-party-third-party-etc
+
+        Args:
+            module: Name of the module that imports.
+
+        Returns:
+            Names of top-level packages and modules.
+        """
+        return self._own | {module.partition(".")[0]}
+
     @cached_property
-    def first_party(self) -> frozenset[str]:
-        """Names of the project's own top-level packages and modules, as the formatter sees them."""
-        found = {self.home.top, "tests"}
+    def _own(self) -> frozenset[str]:
         named = _ruff(self.root).get("src")
         places = [place for place in named if isinstance(place, str)] if isinstance(named, list) else [".", "src"]
-        for base in {self.root / place for place in places}:
+        bases = {(self.root / place).resolve() for place in places}
+        found = {place.top for place in (self.home, self.contracts) if place and place.base.resolve() in bases}
+        for base in bases:
             if base.is_dir():
                 found.update(entry.stem for entry in base.iterdir() if entry.suffix == ".py" or entry.is_dir())
         return frozenset(found)

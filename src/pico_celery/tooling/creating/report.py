@@ -71,7 +71,7 @@ def _steps(plan: Plan) -> list[str]:
     steps.append(f"pico-celery lock {locked}")
     if plan.application is not None:
         queues = "" if plan.queue is None else f" -Q {plan.queue}"
-        steps.append(f"celery -A {plan.application}:celery_app worker{queues}")
+        steps.append(f"celery -A {plan.application} worker{queues}")
     if plan.project.home.base != plan.project.root:
         steps.insert(0, "pip install -e .  (once, so that the package in src can be imported)")
     return steps

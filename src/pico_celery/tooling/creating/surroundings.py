@@ -27,17 +27,20 @@ def write_application(plan: Plan) -> list[str]:
     modules = list(dict.fromkeys(["pico_celery", *needed]))
     there = application_of(plan.project)
     if there is not None:
-        plan.application = there.module
-        listed = scanned(there) or []
+        plan.application = None if there.name is None else f"{there.file.module}:{there.name}"
+        listed = scanned(there.file) or []
         missing = [name for name in modules if not any(_covers(other, name) for other in listed)]
         if missing:
-            plan.notes.append(f"{plan.project.shown(there.path)}: see that its container scans {', '.join(missing)}")
+            plan.notes.append(
+                f"{plan.project.shown(there.file.path)}: see that its container scans {', '.join(missing)}"
+            )
         return [*listed, *missing]
     free = [stem for stem in ("app", "celery_app") if not plan.project.path_of(f"{package}.{stem}").exists()]
     if not free:
         plan.notes.append(f"no application was written: {package}.app and {package}.celery_app are something else")
         return modules
-    module = plan.application = f"{package}.{free[0]}"
+    module = f"{package}.{free[0]}"
+    plan.application = f"{module}:celery_app"
     drafts = plan.drafts
     drafts.packages(module)
     doc = f"The worker: ``celery -A {module}:celery_app worker``."
