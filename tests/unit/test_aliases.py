@@ -21,6 +21,7 @@ from pico_celery import (
     send_task,
     task,
     task_options,
+    upcast,
 )
 from pico_celery.contract.catalog import definition_named
 from pico_celery.contract.marks import marks_of
@@ -268,3 +269,24 @@ def test_nothing_warns_where_only_new_names_are_used(boot: Boot) -> None:
             place = send_task(Orders.place)
 
         assert NewClient(boot(OrdersWorker).get(Celery)).place("a").get() == "a"
+
+
+def test_a_second_version_may_take_over_the_messages_of_the_first(boot: Boot) -> None:
+    @contract("taken_over", version=2)
+    class Second(Protocol):
+        @task_options(aliases=["taken_over.place"])
+        async def place(self, items: list[str]) -> str: ...
+
+    @upcast(Second.place)
+    def place_before_2(payload: dict[str, Any]) -> dict[str, Any]:
+        return {"items": [payload["item"]]} if "item" in payload else payload
+
+    @component
+    class Worker:
+        @task("taken_over.v2.place")
+        async def place(self, items: list[str]) -> str:
+            return "+".join(items)
+
+    app = boot(Worker).get(Celery)
+    assert app.tasks["taken_over.place"].apply((), {"item": "a"}).get() == "a"
+    assert app.tasks["taken_over.v2.place"].apply((), {"items": ["a", "b"]}).get() == "a+b"
