@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from pydantic import ValidationError
 from tests.support.schema_pairs import Spec, Version, built, pairs, specs
 
@@ -14,7 +15,7 @@ from pico_celery.evolution.findings import NOTHING
 from pico_celery.evolution.refusals import refusals
 
 _SETTINGS = settings(
-    max_examples=80,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -64,3 +65,19 @@ def test_where_nothing_is_refused_real_models_take_every_payload(pair: tuple[Spe
 def test_a_type_is_compatible_with_itself(spec: Spec) -> None:
     one, other = Version(built(spec)), Version(built(spec))
     assert refusals(one.described("validation"), other.described("validation")) == []
+
+
+def test_nearly_every_certain_refusal_comes_with_a_payload() -> None:
+    certain, shown = Counter[str](), Counter[str]()
+
+    @settings(_SETTINGS, max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
+    @given(pairs())
+    def count(pair: tuple[Spec, Spec]) -> None:
+        old, new = (Version(built(spec)) for spec in pair)
+        for refusal in refusals(old.described("validation"), new.described("validation")):
+            certain[refusal.rule] += refusal.certain
+            shown[refusal.rule] += refusal.certain and refusal.witness is not NOTHING
+
+    count()
+    assert certain.total() > 20
+    assert shown.total() / certain.total() >= 0.9, {rule: certain[rule] - shown[rule] for rule in certain}

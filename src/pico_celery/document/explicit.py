@@ -7,6 +7,7 @@ stand beside its two forms, number and text. Here each field and each form says 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from pico_celery.document.records import JsonSchema
@@ -54,6 +55,8 @@ def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[
             result[key] = value
     if decimal:
         result.update(_forms(schema, result, for_forms))
+    elif "anyOf" in result:
+        result["anyOf"] = _marked(result["anyOf"])
     _say(result, demands, held)
     patterns = result.get("patternProperties", {})
     if len(patterns) == 1 and "properties" not in result and "additionalProperties" not in result:
@@ -94,6 +97,15 @@ def _forms(schema: JsonSchema, result: Mapping[str, Any], demands: Mapping[str, 
     number[DEMANDS] = {**number.get(DEMANDS, {}), **demands, "decimal": True}
     told = {**text.get(DEMANDS, {}), **demands}
     return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: told} if told else {})}]}
+
+
+def _marked(members: list[Any]) -> list[Any]:
+    """Mark the number that stands for a Decimal in a union with more members."""
+    result = list(members)
+    for at, (one, other) in enumerate(pairwise(members)):
+        if one.get("type") == "number" and other.get("format") == DECIMAL and "anyOf" not in one:
+            result[at] = {**one, DEMANDS: {**one.get(DEMANDS, {}), "decimal": True}}
+    return result
 
 
 def parts(schema: Any) -> Iterator[Mapping[str, Any]]:

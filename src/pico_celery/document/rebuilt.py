@@ -162,12 +162,17 @@ class _Builder:
         if items is False:
             return core_schema.list_schema(max_length=0)
         item = self._of(items)
-        if node.get("uniqueItems") and item["type"] in _HASHABLE:
+        if node.get("uniqueItems") and _is_hashable(item):
             return core_schema.set_schema(item, **lengths)
         if node.get("uniqueItems"):  # what cannot be hashed here: repeats count, as they would not
             lengths["min_length"] = min(node.get("minItems", 0), 1)
             lengths["max_length"] = None
         return core_schema.list_schema(item, **lengths)
+
+
+def _is_hashable(made: CoreSchema) -> bool:
+    choices: Any = made.get("choices", ()) if made["type"] == "union" else ()
+    return made["type"] in _HASHABLE or (bool(choices) and all(_is_hashable(choice) for choice in choices))
 
 
 def aliases(name: str, part: Any) -> list[Any] | None:
