@@ -446,6 +446,17 @@ def test_contracts_may_be_in_a_package_of_their_own(new: New, folder: Path) -> N
     assert "pico-celery lock shop_contracts\n" in shown
 
 
+def test_a_contract_in_a_module_beside_the_package_is_not_begun_again(new: New, folder: Path) -> None:
+    (folder / "orders.py").write_text(ORDERS)
+    (folder / "broken.py").write_text("@contract(")
+
+    shown = nothing_changes(folder, lambda: new("orders.cancel", "--into", "shop", code=2)).output
+
+    assert "orders.py has a contract 'orders'" in shown
+    assert "--contracts orders" in shown
+    new("orders.cancel", "--into", "shop", "--contracts", "orders")
+
+
 def test_contracts_may_be_a_module_in_another_directory(new: New, folder: Path) -> None:
     (folder / "shared").mkdir()
     path = folder / "shared" / "agreed.py"

@@ -101,6 +101,16 @@ def packages(root: Path) -> list[Location]:
     ]
 
 
+def modules(root: Path) -> list[Location]:
+    """Return the single modules that are in a directory, or in ``src`` in it."""
+    return [
+        Location(base, path.stem)
+        for base in _bases(root)
+        for path in sorted(base.glob("*.py"))
+        if path.stem.isidentifier()
+    ]
+
+
 def _bases(root: Path) -> list[Path]:
     return [root / "src", root] if (root / "src").is_dir() else [root]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pico_celery.tooling.cli.output import ToolError
 from pico_celery.tooling.creating.contracts import Place, contract_of, file_of_domain, queue_of, task_named
 from pico_celery.tooling.creating.drafts import Draft, Drafts
-from pico_celery.tooling.creating.locating import packages
+from pico_celery.tooling.creating.locating import modules, packages
 from pico_celery.tooling.creating.parts import write_client, write_contract, write_worker
 from pico_celery.tooling.creating.places import bound_by, conventional
 from pico_celery.tooling.creating.plan import Plan
@@ -54,16 +54,20 @@ def _contract_draft(plan: Plan, there: Place | None) -> Draft:
 
 
 def _refuse_elsewhere(plan: Plan) -> None:
-    """Refuse to begin a contract that another package here has."""
-    for place in packages(plan.project.root):
-        if place not in {plan.project.home, plan.project.contracts}:
-            other = Project(plan.project.root, place)
+    """Refuse to begin a contract that another package or module here has."""
+    for place in [*packages(plan.project.root), *modules(plan.project.root)]:
+        if place in {plan.project.home, plan.project.contracts}:
+            continue
+        other = Project(plan.project.root, place)
+        try:
             file = file_of_domain(other, plan.name.domain)
-            if file is not None:
-                raise ToolError(
-                    f"{other.shown(file.path)} has a contract {plan.name.domain!r}",
-                    f"name that package: --contracts {place.package}",
-                )
+        except ToolError:  # a file of somebody else that cannot be read is not in the way
+            continue
+        if file is not None:
+            raise ToolError(
+                f"{other.shown(file.path)} has a contract {plan.name.domain!r}",
+                f"name that package: --contracts {place.package}",
+            )
 
 
 def _refuse_twin(plan: Plan, contract: Place | None) -> None:
