@@ -8,6 +8,7 @@
           │    ├── ContractError             a class cannot be a contract              (the @contract line)
           │    │    └── ErrorClassError      a class cannot be a declared error        (the class statement)
           │    ├── DecoratorError            a decorator is on what it cannot decorate (that line; TypeError, ValueError)
+          │    ├── LockFileError             a lock file cannot be read                (the command line)
           │    ├── OptionError               an option is unknown or ill-typed         (the line that gives it; TypeError)
           │    ├── CompositionError          the parts of a workflow do not fit        (the line that joins them; TypeError)
           │    └── ConformanceError          an implementation or client differs       (container start, client import)

@@ -258,3 +258,24 @@ def test_what_a_newer_reader_wrote_into_a_record_is_skipped(document: Document) 
     data = to_data(document)
     data["contracts"]["machines"]["tasks"]["machines.stop"]["colour"] = "red"
     assert from_text(json.dumps(data), "here") == document
+
+
+def test_two_classes_of_one_domain_are_one_record() -> None:
+    catalog = Catalog()
+
+    @contract("shared", catalog=catalog)
+    class Second(Protocol):
+        """The second part."""
+
+        async def b(self) -> int: ...
+
+    @contract("shared", catalog=catalog)
+    class First(Protocol):
+        """The first part."""
+
+        async def a(self) -> int: ...
+
+    record = document_of(catalog.contracts).contracts["shared"]
+    assert list(record.tasks) == ["shared.a", "shared.b"]
+    assert record.doc == "The first part.\n\nThe second part."
+    assert document_of(reversed(catalog.contracts)).contracts["shared"] == record

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaMode
 
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
+from pico_celery.contract.digest import digest
 from pico_celery.contract.naming import prefix_of
 from pico_celery.contract.payload import Payload
 from pico_celery.contract.retry_policy import RetryPolicy
@@ -41,11 +42,15 @@ def document_of(contracts: Iterable[ContractDefinition]) -> Document:
     Returns:
         The document; the same contracts give the same one, in whichever order they are given.
     """
-    ordered = sorted(contracts, key=lambda contract: (contract.name, contract.version))
+    ordered = sorted(contracts, key=lambda contract: (contract.name, contract.version, contract.cls.__qualname__))
     schemas = _Schemas(task for contract in ordered for task in contract.tasks.values())
     given = {prefix_of(contract.name, contract.version) for contract in ordered}
-    records = [_contract(contract, given, schemas) for contract in ordered]
-    return Document(contracts={record.key: record for record in records}, schemas=schemas.shared)
+    records: dict[str, ContractRecord] = {}
+    for contract in ordered:
+        record = _contract(contract, given, schemas)
+        known = records.get(record.key)
+        records[record.key] = record if known is None else _together(known, record)
+    return Document(contracts=records, schemas=schemas.shared)
 
 
 class _Schemas:
@@ -101,6 +106,19 @@ def _contract(contract: ContractDefinition, given: Collection[str], schemas: _Sc
         doc=contract.doc,
         digest=contract.digest,
         tasks={task.name: _task(task, schemas) for task in tasks},
+    )
+
+
+def _together(one: ContractRecord, other: ContractRecord) -> ContractRecord:
+    """Return one record of two classes that declare tasks of one domain."""
+    tasks = dict(sorted({**one.tasks, **other.tasks}.items()))
+    return one.model_copy(
+        update={
+            "type": ", ".join(filter(None, [one.type, other.type])),
+            "doc": "\n\n".join(filter(None, [one.doc, other.doc])),
+            "digest": digest([one.digest, other.digest]),
+            "tasks": tasks,
+        }
     )
 
 
