@@ -57,7 +57,7 @@ def _parameters(pair: Pair) -> Iterator[Finding]:
 
 def _removed(pair: Pair, parameter: ParameterRecord, renamed: ParameterRecord | None) -> Iterator[Finding]:
     name = parameter.name
-    payload = arguments_of(pair.old, {name})
+    payload = arguments_of(pair.old, pair.memory, {name})
     if renamed is None:
         message = f"the parameter {name!r} is gone: new workers refuse what sends it"
         yield pair.find("parameter_removed", message, path=name, who=OLD_CLIENTS, payload=payload)
@@ -69,7 +69,7 @@ def _removed(pair: Pair, parameter: ParameterRecord, renamed: ParameterRecord | 
         yield pair.find("parameter_renamed", message, path=name, who=OLD_CLIENTS, payload=payload, remedy=remedy)
     if parameter.required:
         message = f"old workers require {name!r}, which new clients do not send"
-        payload = arguments_of(pair.new)
+        payload = arguments_of(pair.new, pair.memory)
         yield pair.find("parameter_removed_required", message, path=name, who=NEW_CLIENTS, payload=payload)
 
 
@@ -77,14 +77,14 @@ def _added(pair: Pair, parameter: ParameterRecord, is_renamed: bool) -> Iterator
     name = parameter.name
     if parameter.required:
         message = f"the parameter {name!r} is new and required, and old clients do not send it"
-        payload = arguments_of(pair.old)
+        payload = arguments_of(pair.old, pair.memory)
         remedy = f"give it a default ({name}: {parameter.type} = ...), or turn old payloads into new ones with @upcast"
         if not is_renamed:
             yield pair.find(
                 "parameter_added_required", message, path=name, who=OLD_CLIENTS, payload=payload, remedy=remedy
             )
     message = f"the parameter {name!r} is new: old workers refuse what sends it"
-    payload = arguments_of(pair.new, {name})
+    payload = arguments_of(pair.new, pair.memory, {name})
     yield pair.find("parameter_added", message, path=name, who=NEW_CLIENTS, payload=payload)
 
 
@@ -102,11 +102,11 @@ def _presence(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Iter
     name = now.name
     if now.required and not before.required:
         message = f"{name!r} is required now: old clients may leave it out, which meant {shown(before.default)}"
-        payload = arguments_of(pair.old, without=name)
+        payload = arguments_of(pair.old, pair.memory, without=name)
         yield pair.find("parameter_now_required", message, path=name, who=OLD_CLIENTS, payload=payload)
     elif before.required and not now.required:
         message = f"{name!r} is optional now: new clients may leave out what old workers require"
-        payload = arguments_of(pair.new, without=name)
+        payload = arguments_of(pair.new, pair.memory, without=name)
         yield pair.find("parameter_now_optional", message, path=name, who=NEW_CLIENTS, payload=payload)
     elif not now.required and not _equal(before.default, now.default):
         message = (
@@ -123,8 +123,10 @@ def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Itera
         (pair.new, now.accepts, pair.old, before.accepts, Level.ORDER, NEW_CLIENTS),
     )
     for sender, sent, receiver, accepted, level, who in sides:
-        for one in refused((sender.document, sent), (receiver.document, accepted)):
-            payload = NOTHING if one.witness is NOTHING else arguments_of(sender, given={name: one.witness})
+        for one in pair.memory.of(refused, (sender.document, sent), (receiver.document, accepted)):
+            payload = (
+                NOTHING if one.witness is NOTHING else arguments_of(sender, pair.memory, given={name: one.witness})
+            )
             yield pair.find(
                 f"argument_{one.rule}", one.told, level=level, path=one.path_in(name), who=who, payload=payload
             )

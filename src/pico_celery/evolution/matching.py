@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from pico_celery.document.records import Document, TaskRecord
-from pico_celery.evolution.pairs import Pair, Version, changed_models
+from pico_celery.evolution.pairs import Memory, Pair, Version, changed_models
 
 _ALIKE: Final = 0.6  # of SequenceMatcher.ratio, as in difflib.get_close_matches
 
@@ -44,14 +44,19 @@ def match(old: Document, new: Document) -> Matching:
     Returns:
         How they belong together.
     """
-    changed = changed_models(old, new)
+    changed, memory = changed_models(old, new), Memory()
     before, now = takers(old), takers(new)
     found = Matching()
     pairs: dict[tuple[str, str], Pair] = {}
     for name in sorted({*before, *now}):
         if name in before and name in now:
             one, other = before[name], now[name]
-            pair = Pair(old=Version(task=one, document=old), new=Version(task=other, document=new), changed=changed)
+            pair = Pair(
+                old=Version(task=one, document=old),
+                new=Version(task=other, document=new),
+                changed=changed,
+                memory=memory,
+            )
             pairs.setdefault((one.name, other.name), pair)
     found.pairs.extend(pairs[key] for key in sorted(pairs))
     unknown = [task for name, task in new.tasks.items() if name not in before]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pico_celery.document.records import Document, JsonSchema, TaskRecord, references
 from pico_celery.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, OLD_WORKERS, RULES
+from pico_celery.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, OLD_WORKERS, RULES, WORKERS_FIRST
 
+_Found = TypeVar("_Found")
 SHOWN_CHARACTERS: Final = 600
 _SHOWN_AS: Final = {
     OLD_CLIENTS: "this payload, valid before, is refused now",
@@ -29,6 +30,29 @@ class Version:
     document: Document
 
 
+class Memory:
+    """What was found out about schemas of documents that live as long as it does."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Any] = {}
+
+    def of(self, function: Callable[..., _Found], *described: tuple[Document, JsonSchema]) -> _Found:
+        """Return what a function finds out about schemas, asking it once.
+
+        Args:
+            function: It.
+            *described: Its arguments: schemas with the documents that hold their models.
+
+        Returns:
+            What it returns.
+        """
+        key = (function, *((id(document), json.dumps(schema, sort_keys=True)) for document, schema in described))
+        if key not in self._known:
+            self._known[key] = function(*described)
+        found: _Found = self._known[key]
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """An old task and the new one that takes its messages.
@@ -37,11 +61,13 @@ class Pair:
         old: As it was.
         new: As it is.
         changed: Names of the models that are not the same in both documents.
+        memory: What is known of schemas already; tasks share models.
     """
 
     old: Version
     new: Version
     changed: frozenset[str]
+    memory: Memory
 
     def is_same(self, old: JsonSchema, new: JsonSchema) -> bool:
         """Tell whether two schemas are the same text, with all that they refer to."""
@@ -72,7 +98,7 @@ def finding(
         level: How bad it is; as bad as its rule says, where that is not given.
         path: Where in the task.
         who: Who breaks.
-        remedy: What to do instead; what its rule says, where that is not given.
+        remedy: What to do instead; where that is not given, what its rule says, or the order that settles it.
         payload: What is accepted on one side and refused on the other; shown at the end of the message.
 
     Returns:
@@ -91,7 +117,7 @@ def finding(
         path=path,
         message=message,
         who=who,
-        remedy=remedy or of.remedy,
+        remedy=remedy or (WORKERS_FIRST if level is Level.ORDER else of.remedy),
         payload=payload,
     )
 

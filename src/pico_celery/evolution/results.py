@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pico_celery.document.records import ErrorRecord, JsonSchema
+from pico_celery.document.records import Document, ErrorRecord, JsonSchema
 from pico_celery.evolution.findings import Finding, Level
 from pico_celery.evolution.pairs import Pair
 from pico_celery.evolution.refused import refused
@@ -79,15 +79,18 @@ def _refused(
     if all(pair.is_same(*both) for both in zip(old, new, strict=True)):
         return
     before, now = pair.old.document, pair.new.document
-    known = {one.identity for one in refused((before, old[0]), (before, old[1]))}
     sides = (
         ((now, new[0]), (before, old[1]), Level.BREAK, NEW_WORKERS),
         ((before, old[0]), (now, new[1]), Level.ORDER, OLD_WORKERS),
     )
     for sent, accepted, level, who in sides:
-        for one in refused(sent, accepted):
-            if one.identity in known and not one.is_certain:
+        for one in pair.memory.of(refused, sent, accepted):
+            if not one.is_certain and one.identity in _identities(pair, (before, old[0]), (before, old[1])):
                 continue  # it was so before the change
             yield pair.find(
                 f"{place}_{one.rule}", one.told, level=level, path=one.path_in(root), who=who, payload=one.witness
             )
+
+
+def _identities(pair: Pair, *described: tuple[Document, JsonSchema]) -> set[object]:
+    return {one.identity for one in pair.memory.of(refused, *described)}

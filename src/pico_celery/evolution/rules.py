@@ -38,7 +38,9 @@ IMPLEMENTERS: Final = "implementers"
 
 WORKERS_FIRST: Final = "roll out the workers before the clients"
 _DEPRECATE: Final = "keep it and mark it with @task_options(deprecated='use ...'); remove it when no client calls it and no message waits"
-_VERSION: Final = "keep it, and put the new one beside it: another parameter, or @contract(..., version=2)"
+_BESIDE: Final = (
+    "keep it as it was, and put the new one beside it (another property, another task, @contract(..., version=2))"
+)
 _DEPLOYED: Final = "keep it, or see that it is so, and ignore this with the reason"
 
 REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
@@ -321,21 +323,36 @@ _OF_OPTIONS: Final = (
 
 _REFUSED_IN: Final = MappingProxyType(
     {
-        "argument": (
-            "an argument",
-            "WIRE QUEUED SOURCE",
-            _VERSION + ", or turn old payloads into new ones with @upcast",
-        ),
-        "result": ("a result", "WIRE SOURCE", _VERSION),
-        "error": ("a field of an error", "WIRE", "keep it, or raise another error beside it"),
+        "argument": ("an argument", "WIRE QUEUED SOURCE", ", or turn old payloads into new ones with @upcast"),
+        "result": ("a result", "WIRE SOURCE", ""),
+        "error": ("a field of an error", "WIRE", ""),
+    }
+)
+_KEEP: Final = MappingProxyType(
+    {
+        "required_property": "give the property a default",
+        "unknown_property": "keep the property, or let the model take others (extra='ignore')",
+        "null": "let it be None as before",
+    }
+)
+_SEND: Final = MappingProxyType(
+    {
+        "required_property": "go on sending the property",
+        "null": "keep it from being None, or add a property that may be",
+        "enum_value": "let clients know the value first (--rollout clients-first)",
+        "const": "let clients know the value first (--rollout clients-first)",
+        "union_member": "let clients know the member first (--rollout clients-first)",
+        "discriminator": "let clients know the member first (--rollout clients-first)",
     }
 )
 
 
 def _refused(place: str) -> Iterable[Rule]:
-    what, categories, remedy = _REFUSED_IN[place]
+    what, categories, more = _REFUSED_IN[place]
+    own = _KEEP if place == "argument" else _SEND
     for name, meaning in REFUSALS.items():
         of = categories if name in VISIBLE else categories.replace("SOURCE", "")
+        remedy = f"{own[name]}{more}" if name in own else f"{_BESIDE}{more}"
         yield _rule(f"{place}_{name}", (Level.BREAK, Level.ORDER), of, f"in {what}: {meaning}", remedy)
 
 

@@ -8,18 +8,19 @@ from typing import Any, Final
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery.document.telling import DEMANDS
 from pico_celery.evolution.findings import NOTHING
-from pico_celery.evolution.pairs import Version
+from pico_celery.evolution.pairs import Memory, Version
 
 _NONE: Final[Mapping[str, Any]] = {}
 
 
 def arguments_of(
-    version: Version, also: Collection[str] = (), *, without: str = "", given: Mapping[str, Any] = _NONE
+    version: Version, memory: Memory, also: Collection[str] = (), *, without: str = "", given: Mapping[str, Any] = _NONE
 ) -> Any:
     """Make arguments that a version of a task accepts.
 
     Args:
         version: It.
+        memory: What is known of its schemas already.
         also: Names of optional parameters to give too.
         without: Name of a parameter to leave out.
         given: Values of parameters, known to be accepted.
@@ -35,14 +36,15 @@ def arguments_of(
         if name in given:
             payload[name] = given[name]
         elif parameter.required or name in also:
-            payload[name] = _value(version.document, parameter.accepts)
+            payload[name] = memory.of(_value, (version.document, parameter.accepts))
     return NOTHING if any(value is NOTHING for value in payload.values()) else payload
 
 
-def _value(document: Document, schema: JsonSchema) -> Any:
+def _value(described: tuple[Document, JsonSchema]) -> Any:
     from pico_celery.document.sampling import example  # noqa: PLC0415 - only where something is found
     from pico_celery.document.validation import Checker  # noqa: PLC0415 - as above
 
+    document, schema = described
     whole = document.standalone(schema)
     if _is_checked_by_functions(whole):
         return NOTHING

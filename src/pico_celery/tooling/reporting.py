@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,16 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "ignored": finding.ignored,
     }
     told = {key: value for key, value in data.items() if value is not None and value != ""}
-    return told if finding.payload is NOTHING else {**told, "payload": finding.payload}
+    return told if finding.payload is NOTHING else {**told, "payload": _finite(finding.payload)}
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON data that every reader of JSON reads: NaN and Infinity as text."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def categories_of(finding: Finding) -> list[str]:
@@ -55,17 +65,17 @@ def _order(finding: Finding) -> tuple[object, ...]:
 
 
 def _print(finding: Finding) -> None:
-    is_ignored = finding.ignored is not None
+    dim = True if finding.ignored is not None else None
     level = click.style(
         f"{finding.level.upper():5}",
-        fg=None if is_ignored else _COLOURS[finding.level],
-        bold=not is_ignored,
-        dim=is_ignored,
+        fg=None if dim else _COLOURS[finding.level],
+        bold=not dim or None,
+        dim=dim,
     )
     head = [finding.rule, *([finding.path] if finding.path else []), f"({', '.join(categories_of(finding))})"]
-    click.echo(f"  {level}  {click.style('  '.join(head), dim=is_ignored)}")
+    click.echo(f"  {level}  {click.style('  '.join(head), dim=dim)}")
     for label, text in _lines(finding).items():
-        click.secho(_wrapped(f"{label}: {text}" if label else text), dim=is_ignored)
+        click.secho(_wrapped(f"{label}: {text}" if label else text), dim=dim)
 
 
 def _lines(finding: Finding) -> Mapping[str, str]:
