@@ -546,6 +546,18 @@ def test_a_validator_that_nobody_can_run_here_is_said_to_be_unknown() -> None:
     assert changes(new, new) == []
 
 
+def test_what_a_version_cannot_know_of_itself_is_no_finding_where_it_stays_and_one_where_it_comes() -> None:
+    """What bytes are sent as is text to a schema, and what they are read from is text that a function takes."""
+    old, new = task("number: int) -> bytes"), task("number: int) -> str")
+    assert only(changes(old, new), "result_demand").level is Level.BREAK
+    assert only(changes(new, old), "result_demand").level is Level.ORDER
+    model = "class Box(BaseModel):\n    content: bytes\n    size: int\n"
+    narrow, wide = (
+        task("number: int) -> Box", "", text) for text in (model, model.replace("size: int", "size: float"))
+    )
+    assert {one.path for one in changes(narrow, wide) if one.rule.startswith("result_")} == {"return.size"}
+
+
 def test_a_renamed_task_is_compared_with_what_its_alias_stands_for() -> None:
     old = task("number: int) -> int")
     new = task("number: Annotated[int, Field(lt=5)]) -> int", "aliases=['orders.place']", name="book")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pico_celery.document.records import Document, ErrorRecord, JsonSchema
+from pico_celery.document.records import ErrorRecord, JsonSchema
 from pico_celery.evolution.findings import Finding, Level
 from pico_celery.evolution.pairs import Pair
 from pico_celery.evolution.refused import refused
@@ -85,12 +85,16 @@ def _refused(
     )
     for sent, accepted, level, who in sides:
         for one in pair.memory.of(refused, sent, accepted):
-            if not one.is_certain and one.identity in _identities(pair, (before, old[0]), (before, old[1])):
-                continue  # it was so before the change
+            if not one.is_certain and one.identity in _unchanged(pair, old, new):
+                continue
             yield pair.find(
                 f"{place}_{one.rule}", one.told, level=level, path=one.path_in(root), who=who, payload=one.witness
             )
 
 
-def _identities(pair: Pair, *described: tuple[Document, JsonSchema]) -> set[object]:
-    return {one.identity for one in pair.memory.of(refused, *described)}
+def _unchanged(pair: Pair, old: tuple[JsonSchema, JsonSchema], new: tuple[JsonSchema, JsonSchema]) -> set[object]:
+    """Return what cannot be known of a version beside itself, in both: there what is sent passes the same checks again."""
+    before, now = pair.old.document, pair.new.document
+    versions = (((before, old[0]), (before, old[1])), ((now, new[0]), (now, new[1])))
+    one, other = ({found.identity for found in pair.memory.of(refused, *version)} for version in versions)
+    return one & other
