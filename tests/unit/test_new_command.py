@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -38,6 +39,16 @@ def new(folder: Path) -> New:
         return result
 
     return run
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Have a project with one task, to be copied."""
+    folder = tmp_path_factory.mktemp("placed")
+    with contextlib.chdir(folder):
+        result = CliRunner().invoke(pico_celery, ["new", *PLACE])
+    assert result.exit_code == 0, result.output
+    return folder
 
 
 def nothing_changes(folder: Path, action: Callable[[], Result]) -> Result:
@@ -375,9 +386,9 @@ def test_modules_that_are_files_are_extended_and_so_are_aliases(new: New, folder
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(
-    new: New, folder: Path, arguments: list[str], message: str, remedy: str
+    new: New, folder: Path, placed: Path, *, arguments: list[str], message: str, remedy: str
 ) -> None:
-    new(*PLACE)
+    shutil.copytree(placed, folder, dirs_exist_ok=True)
     if arguments == ["place"] or "--into" not in arguments:
         arguments = [*arguments, "--into", "shop"]
 
@@ -387,7 +398,13 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert message in first
     assert remedy in first
     assert again == first
-    assert json.loads(new(*arguments, "--json", code=2).stdout)["error"]["message"] in first
+
+
+def test_a_refusal_is_json_where_that_was_asked_for(new: New) -> None:
+    told = json.loads(new("orders.import", "--into", "shop", "--json", code=2).stdout)
+
+    assert told["error"]["message"] == "'orders.import': 'import' is a keyword of Python and names no method"
+    assert told["error"]["remedy"] == "such as 'import_'"
 
 
 def test_whatever_would_be_replaced_is_named_with_its_place(new: New, folder: Path) -> None:
@@ -735,6 +752,13 @@ def test_a_file_that_is_not_python_is_named_with_its_line(new: New, folder: Path
     shown = nothing_changes(folder, lambda: new("orders.cancel", code=2)).output
 
     assert "shop/workers/orders.py:3 is not Python" in shown
+
+
+def test_a_file_that_python_cannot_read_is_not_in_the_way(new: New, folder: Path) -> None:
+    new(*PLACE)
+    (folder / "shop" / "old.py").write_bytes(b"name = '\xfc'  # contract task\n")
+
+    new("orders.cancel")
 
 
 def test_the_help_has_examples(new: New) -> None:

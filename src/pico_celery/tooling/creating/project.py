@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -111,7 +112,8 @@ class Project:
             for path in [] if place is None else _paths(place):
                 parts = path.relative_to(place.base).with_suffix("").parts if place is not None else ()
                 module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-                found[module] = PythonFile.read(path, module)
+                with contextlib.suppress(ToolError):  # what Python cannot read is no part of the package
+                    found[module] = PythonFile.read(path, module)
         return found
 
     def path_of(self, module: str, *, package: bool = False) -> Path:
