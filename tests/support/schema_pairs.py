@@ -115,6 +115,12 @@ def _model(spec: Spec) -> type[BaseModel]:
 # Drawing a type
 
 _HASHABLE = ("int", "str", "bool", "date", "uuid", "decimal")
+_LIMITED: dict[str, tuple[Spec, ...]] = {
+    **dict.fromkeys(("int", "float", "decimal", "str", "bytes", "datetime", "date", "timedelta"), ()),
+    "list": (Spec("int"),),
+    "set": (Spec("int"),),
+    "dict": (Spec("str"), Spec("int")),
+}
 _WORDS = ("a", "b", "c", "d", 1, 2, True, None)
 
 
@@ -326,6 +332,19 @@ def _changed_model(draw: Any, spec: Spec, depth: int) -> Spec:
 @st.composite
 def pairs(draw: Any, depth: int = 2) -> tuple[Spec, Spec]:
     """Draw a type, and another version of it."""
+    way = draw(st.sampled_from(["any", "model", "limits"]))
+    if way == "model":
+        model = draw(models(1))
+        return model, draw(_changed_model(model, 1))
+    if way == "limits":
+        kind = draw(st.sampled_from(sorted(_LIMITED)))
+        limits = dict(draw(_limits(kind)))
+        more = dict(draw(_limits(kind).filter(bool)))
+        key = draw(st.sampled_from(sorted(more)))
+        changes = _consistent({**{name: limits[name] for name in limits if name[0] != key[0]}, key: more[key]})
+        one, other = (Spec(kind, tuple(sorted(some.items())), _LIMITED[kind]) for some in (limits, changes))
+        shape = draw(st.sampled_from(["", "list", "optional"]))
+        return (Spec(shape, parts=(one,)), Spec(shape, parts=(other,))) if shape else (one, other)
     old = draw(specs(depth))
     return old, draw(changed(old, depth))
 

@@ -509,6 +509,18 @@ def test_mutual_recursion_fails_where_any_part_fails() -> None:
         assert refusal.certain
 
 
+def test_what_was_assumed_of_a_model_that_does_not_fit_is_forgotten() -> None:
+    def document(kind: str) -> Document:
+        forward = {"type": "object", "properties": {"b": {"$ref": "#/schemas/B"}, "value": {"type": kind}}}
+        back = {"type": "object", "properties": {"a": {"$ref": "#/schemas/A"}}}
+        return Document(contracts={}, schemas={"A": forward, "B": back})
+
+    one, other = document("string"), document("integer")
+    for name, path in (("A", "value"), ("B", "a.value"), ("A", "value")):
+        schema = {"$ref": f"#/schemas/{name}"}
+        assert [told.path for told in refusals(Described(schema, one), Described(schema, other))] == [path]
+
+
 def test_many_tasks_over_many_models_are_compared_in_a_moment() -> None:
     """500 tasks with three payloads each, and 300 models that are equal but not the same objects."""
     part = described(

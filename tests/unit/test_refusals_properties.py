@@ -15,7 +15,7 @@ from pico_celery.evolution.findings import NOTHING
 from pico_celery.evolution.refusals import refusals
 
 _SETTINGS = settings(
-    max_examples=50,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -60,7 +60,7 @@ def test_where_nothing_is_refused_real_models_take_every_payload(pair: tuple[Spe
         assert [one for one in (written(old, payload) for payload in payloads) if not takes(new, one)] == []
 
 
-@_SETTINGS
+@settings(_SETTINGS, max_examples=40)
 @given(specs())
 def test_a_type_is_compatible_with_itself(spec: Spec) -> None:
     one, other = Version(built(spec)), Version(built(spec))
