@@ -556,7 +556,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NewType
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -565,6 +565,7 @@ class Size(IntEnum):
     S = 1
 
 
+OrderId = NewType("OrderId", int)
 Code = Annotated[str, Field(min_length=6, max_length=6)]
 
 
@@ -583,6 +584,7 @@ class Base(BaseModel):
 class Order(Base):
     lines: list[Line] = Field(min_length=2)
     size: Size | None = None
+    id: OrderId
     weight: Annotated[float, Field(ge=3)]
     parent: "Order | None"
 
@@ -610,6 +612,8 @@ def test_examples_keep_to_the_limits_that_can_be_read(new: New, folder: Path) ->
     assert 'Line(sku="textte", number=3, price=Decimal(1))' in text
     assert "made=datetime(2026, 1, 1, tzinfo=UTC)" in text
     assert "parent=None" in text
+    assert "id=OrderId(1)" in text
+    assert "from shop.models import Line, Order, OrderId\n" in text
     assert "size" not in text
     check_form_of(folder, "tests", "shop/workers")
 

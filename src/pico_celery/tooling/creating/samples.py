@@ -55,6 +55,7 @@ _EMPTY: Final = {
     "frozenset": "frozenset()",
 }
 _WRAPPERS: Final = frozenset({"Optional", "Union", "Required", "NotRequired", "ReadOnly", "Final"})
+_NEW_TYPES: Final = frozenset({"NewType", "typing.NewType"})
 _ITEMS: Final = 3
 _BASES: Final = frozenset({"BaseModel", "TypedDict", "NamedTuple", "TaskError"})
 _ENUMS: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
@@ -182,6 +183,8 @@ class Sampler:
             match node:
                 case ast.ClassDef():
                     return self._class(found, file, node)
+                case ast.Assign(value=ast.Call(func=function, args=[_, base])) if dotted(function) in _NEW_TYPES:
+                    return call(self._imported(found), self._of(base, lambda name: self.project.resolve(file, name)))
                 case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                     return self._of(value, lambda name: self.project.resolve(file, name))
                 case _:

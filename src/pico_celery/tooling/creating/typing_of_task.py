@@ -38,7 +38,10 @@ def resolve_types(plan: Plan, draft: Draft) -> None:
     plan.error_names = {name: found for name, found in scope.found.items() if name not in plan.names}
     plan.new_errors = scope.made[len(plan.models) :]
     if plan.contract in scope.made:
-        raise ToolError(f"{plan.contract} is the name of the contract", "call the model something else")
+        raise ToolError(
+            f"{plan.contract} is the name of the contract",
+            "call the model something else, or the domain, such as orders",
+        )
     unused = set(request.models) - set(scope.made)
     if unused:
         raise ToolError(f"--model {min(unused)}: no parameter, result or error needs it to be made", "leave it out")
