@@ -70,6 +70,8 @@ def test_a_package_is_compared_with_the_lock_file_that_is_here(here: Path) -> No
         "compared against contracts.lock.json, 2 tasks: no findings",
         "clients and workers can be rolled out in any order",
     ]
+    assert check("contracts.lock.json").exit_code == 2
+    assert "contracts.lock.json is what is compared" in check("contracts.lock.json").output
     assert check().exit_code == 2
     assert "which package?" in check().output
 
@@ -134,6 +136,9 @@ def test_the_order_of_the_roll_out_decides_on_matters_of_order(here: Path) -> No
     settled = check(result, "--against", old, "--category", "wire", "--rollout", "clients-first")
     assert settled.exit_code == 0
     assert check(result, "--against", old, "--category", "queued").exit_code == 0
+    source = check(result, "--against", old, "--category", "source")
+    assert source.exit_code == 1
+    assert source.output.splitlines()[-1].endswith("in any order; what fails breaks no message")
 
 
 def test_ignores_have_a_reason_and_stay_told(here: Path) -> None:

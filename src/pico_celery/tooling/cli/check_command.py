@@ -159,6 +159,8 @@ def _before(against: str | None, package: str, *, is_needed: bool) -> Source | N
         return other(LOCK_FILE, package)
     if not is_needed:
         return None
+    if Path(LOCK_FILE).is_file():
+        raise ToolError(f"{LOCK_FILE} is what is compared: with which version?", "name it: --against git:main")
     raise ToolError(
         f"there is no {LOCK_FILE} here to compare with",
         f"write it with 'pico-celery lock {package}' and commit it, or name a version: --against git:main",
@@ -272,8 +274,10 @@ def _print(checked: _Checked) -> None:
     click.echo(f"{subject}: {counts_text(counts_of(checked.findings))}")
     if checked.against is not None:
         colour, text = _VERDICTS[checked.verdict]
-        settled = _SETTLED.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
-        click.secho(f"{text}{settled}", fg=colour)
+        more = _SETTLED.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
+        if checked.verdict is Verdict.ANY_ORDER and checked.failing:
+            colour, more = "yellow", "; what fails breaks no message"
+        click.secho(f"{text}{more}", fg=colour)
 
 
 def _tasks(number: int) -> str:
