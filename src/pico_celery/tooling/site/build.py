@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
 from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.naming import prefix_of
-from pico_celery.document.records import Document, TaskRecord
+from pico_celery.document.records import Document, JsonSchema, TaskRecord
 from pico_celery.document.sampling import example
 from pico_celery.tooling.docstrings import read_docstring
 from pico_celery.tooling.site.changes import Changes
@@ -37,7 +37,8 @@ def build_site(
     Returns:
         The text of each file, by its path. The same contracts give the same text.
     """
-    examples = {name: example_of(document, task) for name, task in document.tasks.items()}
+    known: dict[str, Any] = {}
+    examples = {name: example_of(document, task, known) for name, task in document.tasks.items()}
     declared = {prefix_of(one.name, one.version): one for one in contracts}
     calls = {
         task.name: typed_call(task, contract, examples[task.name].arguments, declared.get(contract.key))
@@ -99,11 +100,27 @@ def _entry(kind: str, name: str, text: str, path: str, words: list[str], *, gone
     return {**told, **({"gone": True} if gone else {})}
 
 
-def example_of(document: Document, task: TaskRecord) -> Example:
-    """Return an example of a task: the arguments that it needs, its result, and the fields of its errors."""
-    arguments: Mapping[str, Any] = {one.name: example(document, one.sent) for one in task.parameters if one.required}
+def example_of(document: Document, task: TaskRecord, known: dict[str, Any] | None = None) -> Example:
+    """Return an example of a task.
+
+    Args:
+        document: What holds its models.
+        task: The task.
+        known: Examples that are made already, by schema; those that are made now are added.
+
+    Returns:
+        The arguments that it needs, its result, and the fields of its errors.
+    """
+    made = {} if known is None else known
+
+    def of(schema: JsonSchema) -> Any:
+        key = json.dumps(schema, sort_keys=True)
+        if key not in made:
+            made[key] = example(document, schema)
+        return made[key]
+
     return Example(
-        arguments=arguments,
-        result=example(document, task.result.sends),
-        errors={error.code: example(document, error.sends) for error in task.errors},
+        arguments={one.name: of(one.sent) for one in task.parameters if one.required},
+        result=of(task.result.sends),
+        errors={error.code: of(error.sends) for error in task.errors},
     )

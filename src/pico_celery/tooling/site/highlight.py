@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from pico_celery.tooling.site.html import Child, Html, join, tag
+from pico_celery.tooling.site.html import Html, marked, tag
 
 _JSON: Final = re.compile(
     r'(?P<key>"(?:[^"\\]|\\.)*")(?=\s*:)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>-?\b[\d.eE+-]+\b)|(?P<word>\b(?:true|false|null)\b)'
@@ -35,28 +35,14 @@ def json_block(data: Any, label: str) -> Html:
     Returns:
         The block.
     """
-    return _block(_coloured(json.dumps(data, indent=2, ensure_ascii=False), _JSON), label)
+    return _block(marked(json.dumps(data, indent=2, ensure_ascii=False), _JSON), label)
 
 
 def python_block(source: str, label: str) -> Html:
     """Return a block of Python code."""
-    return _block(_coloured(source, _PYTHON), label)
-
-
-def python(source: str) -> Html:
-    """Return Python code with its colours, without a block around it."""
-    return _coloured(source, _PYTHON)
+    return _block(marked(source, _PYTHON), label)
 
 
 def _block(content: Html, label: str) -> Html:
     # It can be scrolled, so it has to be reached by the keyboard.
     return tag("pre", tag("code", content), tabindex="0", role="region", aria_label=label)
-
-
-def _coloured(text: str, pattern: re.Pattern[str]) -> Html:
-    parts: list[Child] = []
-    end = 0
-    for match in pattern.finditer(text):
-        parts.extend([text[end : match.start()], tag("span", match[0], class_=f"c-{match.lastgroup}")])
-        end = match.end()
-    return join(parts, text[end:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Final, TypeAlias
@@ -10,7 +11,7 @@ _VOID: Final = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 class Html(str):
-    """A piece of HTML. Only this module and `pico_celery.tooling.site.layout` make one from text that stands in them."""
+    """A piece of HTML. Only this module makes one, from what it has escaped."""
 
     __slots__ = ()
 
@@ -41,6 +42,21 @@ def tag(name: str, *children: Child, **attributes: str | bool | None) -> Html:
     if name in _VOID:
         return Html(f"<{name}{told}>")
     return Html(f"<{name}{told}>{join(*children)}</{name}>")
+
+
+def marked(text: str, pattern: re.Pattern[str]) -> Html:
+    """Return text with a ``span`` around what a pattern finds, whose class is the name of the group.
+
+    Args:
+        text: The text.
+        pattern: Groups with names. It is searched in escaped text, in which ``<``, ``>`` and ``&`` are entities.
+
+    Returns:
+        The text, escaped, with its parts marked.
+    """
+    return Html(
+        pattern.sub(lambda found: f'<span class="c-{found.lastgroup}">{found[0]}</span>', escape(text, quote=False))
+    )
 
 
 def code(text: str) -> Html:
