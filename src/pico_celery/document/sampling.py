@@ -5,7 +5,6 @@ They are written as pydantic writes values: an object has no property that its s
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +14,7 @@ from pydantic_core import SchemaValidator, to_json
 
 from pico_celery.document.explicit import SCALARS, explicit
 from pico_celery.document.records import REFERENCE, Document, JsonSchema
+from pico_celery.document.sampling_depth import Heights, held_directly
 from pico_celery.document.sampling_scalars import scalars
 from pico_celery.document.scalars import scalar
 from pico_celery.document.telling import KEYS
@@ -90,7 +90,7 @@ class Sampler:
         self._pleasant = pleasant
         self._lean = lean
         self._explicit: dict[str, dict[str, Any]] = {}
-        self._heights: dict[str, float] = {}
+        self._heights = Heights(self.node)
         self._open: list[str] = []
         self._roots: dict[int, tuple[JsonSchema, dict[str, Any]]] = {}
         self._scalars: dict[int, tuple[JsonSchema, list[Any]]] = {}
@@ -194,10 +194,8 @@ class Sampler:
     def _free(self) -> Any:
         return _FREE[0] if self._pleasant else self._chance.choice(_FREE)
 
-    # Recursion ends: below some depth the member and the properties are taken that lead out of it.
-
     def _member(self, members: Sequence[Any]) -> Any:
-        heights = [self._height(member) for member in members]
+        heights = [self._heights.of(member) for member in members]
         if self._deep():
             return members[heights.index(min(heights))]
         if not self._pleasant:
@@ -211,49 +209,7 @@ class Sampler:
         return len(self._open) > _DEEP or (len(self._open) > 2 and self._open.count(self._open[-1]) > 2)  # noqa: PLR2004
 
     def _leads_back(self, node: Any) -> bool:
-        return isinstance(node, Mapping) and any(name in self._open for name in _direct(node))
-
-    def _height(self, node: Any) -> float:
-        """Return how deep the shallowest value of a schema is; infinite while it is being found out."""
-        if not isinstance(node, Mapping):
-            return 0
-        if "$ref" in node:
-            name = node["$ref"].removeprefix(REFERENCE)
-            if name not in self._heights:
-                self._settle(name)
-            return self._heights[name] + 1
-        return self._shape(node)
-
-    def _shape(self, node: JsonSchema) -> float:
-        members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
-        if members:
-            return min(self._height(member) for member in members)
-        parts = [part for name, part in node.get("properties", {}).items() if name in node.get("required", ())]
-        if node.get("minItems", 0) > 0:
-            parts += [*node.get("prefixItems", ()), *([node["items"]] if "items" in node else [])]
-        if node.get("minProperties", 0) > 0:
-            parts.append(node.get("additionalProperties"))
-        return 1 + max((self._height(part) for part in parts), default=-1)
-
-    def _settle(self, name: str) -> None:
-        reached, waiting = {name}, [name]
-        while waiting:
-            for other in _all_names(self.node(waiting.pop())):
-                if other not in reached and other not in self._heights:
-                    reached.add(other)
-                    waiting.append(other)
-        self._heights.update(dict.fromkeys(reached, math.inf))
-        changed = True
-        while changed:
-            changed = False
-            for other in reached:
-                height = self._height_of(other)
-                changed = changed or height < self._heights[other]
-                self._heights[other] = height
-
-    def _height_of(self, name: str) -> float:
-        node = self.node(name)
-        return self._height(node) if "$ref" in node else self._shape(node)
+        return isinstance(node, Mapping) and any(name in self._open for name in held_directly(node))
 
     def _object(self, node: JsonSchema) -> dict[str, Any]:
         required = node.get("required", ())
@@ -347,28 +303,3 @@ def _reads(reader: SchemaValidator, value: Any) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _direct(node: JsonSchema) -> Iterator[str]:
-    """Iterate over the models that a value of a schema has in it directly, within lists and unions too."""
-    if "$ref" in node:
-        yield node["$ref"].removeprefix(REFERENCE)
-    for key in ("anyOf", "oneOf", "prefixItems"):
-        for part in node.get(key, ()):
-            if isinstance(part, Mapping):
-                yield from _direct(part)
-    for key in ("items", "additionalProperties"):
-        if isinstance(node.get(key), Mapping):
-            yield from _direct(node[key])
-
-
-def _all_names(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        yield from _direct(node)
-        for part in node.get("properties", {}).values():
-            yield from _all_names(part)
-        for key in ("anyOf", "oneOf", "prefixItems"):
-            for part in node.get(key, ()):
-                yield from _all_names(part)
-        for key in ("items", "additionalProperties"):
-            yield from _all_names(node.get(key))
