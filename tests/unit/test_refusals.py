@@ -12,6 +12,8 @@ from uuid import UUID
 
 import pytest
 from pydantic import (
+    UUID1,
+    UUID4,
     AfterValidator,
     AliasChoices,
     AliasPath,
@@ -183,6 +185,8 @@ REFUSED: list[tuple[Any, Any, list[tuple[str, str]]]] = [
     (ThreeDigits, Annotated[str, Field(pattern=r"^[0-4]+$")], [("pattern", "")]),
     (ThreeDigits, Annotated[str, Field(max_length=2)], [("length", "")]),
     (str, UUID, [("format", "")]),
+    (UUID, UUID4, [("format", "")]),
+    (UUID1, UUID4, [("format", "")]),
     (str, datetime, [("format", "")]),
     (datetime, date, [("format", "")]),
     (date, time, [("format", "")]),
@@ -312,6 +316,8 @@ ACCEPTED: list[tuple[Any, Any]] = [
     (Annotated[Decimal, Field(gt=1)], Annotated[Decimal, Field(ge=1)]),
     (datetime, str),
     (UUID, str),
+    (UUID4, UUID),
+    (UUID4, UUID4),
     (date, datetime),
     (AwareDatetime, datetime),
     (SecretStr, str),

@@ -180,9 +180,13 @@ def _strings(node: JsonSchema, chance: random.Random, hint: str, near: Sequence[
     kind = str(node.get("format", ""))
     if kind == DECIMAL:
         yield from (format(one, "f") for one in _decimals(node, chance, hint, near))
-    elif kind == "uuid":
+    elif kind.startswith("uuid"):
         yield _UUID
-        yield from (str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(3))
+        version = node.get(DEMANDS, {}).get("version", 4)
+        # RFC 9562: the version is the first digit of the third group
+        drawn = (str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(3))
+        yield from (f"{text[:14]}{version}{text[15:]}" for text in drawn)
+        yield f"{_UUID[:14]}1{_UUID[15:]}"
     elif kind in _KINDS:
         yield from _moments(kind, node, chance, near)
     elif kind in _FIXED:

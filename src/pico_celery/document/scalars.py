@@ -106,8 +106,8 @@ def _string(node: JsonSchema, demands: Mapping[str, Any]) -> CoreSchema:  # noqa
         return _decimal(node, demands)
     if kind in _TEMPORAL:
         return _temporal(kind, node, demands)
-    if kind == "uuid":
-        return core_schema.uuid_schema(strict=_strict(node))
+    if kind.startswith("uuid"):
+        return core_schema.uuid_schema(version=demands.get("version"), strict=_strict(node))
     if kind in _ADDRESSES:
         return TypeAdapter(_ADDRESSES[kind]).core_schema
     if kind == "uri" and node.get("minLength") == 1:  # as pydantic's own types of URLs are told

@@ -24,7 +24,7 @@ _HARMLESS: Final = frozenset(
     | {"validation_error_cause", "use_attribute_docstrings", "polymorphic_serialization"}
 )
 """What lets a type accept more, or as much."""
-_ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys"}
+_ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys", "version"}
 """What is compared where it stands."""
 
 
