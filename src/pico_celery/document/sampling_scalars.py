@@ -115,7 +115,7 @@ def _integers(node: JsonSchema, chance: random.Random, hint: str, near: Sequence
     far = [0, 1, -1, 2, 3, 5, 7, 127, 65_536, -(2**31), 2**63, -(2**40), 10**20, *steps]
     span = (low if low is not None else (high or 0) - 1000, high if high is not None else (low or 0) + 1000)
     drawn = [chance.randint(*span) for _ in range(4)] if span[0] <= span[1] else []
-    for value in (first, *(one for one in span if one is not None), *edges, *far, *drawn):
+    for value in (first, *edges, *span, *far, *drawn):
         yield value
         if step > 1:
             yield from (-(-value // step) * step, value // step * step, (value // step + 1) * step)

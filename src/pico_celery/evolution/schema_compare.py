@@ -14,7 +14,16 @@ from pico_celery.document.telling import DECIMAL, STRICT
 from pico_celery.document.words import same_json, short
 from pico_celery.evolution.schema_arrays import array_issues
 from pico_celery.evolution.schema_demands import demand_faults, is_free
-from pico_celery.evolution.schema_forms import ANYTHING, UNKNOWN, Form, Forms, always, described, described_all
+from pico_celery.evolution.schema_forms import (
+    ANYTHING,
+    UNKNOWN,
+    Form,
+    Forms,
+    always,
+    described,
+    described_all,
+    model_name,
+)
 from pico_celery.evolution.schema_issues import Deeper, Found, Issue, Steps
 from pico_celery.evolution.schema_objects import object_issues
 from pico_celery.evolution.schema_scalars import scalar_faults
@@ -105,8 +114,8 @@ class Comparison:
         """Return the form that speaks least against another: of the same model, or with the fewest faults."""
         if len(candidates) == 1 or self._open or self._choosing:
             return candidates[0]
-        name = source.name.removesuffix("-Output").removesuffix("-Input")
-        same = [one for one in candidates if name and one.name.removesuffix("-Output").removesuffix("-Input") == name]
+        name = model_name(source)
+        same = [one for one in candidates if name and model_name(one) == name]
         if len(same) == 1:
             return same[0]
         self._choosing = True

@@ -109,6 +109,8 @@ class Forms:
         return tuple(found)
 
     def _forms(self, node: Any, within: tuple[str, ...]) -> Iterator[Form]:
+        if node is False:
+            return
         if not isinstance(node, Mapping):
             yield Form(ANYTHING, {})
         elif "$ref" in node:
@@ -180,6 +182,11 @@ def always(form: Form) -> tuple[str, ...]:
     return (*form.node.get("required", ()), *(tag for tag, _ in form.tags))
 
 
+def model_name(form: Form) -> str:
+    """Return the name of a form's model, without the direction that pydantic adds to it."""
+    return form.name.removesuffix("-Output").removesuffix("-Input")
+
+
 _WORDS: Final[Mapping[str, str]] = {
     "object": "an object",
     "array": "a list",
@@ -193,7 +200,7 @@ def described(form: Form) -> str:
     if form.values is not None:
         return one_of(form.values)
     if form.name and form.kind == "object":
-        return form.name
+        return model_name(form)
     word = _WORDS.get(form.kind, form.kind)
     if form.kind == "string" and form.node.get("format"):
         word = str(form.node["format"])
