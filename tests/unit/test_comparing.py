@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from textwrap import dedent
 from typing import Any
@@ -15,7 +16,8 @@ from pico_celery.document.records import Document
 from pico_celery.evolution.comparing import compare
 from pico_celery.evolution.findings import NOTHING, Category, Finding, Level
 from pico_celery.evolution.ignoring import Ignore, ignoring
-from pico_celery.evolution.rules import RULES
+from pico_celery.evolution.refusals import Refusal
+from pico_celery.evolution.rules import REFUSALS, RULES
 from pico_celery.evolution.verdict import Rollout, Verdict, fails, verdict_of
 from pico_celery.messaging.calls import decode_call
 
@@ -441,6 +443,12 @@ def test_every_rule_has_a_case() -> None:
         "result_stored",
     }
     assert {case[2] for case in CASES.values()} == set(RULES) - (refused - own)
+
+
+def test_every_refusal_has_rules_in_arguments_results_and_errors() -> None:
+    told = (Refusal.__doc__ or "").partition("rule:")[2].partition("path:")[0]
+    assert set(re.findall(r"``([a-z_]+)``", told)) == set(REFUSALS)
+    assert all(f"{place}_{name}" in RULES for place in ("argument", "result", "error") for name in REFUSALS)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -11,7 +11,7 @@ class Level(StrEnum):
     """How bad a finding is."""
 
     BREAK = "break"
-    """Somebody breaks whatever the order of the roll-out."""
+    """Somebody breaks, even if the workers are rolled out before the clients."""
     ORDER = "order"
     """Nobody breaks if the workers are rolled out before the clients; somebody does otherwise."""
     NOTE = "note"
