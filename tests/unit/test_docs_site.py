@@ -24,10 +24,11 @@ from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.naming import prefix_of
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
+from pico_celery.evolution.findings import Finding, Level
 from pico_celery.tooling.cli.main import pico_celery
 from pico_celery.tooling.docstrings import read_docstring
 from pico_celery.tooling.site.build import build_site, example_of
-from pico_celery.tooling.site.changes import changes_since
+from pico_celery.tooling.site.changes import Changes, changes_since
 from pico_celery.tooling.site.html import join, tag
 from pico_celery.tooling.site.policies import seconds
 from pico_celery.tooling.site.prose import prose
@@ -235,6 +236,25 @@ def test_it_shows_what_changed_since() -> None:
     assert re.sub(r"[`*]", "", finding.message)[:20] in whole
     assert "1 task changed, 1 task reworded, 1 task removed" in read(files["index.html"]).text
     assert not changes_since(SHOP, SHOP, "x")
+
+
+def test_what_a_finding_says_is_shown_as_it_is() -> None:
+    text = "lines[*].a was `x` & lines[*].b <was> **y**"
+    finding = Finding(
+        rule="r",
+        level=Level.BREAK,
+        categories=frozenset(),
+        task="orders.cancel",
+        message=text,
+        remedy=text,
+        payload=None,
+    )
+    changes = Changes(since="x", tasks={"orders.cancel": "changed"}, findings={"orders.cancel": [finding]})
+    files = build_site(SHOP, title="Shop", changes=changes)
+
+    for path in ("changes.html", "tasks/orders.cancel.html"):
+        assert read(files[path]).text.count(text) == 2
+        assert "null" in read(files[path]).text
 
 
 # Text is text

@@ -8,7 +8,6 @@ from pico_celery.evolution.findings import NOTHING, Finding
 from pico_celery.tooling.site.changes import ADDED, TEXT, Changes
 from pico_celery.tooling.site.highlight import json_block
 from pico_celery.tooling.site.html import Html, code, join, tag
-from pico_celery.tooling.site.prose import inline
 
 
 def change_list(changes: Changes, task: str) -> Html:
@@ -43,7 +42,7 @@ def finding_list(findings: Sequence[Finding]) -> Html:
 def _finding(finding: Finding) -> Html:
     categories = ", ".join(sorted(finding.categories))
     rows = [("Who", finding.who), ("Instead", finding.remedy), ("Ignored", finding.ignored or "")]
-    facts = [tag("div", tag("dt", term), tag("dd", inline(text))) for term, text in rows if text]
+    facts = [tag("div", tag("dt", term), tag("dd", text)) for term, text in rows if text]
     return tag(
         "li",
         tag(
@@ -53,7 +52,7 @@ def _finding(finding: Finding) -> Html:
             tag("code", finding.path, class_="type") if finding.path else None,
             class_="field-head",
         ),
-        tag("p", inline(finding.message)),
+        tag("p", finding.message),
         tag("dl", *facts, class_="facts") if facts else None,
         json_block(finding.payload, "A payload that shows it") if finding.payload is not NOTHING else None,
     )

@@ -6,7 +6,7 @@ from pico_celery.document.records import ContractRecord, TaskRecord
 from pico_celery.tooling.docstrings import read_docstring
 from pico_celery.tooling.site.change_list import finding_list
 from pico_celery.tooling.site.changes import ADDED, TEXT, Changes
-from pico_celery.tooling.site.context import Place, display_name, form_of
+from pico_celery.tooling.site.context import Place, display_name, form_of, plain_key
 from pico_celery.tooling.site.fields import Tree
 from pico_celery.tooling.site.highlight import json_block, json_text
 from pico_celery.tooling.site.html import Child, Html, code, join, separated, tag
@@ -76,14 +76,22 @@ def model_page(place: Place, key: str) -> str:
 def models_page(place: Place) -> str:
     """Return the page with all models."""
     document = place.site.document
-    rows = []
-    for key in sorted(document.schemas, key=lambda one: (display_name(one).casefold(), one)):
-        form = form_of(key)
-        summary = read_docstring(str(document.schemas[key].get("description", ""))).summary
-        head = join(tag("code", place.model(key)), tag("span", form, class_="tag") if form else None)
-        rows.append(tag("li", tag("div", head, class_="row-head"), tag("p", inline(summary)) if summary else None))
+    forms: dict[str, list[str]] = {}
+    for key in sorted(document.schemas):
+        forms.setdefault(plain_key(key), []).append(key)
+    rows = [_model(place, forms[name]) for name in sorted(forms, key=lambda one: (display_name(one).casefold(), one))]
     main = [crumbs(place, "Models"), tag("h1", "Models"), tag("ul", *rows, class_="rows")]
     return page(place, "Models", main, about="The models that tasks take, return and raise.")
+
+
+def _model(place: Place, keys: list[str]) -> Html:
+    """Return the row of a model, with the links to both of its forms where it has two."""
+    summary = read_docstring(str(place.site.document.schemas[keys[0]].get("description", ""))).summary
+    more = [
+        tag("a", form_of(key), href=place.to(place.site.model_pages[key]), class_="tag") for key in keys if form_of(key)
+    ]
+    head = tag("div", tag("code", place.model(keys[0])), more, class_="row-head")
+    return tag("li", head, tag("p", inline(summary)) if summary else None)
 
 
 def changes_page(place: Place, changes: Changes) -> str:
