@@ -38,6 +38,7 @@ from pydantic import (
 from tests.support.schema_pairs import described
 
 from pico_celery.document.records import Document
+from pico_celery.document.validation import violations
 from pico_celery.evolution.findings import NOTHING
 from pico_celery.evolution.refusals import Described, Refusal, refusals
 
@@ -525,6 +526,34 @@ def test_what_was_assumed_of_a_model_that_does_not_fit_is_forgotten() -> None:
     for name, path in (("A", "value"), ("B", "a.value"), ("A", "value")):
         schema = {"$ref": f"#/schemas/{name}"}
         assert [told.path for told in refusals(Described(schema, one), Described(schema, other))] == [path]
+
+
+ODD: list[dict[str, Any]] = [
+    {"pattern": "^a"}, {"allOf": [{"type": "integer"}, {"minimum": 3}]}, {"not": {"const": 3}}, {"type": ["integer", "null"]},
+    {"type": "object", "properties": {"a": True, "b": False}}, {"type": "array", "items": False}, {"minProperties": 1},
+    {"type": "object", "patternProperties": {"^a": {"type": "integer"}, "^b": {"type": "string"}}},
+    {"enum": [1.5, "a", None, [1], {"a": 1}]}, {"const": {"a": [1]}}, {"type": "string", "format": "weird"},
+    {"type": "string", "pattern": "(?<=a)b"}, {"type": "string", "pattern": "["}, {"type": "integer", "minimum": 1.5},
+    {"type": "object", "dependentRequired": {"a": ["b"]}}, {"type": "array", "contains": {"const": 1}}, {}, {"enum": []},
+    {"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "string"}},
+]  # fmt: skip
+"""Schemas that a user's own `WithJsonSchema` may hold."""
+
+
+@pytest.mark.parametrize("schema", ODD, ids=str)
+def test_schemas_that_pydantic_does_not_write_get_an_answer_too(schema: dict[str, Any]) -> None:
+    document = Document(contracts={})
+    source = Described(schema, document)
+    assert refusals(source, Described(json.loads(json.dumps(schema)), document)) == []
+    for other in ODD:
+        for refusal in refusals(source, Described(other, document)):
+            if refusal.witness is not NOTHING:
+                assert violations(document, schema, refusal.witness) == []
+                assert violations(document, other, refusal.witness)
+        # What only the target says is not lost.
+        unknown = set(other) & {"pattern", "allOf", "not", "dependentRequired", "contains"} - set(schema)
+        if unknown and "type" in schema and schema["type"] == other.get("type", schema["type"]):
+            assert refusals(source, Described(other, document))
 
 
 def test_many_tasks_over_many_models_are_compared_in_a_moment() -> None:

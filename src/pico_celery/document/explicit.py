@@ -64,6 +64,11 @@ def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[
     return result
 
 
+def is_scalar(kind: Any) -> bool:
+    """Tell whether a type of JSON Schema is that of a number, a truth value or a text; it may be a list of types."""
+    return isinstance(kind, str) and kind in SCALARS
+
+
 def _part(part: Any, held: Mapping[str, Any]) -> Any:
     return explicit(part, held) if isinstance(part, Mapping) else part
 
@@ -71,7 +76,7 @@ def _part(part: Any, held: Mapping[str, Any]) -> Any:
 def _say(result: dict[str, Any], demands: dict[str, Any], held: Mapping[str, Any]) -> None:
     """Write down what is demanded here, and what holds here from outside."""
     kind = result.get("type")
-    if kind in SCALARS and held.get(STRICT):
+    if is_scalar(kind) and held.get(STRICT):
         result.setdefault(STRICT, True)
     if kind == "string" and "format" not in result and "enum" not in result and "const" not in result:
         if held.get("str_strip_whitespace"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
-from pico_celery.document.explicit import ONLY_PATTERN, SCALARS, explicit, parts
+from pico_celery.document.explicit import ONLY_PATTERN, explicit, is_scalar, parts
 from pico_celery.document.rebuilt import aliases, tags_of
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery.document.scalars import scalar
@@ -40,7 +40,7 @@ def validator_class() -> Any:
 
     def unless_scalar(name: str) -> Any:
         def check(validator: Validator, expected: Any, value: Any, node: JsonSchema) -> Iterator[SchemaError]:
-            if node.get("type") not in SCALARS:
+            if not is_scalar(node.get("type")):
                 yield from standard[name](validator, expected, value, node) or ()
 
         return check
@@ -86,7 +86,7 @@ def _type(validator: Validator, expected: Any, value: Any, node: JsonSchema) -> 
     if not any(validator.is_type(value, kind) for kind in kinds):
         yield error_of(" or ".join(kinds), value, validator="type")
         return
-    reader = _reader(node) if expected in SCALARS else None
+    reader = _reader(node) if is_scalar(expected) else None
     if reader is None:
         return
     try:

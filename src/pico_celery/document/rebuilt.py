@@ -210,9 +210,15 @@ def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:
 
 
 def _literal(values: list[Any]) -> CoreSchema:
+    if not values:
+        return core_schema.no_info_plain_validator_function(_refuse)
     if all(isinstance(value, (str, int, bool)) or value is None for value in values):
         return core_schema.literal_schema(values)
     return core_schema.any_schema()
+
+
+def _refuse(value: Any) -> Any:
+    raise ValueError(f"nothing is accepted here, not even {value!r}")
 
 
 def _named(made: CoreSchema, name: str) -> CoreSchema:

@@ -120,7 +120,8 @@ class Sampler:
         if "const" in node:
             return node["const"]
         if "enum" in node:
-            return node["enum"][0] if self._pleasant else self._chance.choice(node["enum"])
+            values = node["enum"] or [None]
+            return values[0] if self._pleasant else self._chance.choice(values)
         members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
         if members:
             return self.make(self._member(members), hint)

@@ -43,15 +43,18 @@ def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
     Yields:
         Faults; they are not certain, for names of functions do not tell what these do.
     """
-    functions, given = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
-    if functions and given[: len(functions)] != functions:
-        yield Fault("demand", _told(given), _told(functions), certain=False)
+    functions, passed = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
+    if functions and passed[: len(functions)] != functions:
+        yield Fault("demand", _told(passed), _told(functions), certain=False)
     for name, value in target.demands.items():
         known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json"})
         if not known and source.demands.get(name) != value:
             yield Fault("demand", f"{name} {source.demands.get(name, 'of any kind')}", f"{name} {value}", certain=False)
     if "keys" in target.demands and KEYS not in target.node and source.demands.get("keys") != target.demands["keys"]:
         yield Fault("property_names", "other names", "names of some type", certain=False)
+    patterns, given = (node.get("patternProperties", {}) for node in (target.node, source.node))
+    if max(len(patterns), len(given)) > 1 and not _same(given, patterns):  # one is the names of a mapping
+        yield Fault("unknown_keyword", "properties by patterns", "properties by other patterns", certain=False)
     for key, value in target.node.items():
         # Keywords with a prefix are no one's but the project's own, and say nothing to pydantic.
         unknown = key not in _KNOWN and key not in ANNOTATIONS and not key.startswith("x-")

@@ -109,10 +109,8 @@ class Forms:
         return tuple(found)
 
     def _forms(self, node: Any, within: tuple[str, ...]) -> Iterator[Form]:
-        if node is False:
-            return
         if not isinstance(node, Mapping):
-            yield Form(ANYTHING, {})
+            yield from () if node is False else (Form(ANYTHING, {}),)
         elif "$ref" in node:
             name = node["$ref"].removeprefix(REFERENCE)
             if name not in within:  # a union that has itself as a member has no more forms by it
