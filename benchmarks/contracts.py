@@ -60,7 +60,7 @@ def main() -> None:
         for package, changed in {"before": 0, **CHANGED}.items():
             write(folder / package, tasks, models, changed)
         _cli(folder, "lock", "before")
-        after_imports(folder, rounds=5 // scale or 1)
+        after_imports(folder, rounds=3 // scale or 1)
         in_all(folder, rounds=10 // scale or 1)
 
 

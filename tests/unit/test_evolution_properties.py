@@ -98,7 +98,7 @@ def check_payloads(old: Version, new: Version) -> int:
     return shown
 
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 long = settings(quick, max_examples=1000)
 
 
@@ -151,7 +151,5 @@ def test_the_pairs_are_worth_looking_at() -> None:
                 seen["found"] += len(found)
 
     look()
-    assert min(seen["argument taken"], seen["argument refused"], seen["result taken"], seen["result refused"]) > 30, (
-        seen
-    )
+    assert min(seen["argument taken"], seen["argument refused"], seen["result taken"], seen["result refused"]) > 8, seen
     assert seen["shown"] > seen["found"] * 0.6, seen
