@@ -16,6 +16,7 @@ from pico_celery.document.records import Document
 from pico_celery.evolution.comparing import compare
 from pico_celery.evolution.findings import NOTHING, Category, Finding, Level
 from pico_celery.evolution.ignoring import Ignore, ignoring
+from pico_celery.evolution.pairs import SHOWN_PAYLOADS
 from pico_celery.evolution.refusals import Refusal
 from pico_celery.evolution.rules import REFUSALS, RULES
 from pico_celery.evolution.verdict import Rollout, Verdict, fails, verdict_of
@@ -583,6 +584,21 @@ def test_a_name_that_was_an_alias_and_is_a_task_now_is_compared_too() -> None:
     assert {one.rule for one in found if one.task == "orders.book" and one.level is Level.BREAK} >= {
         "parameter_removed"
     }
+
+
+def test_of_very_many_changes_all_are_found_and_the_first_ones_are_shown_with_payloads() -> None:
+    model = "class Item{0}(BaseModel):\n    number: int = Field(lt={1})\n"
+    old, new = (
+        "".join(model.format(number, limit) for number in range(60))
+        + "@declare()\nclass Orders(Protocol):\n"
+        + "".join(f"    async def run{number}(self, item: Item{number}) -> int: ...\n" for number in range(60))
+        for limit in (100, 50)
+    )
+    found = changes(old, new)
+    assert [one.rule for one in found] == ["argument_maximum"] * 60
+    assert {one.level for one in found} == {Level.BREAK}
+    assert sum(one.payload is not NOTHING for one in found) == SHOWN_PAYLOADS
+    assert not any("cannot be known" in one.message for one in found)
 
 
 def test_descriptions_and_models_that_nobody_uses_change_nothing() -> None:

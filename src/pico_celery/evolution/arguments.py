@@ -11,7 +11,7 @@ from typing import Any, Final
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery.evolution.findings import NOTHING, Finding, Level
 from pico_celery.evolution.pairs import Pair, Version, shown
-from pico_celery.evolution.refused import refused
+from pico_celery.evolution.refused import remembered
 from pico_celery.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
 from pico_celery.evolution.whole_payloads import arguments_of
 
@@ -123,7 +123,7 @@ def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Itera
         (pair.new, now.accepts, pair.old, before.accepts, Level.ORDER, NEW_CLIENTS),
     )
     for sender, sent, receiver, accepted, level, who in sides:
-        for one in pair.memory.of(refused, (sender.document, sent), (receiver.document, accepted)):
+        for one in pair.memory.of(remembered, (sender.document, sent), (receiver.document, accepted)):
             payload = (
                 NOTHING if one.witness is NOTHING else arguments_of(sender, pair.memory, given={name: one.witness})
             )

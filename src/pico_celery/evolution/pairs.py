@@ -14,6 +14,7 @@ from pico_celery.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, O
 
 _Found = TypeVar("_Found")
 SHOWN_CHARACTERS: Final = 600
+SHOWN_PAYLOADS: Final = 50
 _SHOWN_AS: Final = {
     OLD_CLIENTS: "this payload, valid before, is refused now",
     NEW_CLIENTS: "this payload, valid now, is refused by old workers",
@@ -35,12 +36,22 @@ class Memory:
 
     def __init__(self) -> None:
         self._known: dict[object, Any] = {}
+        self._shown = 0
+
+    @property
+    def payloads(self) -> bool:
+        """Whether to look for one more payload: who gets so many findings is not helped by another one."""
+        return self._shown < SHOWN_PAYLOADS
+
+    def show(self) -> None:
+        """Count a schema whose refusals are shown with payloads."""
+        self._shown += 1
 
     def of(self, function: Callable[..., _Found], *described: tuple[Document, JsonSchema]) -> _Found:
         """Return what a function finds out about schemas, asking it once.
 
         Args:
-            function: It.
+            function: It; it gets this memory, too.
             *described: Its arguments: schemas with the documents that hold their models.
 
         Returns:
@@ -48,7 +59,7 @@ class Memory:
         """
         key = (function, *((id(document), json.dumps(schema, sort_keys=True)) for document, schema in described))
         if key not in self._known:
-            self._known[key] = function(*described)
+            self._known[key] = function(self, *described)
         found: _Found = self._known[key]
         return found
 

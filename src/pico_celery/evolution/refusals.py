@@ -55,22 +55,23 @@ class Refusal:
     certain: bool
 
 
-def refusals(source: Described, target: Described) -> list[Refusal]:
+def refusals(source: Described, target: Described, *, payloads: bool = True) -> list[Refusal]:
     """Find what speaks against it that every value of one schema is accepted where another one is.
 
     Args:
         source: What is sent.
         target: What is accepted.
+        payloads: Whether to look for payloads that show what is known without; it takes most of the time.
 
     Returns:
         A refusal for each smallest place, the outermost first; a model that is met again is told of once. Empty where
         everything fits.
     """
     issues = _comparison(source.document, target.document).issues(source.schema, target.schema)
-    if not issues:
-        return []
+    if all(issue.certain is False or (issue.certain and not payloads) for issue in issues):
+        return [_refusal(told, None) for told in _by_place(issues)]
     witnesses = Witnesses(source.document, source.schema, target.document, target.schema)
-    return [_refusal(told, witnesses) for told in _by_place(issues)]
+    return [_refusal(told, witnesses, payloads=payloads) for told in _by_place(issues)]
 
 
 def _by_place(issues: list[Issue]) -> list[list[Issue]]:
@@ -80,9 +81,9 @@ def _by_place(issues: list[Issue]) -> list[list[Issue]]:
     return list(places.values())
 
 
-def _refusal(issues: list[Issue], witnesses: Witnesses) -> Refusal:
-    known = [issue for issue in issues if issue.certain is not False]
-    found = (witnesses.find(issue) for issue in known)
+def _refusal(issues: list[Issue], witnesses: Witnesses | None, *, payloads: bool = True) -> Refusal:
+    looked = [issue for issue in issues if issue.certain is None or (issue.certain and payloads)]
+    found = (witnesses.find(issue) for issue in looked if witnesses is not None)
     witness = next((payload for payload in found if payload is not NOTHING), NOTHING)
     return Refusal(
         rule=issues[0].rule,

@@ -7,6 +7,7 @@ from typing import Any
 
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery.evolution.findings import NOTHING
+from pico_celery.evolution.pairs import Memory
 from pico_celery.evolution.refusals import Described, Refusal, refusals
 
 
@@ -48,15 +49,28 @@ class Refused:
         return f"{root}.{path}" if path and path[0] not in "[{" else f"{root}{path}"
 
 
-def refused(sent: tuple[Document, JsonSchema], accepted: tuple[Document, JsonSchema]) -> list[Refused]:
+def refused(
+    sent: tuple[Document, JsonSchema], accepted: tuple[Document, JsonSchema], *, payloads: bool = True
+) -> list[Refused]:
     """Return what is refused of what is sent.
 
     Args:
         sent: Describes it, with the document that holds its models.
         accepted: What the receiver takes, likewise.
+        payloads: Whether to look for payloads that show what is known without.
 
     Returns:
         One for each place and reason.
     """
     source, target = (Described(document=document, schema=schema) for document, schema in (sent, accepted))
-    return [Refused(refusal) for refusal in refusals(source, target)]
+    return [Refused(refusal) for refusal in refusals(source, target, payloads=payloads)]
+
+
+def remembered(
+    memory: Memory, sent: tuple[Document, JsonSchema], accepted: tuple[Document, JsonSchema]
+) -> list[Refused]:
+    """Return what `refused` does, for `Memory.of`: payloads are looked for until there are enough of them."""
+    found = refused(sent, accepted, payloads=memory.payloads)
+    if found:
+        memory.show()
+    return found

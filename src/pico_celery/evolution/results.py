@@ -8,7 +8,7 @@ from typing import Final
 from pico_celery.document.records import ErrorRecord, JsonSchema
 from pico_celery.evolution.findings import Finding, Level
 from pico_celery.evolution.pairs import Pair
-from pico_celery.evolution.refused import refused
+from pico_celery.evolution.refused import remembered
 from pico_celery.evolution.rules import NEW_WORKERS, OLD_WORKERS
 
 _RESULT: Final = "return"
@@ -84,7 +84,7 @@ def _refused(
         ((before, old[0]), (now, new[1]), Level.ORDER, OLD_WORKERS),
     )
     for sent, accepted, level, who in sides:
-        for one in pair.memory.of(refused, sent, accepted):
+        for one in pair.memory.of(remembered, sent, accepted):
             if not one.is_certain and one.identity in _unchanged(pair, old, new):
                 continue
             yield pair.find(
@@ -96,5 +96,5 @@ def _unchanged(pair: Pair, old: tuple[JsonSchema, JsonSchema], new: tuple[JsonSc
     """Return what cannot be known of a version beside itself, in both: there what is sent passes the same checks again."""
     before, now = pair.old.document, pair.new.document
     versions = (((before, old[0]), (before, old[1])), ((now, new[0]), (now, new[1])))
-    one, other = ({found.identity for found in pair.memory.of(refused, *version)} for version in versions)
+    one, other = ({found.identity for found in pair.memory.of(remembered, *version)} for version in versions)
     return one & other

@@ -40,7 +40,7 @@ def arguments_of(
     return NOTHING if any(value is NOTHING for value in payload.values()) else payload
 
 
-def _value(described: tuple[Document, JsonSchema]) -> Any:
+def _value(_: Memory, described: tuple[Document, JsonSchema]) -> Any:
     from pico_celery.document.sampling import example  # noqa: PLC0415 - only where something is found
     from pico_celery.document.validation import Checker  # noqa: PLC0415 - as above
 
