@@ -106,11 +106,11 @@ PACKAGES = {
 INSIDE = """
 import json, sys, time
 from pathlib import Path
-import celery, jsonschema, pico_celery.tooling.cli.check_command
+import celery, jsonschema, pico_celery_tooling.cli.check_command
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import read, to_text
 from pico_celery.evolution.comparing import compare
-from pico_celery.tooling.loading import load_contracts
+from pico_celery_tooling.sources.loading import load_contracts
 
 took = {"lock": [], "check": []}
 begun = time.process_time()
@@ -157,7 +157,7 @@ def _alternate(subjects: dict[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def _cli(folder: Path, *arguments: str) -> str:
-    return _run(folder, [sys.executable, "-c", "from pico_celery.tooling.cli.main import main; main()", *arguments])
+    return _run(folder, [sys.executable, "-c", "from pico_celery_tooling.cli.main import main; main()", *arguments])
 
 
 def _timed(call: Callable[[], object]) -> float:

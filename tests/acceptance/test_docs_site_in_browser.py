@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pico_celery.document.build import document_of
-from pico_celery.tooling.site.build import build_site
-from pico_celery.tooling.site.writer import write_site
+from pico_celery_tooling.site.build import build_site
+from pico_celery_tooling.site.writer import write_site
 from tests.acceptance.commands import ROOT, run
 from tests.support.chromium import Browser, browser_path, running_browser
 from tests.support.nasty_contracts import catalog
@@ -61,7 +61,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
-    program = [sys.executable, "-c", "from pico_celery.tooling.cli.main import main; main()"]
+    program = [sys.executable, "-c", "from pico_celery_tooling.cli.main import main; main()"]
     command = [*program, "docs", "shop_contracts", "--title", "Shop"]
     status, output = run(command, folder, {"PYTHONPATH": str(ROOT / "contracts")})
     assert status == 0, output

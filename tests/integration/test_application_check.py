@@ -16,7 +16,7 @@ from celery import Celery
 
 from pico_celery import CelerySettings, create_app
 from pico_celery.evolution.findings import Finding, Level
-from pico_celery.tooling.reachability import unreachable
+from pico_celery_tooling.application.reachability import unreachable
 from tests.support.servers import PrivateRedis
 from tests.support.sites import close_app
 
@@ -133,7 +133,7 @@ APP = """
 
 
 def check(folder: Path, *more: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
-    program = [sys.executable, "-c", "from pico_celery.tooling.cli.main import main; main()"]
+    program = [sys.executable, "-c", "from pico_celery_tooling.cli.main import main; main()"]
     done = subprocess.run(
         [*program, "-A", "shop_app:celery_app", "check", "shop_contracts", "--json", *more],
         check=False,

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery.tooling.cli.main import pico_celery
+from pico_celery_tooling.cli.main import pico_celery
 from tests.integration.apps.calling_contracts import Desk
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.integration.test_secrets import captured_events
@@ -31,7 +31,7 @@ from tests.support.waiting import eventually
 ORDER = {"number": 7, "lines": [{"sku": "tea", "quantity": 2, "price": "4.50"}]}
 GONE = {"number": 8, "lines": [{"sku": "nothing", "quantity": 1, "price": "1"}]}
 RUN_SECONDS = 60
-PROGRAM = "from pico_celery.tooling.cli.main import main; main()"
+PROGRAM = "from pico_celery_tooling.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")

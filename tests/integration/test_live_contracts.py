@@ -20,13 +20,13 @@ from celery import Celery
 from click.testing import CliRunner, Result
 
 from pico_celery import CelerySettings, create_app
-from pico_celery.tooling import live
-from pico_celery.tooling.asking import verify_live
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.cli.output import ToolError
-from pico_celery.tooling.live import Answers, ask
-from pico_celery.tooling.verifying import State, TaskReport, verify
-from pico_celery.tooling.wanting import wanted_of
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.live import workers as live
+from pico_celery_tooling.live.asking import verify_live
+from pico_celery_tooling.live.verifying import State, TaskReport, verify
+from pico_celery_tooling.live.wanting import wanted_of
+from pico_celery_tooling.live.workers import Answers, ask
+from pico_celery_tooling.output import ToolError
 from tests.integration.apps.live_contracts import SECRET, VARIABLE, LiveClient
 from tests.integration.conftest import site_of
 from tests.support.processes import ROOT, Worker

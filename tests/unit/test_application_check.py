@@ -31,10 +31,10 @@ from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.evolution.findings import Category, Finding, Level
-from pico_celery.tooling.application_check import APPLICATION_RULES, check_application
-from pico_celery.tooling.application_facts import Application
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.cli.output import ToolError
+from pico_celery_tooling.application.check import APPLICATION_RULES, check_application
+from pico_celery_tooling.application.facts import Application
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.output import ToolError
 
 Boot = Callable[..., PicoContainer]
 MINUTE = timedelta(minutes=1)

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pico_celery.evolution.rules import RULES
-from pico_celery.tooling.application_check import APPLICATION_RULES
-from pico_celery.tooling.cli.main import pico_celery
+from pico_celery_tooling.application.check import APPLICATION_RULES
+from pico_celery_tooling.cli.main import pico_celery
 
 CONTRACT = """
 from typing import Literal, Protocol

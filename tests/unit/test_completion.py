@@ -16,10 +16,10 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery.tooling import completing
-from pico_celery.tooling.cli.main import pico_celery
+from pico_celery_tooling import completing
+from pico_celery_tooling.cli.main import pico_celery
 
-PROGRAM = "from pico_celery.tooling.cli.main import main; main()"
+PROGRAM = "from pico_celery_tooling.cli.main import main; main()"
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_completing_needs_neither_celery_nor_schemas(here: Path) -> None:
     watched = (
         "import sys, click\n"
         "from click.shell_completion import ShellComplete\n"
-        "from pico_celery.tooling.cli.main import pico_celery\n"
+        "from pico_celery_tooling.cli.main import pico_celery\n"
         "found = ShellComplete(pico_celery, {}, 'pico-celery', 'X').get_completions(['call'], 'orders.c')\n"
         "print([item.value for item in found], [name for name in ('celery', 'jsonschema', 'pico_ioc') if name in sys.modules])"
     )

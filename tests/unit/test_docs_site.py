@@ -25,16 +25,16 @@ from pico_celery.contract.naming import prefix_of
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.evolution.findings import Finding, Level
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.docstrings import read_docstring
-from pico_celery.tooling.site.build import build_site, example_of
-from pico_celery.tooling.site.changes import Changes, changes_since
-from pico_celery.tooling.site.html import join, tag
-from pico_celery.tooling.site.policies import seconds
-from pico_celery.tooling.site.prose import prose
-from pico_celery.tooling.site.pycode import WIDTH
-from pico_celery.tooling.site.snippets import plain_call, typed_call
-from pico_celery.tooling.site.writer import MARKER, ForeignDirectoryError, write_site
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.site.build import build_site, example_of
+from pico_celery_tooling.site.changes import Changes, changes_since
+from pico_celery_tooling.site.html import join, tag
+from pico_celery_tooling.site.policies import seconds
+from pico_celery_tooling.site.prose import prose
+from pico_celery_tooling.site.pycode import WIDTH
+from pico_celery_tooling.site.snippets import plain_call, typed_call
+from pico_celery_tooling.site.writer import MARKER, ForeignDirectoryError, write_site
 
 SHOP_CONTRACTS = [
     one for one in default_catalog.contracts if one.cls.__module__.partition(".")[0] == shop_contracts.__name__
@@ -451,7 +451,7 @@ def test_the_same_contracts_give_the_same_bytes(nasty: Mapping[str, str]) -> Non
         "import sys, json; sys.path[:0] = ['.'];"
         "from tests.support.nasty_contracts import SCRIPT, catalog;"
         "from pico_celery.document.build import document_of;"
-        "from pico_celery.tooling.site.build import build_site;"
+        "from pico_celery_tooling.site.build import build_site;"
         "contracts = list(catalog.contracts);"
         "print(json.dumps(build_site(document_of(contracts), title=f'Nasty {SCRIPT}', contracts=contracts)))"
     )

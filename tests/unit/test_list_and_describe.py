@@ -23,9 +23,9 @@ from pico_celery import Catalog, TaskError, contract, task_options
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import to_text
 from pico_celery.document.records import Document
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.describing import describe_task, signature
-from pico_celery.tooling.wording import in_words
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.describing.texts import describe_task, signature
+from pico_celery_tooling.describing.wording import in_words
 
 BUDGET_SECONDS = 0.6
 SECRET = SecretStr("hunter2-0815")
@@ -239,7 +239,7 @@ def test_offline_no_celery_is_imported_and_it_is_quick(arguments: list[str]) -> 
     code = (
         "import sys\n"
         f"sys.argv = ['pico-celery', *{arguments!r}]\n"
-        "from pico_celery.tooling.cli.main import main\n"
+        "from pico_celery_tooling.cli.main import main\n"
         "try:\n    main()\nfinally:\n"
         "    heavy = {name.partition('.')[0] for name in sys.modules} & {'celery', 'kombu', 'pico_ioc', 'redis'}\n"
         "    print('heavy:', sorted(heavy))\n"

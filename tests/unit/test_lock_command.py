@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pico_celery.document.lockfile import read
-from pico_celery.tooling.cli.main import COMMANDS, pico_celery
+from pico_celery_tooling.cli.main import COMMANDS, pico_celery
 
 CONTRACT = """
 from typing import Protocol
@@ -111,8 +111,8 @@ def test_both_ways_in_have_the_same_commands(here: Path) -> None:
             [sys.executable, *start, "lock", name, "-o", "-"], capture_output=True, text=True, check=True
         ).stdout
         for start in (
-            ["-c", "from pico_celery.tooling.cli.main import main; main()"],
-            ["-c", "from pico_celery.tooling.cli.main import main; main()", "contracts"],
+            ["-c", "from pico_celery_tooling.cli.main import main; main()"],
+            ["-c", "from pico_celery_tooling.cli.main import main; main()", "contracts"],
             ["-m", "celery", "contracts"],
         )
     ]

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.cli.output import ToolError
-from pico_celery.tooling.creating.writing import Change
-from pico_celery.tooling.creating.writing import write as write_changes
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.creating.writing import Change
+from pico_celery_tooling.creating.writing import write as write_changes
+from pico_celery_tooling.output import ToolError
 
 PLACE = ("orders.place", "--into", "shop", "--param", "order:Order", "--returns", "Receipt")
 New = Callable[..., Result]
@@ -773,7 +773,7 @@ def test_the_help_has_examples(new: New) -> None:
 
 def test_the_command_needs_neither_celery_nor_the_container(folder: Path) -> None:
     code = (
-        "import sys; from pico_celery.tooling.cli.main import pico_celery\n"
+        "import sys; from pico_celery_tooling.cli.main import pico_celery\n"
         f"pico_celery(['new', *{list(PLACE)!r}], standalone_mode=False)\n"
         "assert not {'celery', 'kombu', 'pico_ioc', 'jsonschema'} & set(sys.modules)"
     )

@@ -15,8 +15,8 @@ from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
 from pico_celery.document.sampling import samples
-from pico_celery.tooling.cli.main import pico_celery
-from pico_celery.tooling.json_schemas import all_schemas
+from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.json_schemas import all_schemas
 
 
 def schema(*arguments: str) -> Result:

@@ -10,9 +10,9 @@ import pytest
 
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery.tooling.cli.output import ToolError
-from pico_celery.tooling.loading import load_contracts
-from pico_celery.tooling.versions import other
+from pico_celery_tooling.output import ToolError
+from pico_celery_tooling.sources.loading import load_contracts
+from pico_celery_tooling.sources.versions import other
 
 CONTRACT = """
 from typing import Protocol

@@ -1,0 +1,1 @@
+"""Whether an application keeps to its contracts: names, policies, schedule, settings, servers."""

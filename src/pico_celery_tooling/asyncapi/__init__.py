@@ -1,0 +1,1 @@
+"""Contracts as AsyncAPI 3.0."""

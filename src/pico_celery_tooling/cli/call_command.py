@@ -1,0 +1,248 @@
+"""``call``: send a task from the command line, and print what comes back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+
+from pico_celery.errors import PicoCeleryError
+from pico_celery_tooling.cli.call_output import CallError, notes_of, print_answer
+from pico_celery_tooling.completing import TASK_NAME
+from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
+from pico_celery_tooling.sources.loading import application
+
+if TYPE_CHECKING:
+    from pico_celery_tooling.calling.answer import Answer
+    from pico_celery_tooling.calling.call import Call
+    from pico_celery_tooling.calling.contract import Found
+    from pico_celery_tooling.calling.sending import Sent
+
+_EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+_STATES: Final = {
+    "PENDING": "; as far as is known no worker has taken it: is one running that takes its queue?",
+    "STARTED": "; a worker runs it",
+    "RETRY": "; it has failed, and is to be tried again",
+}
+"""What the state of a call tells of the reason why it has not ended."""
+
+
+@click.command("call")
+@click.argument("task", type=TASK_NAME)
+@click.option(
+    "-d", "--data", metavar="JSON|@FILE|-", help="The arguments by name: JSON, @file, or - for the standard input."
+)
+@click.option("--example", is_flag=True, help="Print arguments to start from, and send nothing.")
+@click.option(
+    "--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contract is, if not in any of the places above."
+)
+@click.option("--live", is_flag=True, help="Take the contract from the running workers, not from any file.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for the result. The task goes on after it.")  # fmt: skip
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
+              help="An option of sending, such as queue=fast, countdown=10, priority=5; as often as needed.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Print the id of the task, and wait for nothing.")
+@click.option("--broker", metavar="URL", help="The broker, where there is no application to name with -A.")
+@click.option("--result-backend", metavar="URL", help="The result backend, together with --broker.")
+@click.option("--traceback", is_flag=True, help="Print the worker's traceback of a task that failed, too.")
+@json_option
+def command(
+    task: str,
+    *,
+    data: str | None,
+    example: bool,
+    source: str | None,
+    live: bool,
+    timeout: float,
+    options: tuple[str, ...],
+    no_wait: bool,
+    broker: str | None,
+    result_backend: str | None,
+    traceback: bool,
+    as_json: bool,
+) -> None:
+    """Send TASK to the workers, wait, and print its result.
+
+    \b
+    pico-celery call orders.place --example > order.json
+    pico-celery -A shop.app call orders.place --data @order.json
+    pico-celery -A shop.app call orders.cancel --data '{"order_id": 1}' --option countdown=10 --no-wait
+    pico-celery call orders.status --data - --broker amqp://... --result-backend redis://...
+
+    The arguments are held against the contract first; what does not fit is not sent. The contract is looked for in --in,
+    in contracts.lock.json here, in the application, and at the running workers: no Python code of the contract is needed.
+
+    The result is JSON on the standard output. A task that fails prints {"error": ...}, with code and fields where the
+    contract declares the error. With --json, id and state are printed with either. Secrets do not go into the worker's
+    log, but into your shell's history: give them with @file or -.
+
+    Exit codes: 0 a result, 1 the task failed, or its result does not fit the contract, 2 nothing was sent or nothing came
+    back, 130 interrupted while waiting.
+    """
+    from pico_celery_tooling.calling.contract import find_task  # noqa: PLC0415 - --help needs none of it
+
+    broker, result_backend = _servers(broker, result_backend)
+    app = _once(lambda: _application(broker, result_backend))
+    has_application = broker is not None or _names_application()
+    if live and (source is not None or not has_application):
+        raise ToolError("--live asks the running workers", "name the application with -A, or a --broker, and no --in")
+    try:
+        found = find_task(task, given=source, live=live, has_application=has_application, application=app)
+        if example:
+            _print_example(found)
+            return
+        call = _prepare(found, data, options, app)
+        sent = _send(app(), call)
+    except PicoCeleryError as error:
+        raise CallError.of(error) from error
+    for note in notes_of(found, call, sent):
+        click.echo(note, err=True)
+    identity = {"task": found.task.name, "id": sent.id}
+    reason = _why_no_result(app(), call, no_wait=no_wait)
+    if reason is not None:
+        if as_json:
+            print_json(identity)
+        else:
+            click.echo(sent.id)
+        if reason:
+            click.echo(reason, err=True)
+        return
+    answer = _wait(app(), found, sent, timeout)
+    print_answer(answer, identity, traceback=traceback, as_json=as_json)
+    end(EXIT_FINE if answer.succeeded else EXIT_FINDINGS)
+
+
+def _once(load: Callable[[], Any]) -> Callable[[], Any]:
+    loaded: list[Any] = []
+
+    def get() -> Any:
+        if not loaded:
+            loaded.append(load())
+        return loaded[0]
+
+    return get
+
+
+def _servers(broker: str | None, backend: str | None) -> tuple[str | None, str | None]:
+    """Return the URLs that lead to the workers where no application does."""
+    above = click.get_current_context().find_root()
+    if broker is not None and above.get_parameter_source("app") is ParameterSource.COMMANDLINE:
+        raise ToolError("both an application and a --broker are given", "name one of them: -A, or --broker")
+    if broker is None and _names_application():
+        if backend is not None:
+            raise ToolError("--result-backend belongs to --broker", "the application has its own")
+        return None, None
+    broker, backend = broker or above.params.get("broker"), backend or above.params.get("result_backend")
+    if backend is not None and broker is None:
+        raise ToolError("--result-backend alone leads to no worker", "give --broker too, or the application: -A")
+    return broker, backend
+
+
+def _names_application() -> bool:
+    return click.get_current_context().find_root().params.get("app") is not None
+
+
+def _application(broker: str | None, backend: str | None) -> Any:
+    if broker is None:
+        if not _names_application():
+            root = click.get_current_context().find_root().info_name
+            raise ToolError(
+                "nothing says where the workers are",
+                f"name the application ({root} -A your.module:app call ...), or give a --broker",
+            )
+        return application()
+    from pico_celery_tooling.calling.call import application_at  # noqa: PLC0415 - it needs Celery
+
+    return application_at(broker, backend)
+
+
+def _print_example(found: Found) -> None:
+    from pico_celery.document.sampling import example  # noqa: PLC0415 - only where it is asked for
+
+    print_json(example(found.document, found.task.arguments))
+
+
+def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> Call:
+    from pico_celery_tooling.calling.data import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
+
+    arguments = {} if data is None else read_data(data)
+    check_arguments(found.task, found.document, arguments, None)  # before anything slow is loaded
+
+    from pico_celery_tooling.calling.call import prepare  # noqa: PLC0415 - as above
+    from pico_celery_tooling.calling.options import options_of  # noqa: PLC0415 - it needs Celery
+
+    chosen = options_of(found.task, options)
+    app()  # may bring the contract in Python, which checks more, and computes idempotency keys
+    return prepare(found, arguments, chosen)
+
+
+def _send(app: Any, call: Call) -> Sent:
+    from pico_celery_tooling.calling.sending import UnreachableError, send  # noqa: PLC0415 - it needs Celery
+
+    try:
+        return send(app, call)
+    except UnreachableError as error:
+        raise CallError(
+            str(error), "start it, or name the one that the workers use, with -A or with --broker and --result-backend"
+        ) from error
+    except KeyboardInterrupt:
+        click.echo(f"interrupted while {call.task} was being sent: it may have been", err=True)
+        raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
+
+
+def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
+    """Tell why there is no result to wait for; ``None`` where there is one."""
+    from pico_celery.client.hub.hub import hub_of  # noqa: PLC0415 - it needs Celery
+
+    if no_wait:
+        return ""
+    if call.ignores_result:
+        return f"{call.task} was sent with ignore_result: no result comes back"
+    if not hub_of(app).keeps_results:
+        return f"{call.task} was sent; there is no result backend, so nothing comes back (--result-backend, or result_backend of the application)"
+    return None
+
+
+def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
+    from pico_celery_tooling.calling.answer import Reader  # noqa: PLC0415 - only where something came back
+    from pico_celery_tooling.calling.sending import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+
+    name = f"{found.task.name}[{sent.id}]"
+    told = {"task": found.task.name, "id": sent.id}
+    is_watched = sys.stderr.isatty()
+
+    def show(passed: float) -> None:
+        click.echo(f"\r\x1b[K{name} {state_of(app, sent)} {passed:.0f} s", nl=False, err=True)
+
+    try:
+        try:
+            meta = wait(app, sent, seconds, show if is_watched else None)
+        finally:
+            click.echo("\r\x1b[K" if is_watched else "", nl=False, err=True)
+    except NoAnswerError as error:
+        state = state_of(app, sent)
+        why = f"; {state}" if state == NO_STATE else _STATES.get(state, "")
+        raise CallError(
+            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", told
+        ) from None
+    except UnreachableError as error:
+        message = f"{name} was sent, but {error}"
+        raise CallError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
+    except KeyboardInterrupt:
+        click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
+        raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
+    answer = Reader(found.task, found.document).read(meta)
+    if answer.revoked:
+        raise CallError(f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told)
+    return answer
+
+
+def _look_again(task_id: str) -> str:
+    context = click.get_current_context()
+    app = context.find_root().params.get("app")
+    if isinstance(app, str) and context.params.get("broker") is None:
+        return f"celery -A {app} result {task_id}"
+    return f"celery --result-backend ... result {task_id}"

@@ -1,0 +1,50 @@
+"""What the commands have in common that ask running workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from pico_celery_tooling.sources.loading import application
+
+if TYPE_CHECKING:
+    from pico_celery_tooling.live.workers import Answers
+
+DEFAULT_SECONDS: Final = 2.0
+_LEAST_SECONDS: Final = 0.1
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def live_options(function: _Function) -> _Function:
+    """Give a command ``--live`` and ``--timeout``."""
+    timeout = click.option(
+        "--timeout",
+        type=click.FloatRange(min=_LEAST_SECONDS),
+        default=DEFAULT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long workers have to answer.",
+    )
+    live = click.option("--live", is_flag=True, help="Ask the running workers of the application (-A).")
+    return live(timeout(function))
+
+
+def answers_of(timeout: float, *, definitions: bool | Collection[str] = False) -> Answers:
+    """Ask the workers of the application that the command line names.
+
+    Args:
+        timeout: Seconds in which they have to answer.
+        definitions: Whether to ask for definitions too, or of which tasks and contracts.
+
+    Returns:
+        Their answers.
+
+    Raises:
+        ToolError: If the application cannot be loaded, or its broker cannot be reached.
+    """
+    app = application()
+    from pico_celery_tooling.live.workers import ask  # noqa: PLC0415 - it imports Celery
+
+    return ask(app, timeout, definitions=definitions)

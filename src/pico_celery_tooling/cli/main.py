@@ -1,0 +1,96 @@
+"""The two ways in, and which command is in which module.
+
+A command's module is imported when the command is used, so that those that need no Celery start without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+from pico_celery.contract.naming import did_you_mean
+from pico_celery_tooling.output import EXIT_USAGE
+
+COMMANDS: Final = {
+    "list": "list_command",
+    "describe": "describe_command",
+    "lock": "lock_command",
+    "check": "check_command",
+    "verify": "verify_command",
+    "call": "call_command",
+    "schema": "schema_command",
+    "asyncapi": "asyncapi_command",
+    "docs": "docs_command",
+    "new": "new_command",
+    "completion": "completion_command",
+}
+"""By name: the module of this package whose attribute ``command`` it is."""
+
+EPILOG: Final = "Exit codes: 0 fine, 1 findings, 2 wrong use, or something could not be loaded or reached."
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class CommandGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order in which they are needed."""
+        return [*COMMANDS, *(name for name in super().list_commands(ctx) if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = import_module(f"pico_celery_tooling.cli.{module}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant, or tell which ones there are."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            message = f"{error.message} {did_you_mean(args[0], self.list_commands(ctx))}"
+            raise click.UsageError(message, ctx) from None
+
+
+@click.group("contracts", cls=CommandGroup, context_settings=dict(_SETTINGS), epilog=EPILOG)
+def contracts() -> None:
+    """Lock, compare, ask, call and document the contracts of this application."""
+
+
+@click.group("pico-celery", cls=CommandGroup, context_settings=dict(_SETTINGS), epilog=EPILOG)
+@click.option(
+    "-A",
+    "--app",
+    envvar="APP",
+    metavar="MODULE:NAME",
+    help="The Celery application, for the commands that ask running workers or look at the application itself.",
+)
+@click.version_option(package_name="pico-celery", prog_name="pico-celery")
+def pico_celery(app: str | None) -> None:
+    """Lock, compare, ask, call and document the contracts of your tasks.
+
+    \b
+    pico-celery new orders.place --into shop   start a task
+    pico-celery lock shop_contracts            write down what is agreed
+    pico-celery check shop_contracts           who breaks, after a change
+    pico-celery -A shop.app verify --live      do the workers serve it
+    """
+    del app  # the commands that need it take it from their context
+
+
+pico_celery.add_command(contracts)  # so that what is written of one command line holds for the other
+
+
+def main() -> None:
+    """Run ``pico-celery``."""
+    try:
+        pico_celery(prog_name="pico-celery")
+    except RecursionError:
+        click.echo("error: the contracts nest too deeply", err=True)
+        raise SystemExit(EXIT_USAGE) from None

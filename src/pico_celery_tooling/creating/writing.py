@@ -1,0 +1,122 @@
+"""Files on the disk: shown as a diff, or written all or none."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pico_celery_tooling.output import ToolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A file that is to be written.
+
+    Attributes:
+        path: Where.
+        before: What is there; ``None`` if nothing is.
+        after: What is to be there.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes
+
+
+def diff(changes: Sequence[Change], root: Path) -> str:
+    """Return what changes as a unified diff, which ``git apply`` and ``patch`` take.
+
+    Args:
+        changes: The files.
+        root: What their names are relative to.
+
+    Returns:
+        The diff.
+    """
+    parts: list[str] = []
+    for change in changes:
+        name = change.path.relative_to(root).as_posix()
+        old = "/dev/null" if change.before is None else f"a/{name}"
+        lines = difflib.unified_diff(_lines(change.before or b""), _lines(change.after), old, f"b/{name}")
+        parts.extend(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return "".join(parts)
+
+
+def _lines(raw: bytes) -> list[str]:
+    return raw.decode(errors="replace").splitlines(keepends=True)
+
+
+def write(changes: Sequence[Change]) -> None:
+    """Write all files, or none.
+
+    A new file is never written over one that somebody else made meanwhile, nor a changed one over other changes.
+
+    Args:
+        changes: The files.
+
+    Raises:
+        ToolError: If one cannot be written; then everything is as it was.
+    """
+    for change in changes:
+        _check_unchanged(change)
+    undo = contextlib.ExitStack()
+    try:
+        with undo:
+            for change in changes:
+                _make_folders(change.path.parent, undo)
+                _replace(change, undo) if change.before is not None else _create(change, undo)
+            undo.pop_all()
+    except OSError as error:
+        where = error.filename or ""
+        raise ToolError(
+            f"nothing was written: {where}: {error.strerror or error}", "see that the directory can be written to"
+        ) from None
+
+
+def _check_unchanged(change: Change) -> None:
+    there = change.path.read_bytes() if change.path.exists() else None
+    if there != change.before:
+        raise ToolError(f"nothing was written: {change.path} was changed meanwhile", "run it again")
+
+
+def _make_folders(folder: Path, undo: contextlib.ExitStack) -> None:
+    for missing in _missing(folder):
+        missing.mkdir()
+        undo.callback(missing.rmdir)
+
+
+def _missing(folder: Path) -> Iterator[Path]:
+    if not folder.exists():
+        yield from _missing(folder.parent)
+        yield folder
+
+
+def _create(change: Change, undo: contextlib.ExitStack) -> None:
+    with change.path.open("xb") as file:  # refuses what is there
+        undo.callback(change.path.unlink, missing_ok=True)
+        file.write(change.after)
+
+
+def _replace(change: Change, undo: contextlib.ExitStack) -> None:
+    path = change.path.resolve()  # of a link, what it leads to
+    undo.callback(_put, path, change.before or b"")
+    _put(path, change.after)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Put a content in the place of another one, in one step."""
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Where contracts are read: packages, lock files, revisions, the application."""
