@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,31 @@ def test_a_wrong_command_is_told_the_right_one() -> None:
     assert "did you mean 'lock'?" in found.output
 
 
+def test_an_application_that_is_named_too_late_is_told_where_to_stand() -> None:
+    found = CliRunner().invoke(pico_celery, ["verify", "-A", "shop.app"], prog_name="pico-celery")
+    assert found.exit_code == 2
+    assert "it stands before the command: pico-celery -A your.module:app" in found.output
+
+
+def test_a_mistake_of_the_command_itself_is_no_finding(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = package(here, "fine", one=CONTRACT.format(domain="fine"))
+
+    def fail(_: object) -> None:
+        raise LookupError("not foreseen")
+
+    monkeypatch.setattr("pico_celery_tooling.cli.lock_command.to_text", fail)
+    found = lock(name)
+    assert found.exit_code == 2
+    assert "LookupError: not foreseen" in found.output
+    assert "please report it" in found.output
+
+
+def test_the_container_of_a_worker_imports_no_tooling() -> None:
+    code = "import sys, pico_ioc; pico_ioc.init(modules=['pico_celery']); print([m for m in sys.modules if 'tooling' in m or m == 'jsonschema'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_every_command_teaches() -> None:
     listed = CliRunner().invoke(pico_celery, ["--help"])
     assert listed.exit_code == 0
@@ -101,7 +127,8 @@ def test_every_command_teaches() -> None:
         assert f"\n  {name} " in listed.output
         taught = CliRunner().invoke(pico_celery, [name, "--help"], prog_name="pico-celery")
         assert taught.exit_code == 0, taught.output
-        assert f"pico-celery {name}" in taught.output.partition("\n")[2] or name == "completion", taught.output
+        examples = taught.output.partition("\n")[2]
+        assert re.search(rf"pico-celery (-A \S+ )?{name}", examples) or name == "completion", examples
 
 
 def test_both_ways_in_have_the_same_commands(here: Path) -> None:

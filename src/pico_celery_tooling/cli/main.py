@@ -5,13 +5,15 @@ A command's module is imported when the command is used, so that those that need
 
 from __future__ import annotations
 
+import traceback
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from pico_celery.contract.naming import did_you_mean
-from pico_celery_tooling.output import EXIT_USAGE
+from pico_celery.errors import PicoCeleryError
+from pico_celery_tooling.output import ToolError
 
 COMMANDS: Final = {
     "list": "list_command",
@@ -57,6 +59,27 @@ class CommandGroup(click.Group):
             message = f"{error.message} {did_you_mean(args[0], self.list_commands(ctx))}"
             raise click.UsageError(message, ctx) from None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what nobody has foreseen is no finding."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if error.option_name not in {"-A", "--app"}:
+                raise
+            place = f"it stands before the command: {ctx.find_root().info_name} -A your.module:app ..."
+            raise click.UsageError(f"No such option {error.option_name!r} here; {place}", error.ctx) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+            raise
+        except RecursionError:
+            raise ToolError("the contracts nest too deeply to be read") from None
+        except PicoCeleryError as error:
+            raise ToolError.of(error) from error
+        except Exception:  # noqa: BLE001 - whatever it is, it must not pass for a finding
+            traceback.print_exc()
+            raise ToolError(
+                "this is a mistake of pico-celery itself", "please report it, with the lines above"
+            ) from None
+
 
 @click.group("contracts", cls=CommandGroup, context_settings=dict(_SETTINGS), epilog=EPILOG)
 def contracts() -> None:
@@ -89,8 +112,4 @@ pico_celery.add_command(contracts)  # so that what is written of one command lin
 
 def main() -> None:
     """Run ``pico-celery``."""
-    try:
-        pico_celery(prog_name="pico-celery")
-    except RecursionError:
-        click.echo("error: the contracts nest too deeply", err=True)
-        raise SystemExit(EXIT_USAGE) from None
+    pico_celery(prog_name="pico-celery")
