@@ -25,6 +25,22 @@ def contract_headers(definition: TaskDefinition) -> Mapping[str, str]:
     return {CONTRACT_HEADER: definition.contract, DIGEST_HEADER: definition.digest}
 
 
+def headers_of(request: Any) -> Mapping[str, Any]:
+    """Return the headers of a message that tell of its sender's contract.
+
+    Args:
+        request: Celery's request of the message.
+
+    Returns:
+        The headers; without those of a contract where a plain Celery client has sent it.
+    """
+    digest = getattr(request, DIGEST_HEADER, None)
+    if digest is not None:
+        return {DIGEST_HEADER: digest, CONTRACT_HEADER: getattr(request, CONTRACT_HEADER, "")}
+    headers = getattr(request, "headers", None)
+    return headers if isinstance(headers, Mapping) else {}
+
+
 def is_from_contract_peer(headers: Mapping[str, Any] | None) -> bool:
     """Tell whether a message was made by this library."""
     return headers is not None and DIGEST_HEADER in headers

@@ -5,31 +5,25 @@ Celery's tracer, request and consumer are used as they are: `ContractTask.run` i
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 
-from billiard.einfo import ExceptionInfo
-from celery import Celery, Task, states, uuid
-from celery.app.task import get_actual_ignore_result  # type: ignore[attr-defined]  # celery-types lacks it
-from celery.exceptions import MaxRetriesExceededError, Reject, Retry, TaskRevokedError
+from celery import Celery, states, uuid
+from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
 from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, resume_timeout, settle_deadline
 from pico_celery.client.idempotency import send_once, settle_key
-from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.deprecation import warn_if_deprecated, warn_of_old_call
-from pico_celery.errors import DeadlineExceeded, ExecutionError
+from pico_celery.errors import ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
-from pico_celery.messaging.deadline import seconds_until, set_current_deadline, with_deadline
-from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER, contract_headers, is_current
+from pico_celery.messaging.deadline import set_current_deadline, with_deadline
+from pico_celery.messaging.headers import DIGEST_HEADER, contract_headers, headers_of, is_current
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
-from pico_celery.worker.current import Execution, current_execution, install, run_as_current
+from pico_celery.worker.current import Execution, install, run_as_current
 from pico_celery.worker.deadlines import deadline_of, start_in_time
 from pico_celery.worker.engine import EngineOptions
 from pico_celery.worker.execution import Binding, execute
@@ -39,8 +33,7 @@ from pico_celery.worker.loop import LoopService, current_loop_service, running_l
 from pico_celery.worker.old_calls import tell_old_call
 from pico_celery.worker.options import sending_options, task_attributes
 from pico_celery.worker.requests import ReplacementRequested, RetryRequested
-
-_logger = logging.getLogger(__name__)
+from pico_celery.worker.retrying import RetryingTask
 
 
 class SealedMaxRetriesExceededError(MaxRetriesExceededError):
@@ -50,20 +43,14 @@ class SealedMaxRetriesExceededError(MaxRetriesExceededError):
         super().__init__("the task failed in its last retry; its arguments are not shown")
 
 
-class ContractTask(Task[..., Any]):
+class ContractTask(RetryingTask):
     """A task of a contract, bound to the method of a component."""
 
     abstract = True
     typing = False  # the contract checks every path, with better messages
     serializer = "json"
     Strategy = "pico_celery.worker.guard:strategy"
-    binding: Binding
     outdated = False
-
-    @property
-    def definition(self) -> TaskDefinition:
-        """The task as its contract declares it."""
-        return self.binding.definition
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Serve one message: decode, execute, encode.
@@ -84,7 +71,7 @@ class ContractTask(Task[..., Any]):
         request = self.request
         service = self._loop_service()
         deadline = start_in_time(self.name, request, service.options.cancel_grace_seconds)
-        headers = _headers_of(request)
+        headers = headers_of(request)
         if self.outdated or not is_current(self.definition, headers):
             tell_old_call(self.definition, self.name, request, headers)
         extra, values = decode_call(self.definition, args, kwargs, headers)
@@ -124,121 +111,6 @@ class ContractTask(Task[..., Any]):
                 error = TaskRevokedError("terminated")
                 self.backend.store_result(task_id, error, states.REVOKED, request=execution.request)
 
-    def retry(  # noqa: PLR0917 - Celery's own signature
-        self,
-        args: Any = None,
-        kwargs: Any = None,
-        exc: BaseException | None = None,
-        throw: bool = True,
-        eta: Any = None,
-        countdown: float | None = None,
-        max_retries: int | None = None,
-        **options: Any,
-    ) -> Any:
-        """Retry the task, as Celery does; inside its coroutine, published when that has ended.
-
-        With ``throw=False`` it is published at once, where it stands: on the event loop, inside a coroutine.
-
-        Args:
-            args: As Celery's.
-            kwargs: As Celery's.
-            exc: As Celery's.
-            throw: As Celery's.
-            eta: As Celery's.
-            countdown: As Celery's, in seconds.
-            max_retries: As Celery's.
-            **options: As Celery's.
-
-        Returns:
-            Celery's `Retry`, where ``throw`` is false.
-
-        Raises:
-            Retry: Where ``throw`` is true.
-        """
-        if isinstance(exc, Exception):
-            exc = outgoing(self.definition, exc)
-        given = {"eta": eta, "countdown": countdown, "max_retries": max_retries, "exc": exc, **options}
-        if throw and self._is_inside_body():
-            raise RetryRequested.of({"args": args, "kwargs": kwargs, **given})
-        if throw:
-            self._check_time_for_retry(eta, countdown, exc)
-        if args is not None or kwargs is not None:
-            args, kwargs = self._changed_call(args, kwargs)
-            if self.definition.declared:  # what is encoded anew is of the contract here, whichever the message was of
-                headers = given.get("headers") or self.request.headers or {}
-                given["headers"] = {**headers, **contract_headers(self.definition)}
-        if throw and not self.request.is_eager and not self.request.called_directly:
-            raise self._retried(args, kwargs, given)
-        return super().retry(args, kwargs, throw=throw, **given)
-
-    def _retried(self, args: Any, kwargs: Any, given: Mapping[str, Any]) -> Any:
-        """Store that the task is retried, then publish its retry.
-
-        Celery does it the other way round: in another process the retry may have ended by then, and its outcome would
-        be overwritten for ever.
-        """
-        request: Any = self.request
-        request.is_eager = True  # Celery makes the signature then, and does not publish it
-        try:
-            retried: Any = super().retry(args, kwargs, throw=False, **given)
-        finally:
-            request.is_eager = False
-        retried.is_eager = False
-        if not get_actual_ignore_result(self, request) and not self.store_errors_even_if_ignored:
-            self._store_retry(retried)
-            request.ignore_result = True  # the tracer would store it once more
-        try:
-            retried.sig.apply_async()
-        except Exception as error:
-            raise Reject(error, requeue=False) from error
-        return retried
-
-    def _store_retry(self, retried: Any) -> None:
-        try:
-            raise retried
-        except Retry:
-            info = ExceptionInfo()
-        request: Any = self.request
-        try:
-            self.backend.mark_as_retry(request.id, retried.exc, info.traceback, request=request)
-        except Exception:
-            # The try itself must not be lost for it; its outcome is stored in any case.
-            _logger.exception("%s[%s] is retried, which could not be stored", self.name, request.id)
-
-    def _check_time_for_retry(self, eta: Any, countdown: float | None, exc: BaseException | None) -> None:
-        """End the task now where its next try would begin after its deadline, as where no tries are left."""
-        deadline = deadline_of(self.request)
-        if deadline is None:
-            return
-        left = seconds_until(deadline)
-        if isinstance(eta, datetime) and eta.tzinfo is not None:
-            wait = seconds_until(eta)
-        else:
-            wait = 0.0 if eta else float(self.default_retry_delay if countdown is None else countdown)
-        if wait >= left:
-            late = DeadlineExceeded.of(self.name, self.request.id or "", deadline, "retrying")
-            if exc is None or isinstance(exc, DeadlineExceeded):  # which its coroutine heard of in another shape
-                raise late from None
-            exc.add_note(str(late))
-            raise exc
-
-    def _changed_call(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """Return the arguments of a retry, encoded: those given win over those of this call, whichever way either came."""
-        request, names = self.request, self.definition.positional
-        extra, values = decode_call(self.definition, request.args or (), request.kwargs or {}, _headers_of(request))
-        if extra:  # only an implied contract with *args: what it does not describe is left to Celery
-            return args, kwargs
-        if args is None:
-            # Arguments travel by name: what must be given may have been given by position, which Celery would keep.
-            required = {parameter.name for parameter in self.definition.parameters if parameter.required}
-            kept = {name: values[name] for name in (*names[: len(request.args or ())], *required) if name in values}
-        else:
-            kept = (
-                {} if kwargs is not None else {name: values[name] for name in values if name not in names[: len(args)]}
-            )
-        call = encode_call(self.definition, args or (), {**kept, **(kwargs or {})})
-        return call.args, call.kwargs
-
     def replace(self, sig: Any) -> Any:
         """Replace the task, as Celery does; inside its coroutine, without publishing on the event loop.
 
@@ -251,29 +123,12 @@ class ContractTask(Task[..., Any]):
         Raises:
             Ignore: As Celery's.
         """
-        if self._is_inside_body():
+        if self.is_inside_body():
             raise ReplacementRequested.of(sig)
         deadline = deadline_of(self.request)
         if deadline is not None:
             sig = self.app.signature(with_deadline(sig, deadline))
         return super().replace(sig)
-
-    @property
-    def override_max_retries(self) -> int:
-        """What `retry` was told, kept with the request: executions of one task run side by side here."""
-        try:
-            value: int = vars(self.request)["override_max_retries"]
-        except KeyError:
-            raise AttributeError("override_max_retries") from None
-        return value
-
-    @override_max_retries.setter
-    def override_max_retries(self, value: int) -> None:
-        vars(self.request)["override_max_retries"] = value
-
-    @override_max_retries.deleter
-    def override_max_retries(self) -> None:
-        vars(self.request).pop("override_max_retries", None)
 
     def _loop_service(self) -> LoopService:
         """Return the loop that runs the coroutine, which must not be the caller's own."""
@@ -284,11 +139,6 @@ class ContractTask(Task[..., Any]):
                 "for ever: await a client's call instead (await client.task.send(...))"
             )
         return service
-
-    def _is_inside_body(self) -> bool:
-        service, execution = running_loop_service(), current_execution()
-        inside = service is not None and service.is_current_thread()
-        return inside and execution is not None and execution.task is self
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Execute the task here and now, as Celery does.
@@ -357,14 +207,6 @@ class ContractTask(Task[..., Any]):
         task_id = options.setdefault("task_id", uuid())
         send = partial(super().apply_async, call.args, call.kwargs, *rest, **options)
         return send_once(self.app, key, task_id, send, self.AsyncResult)
-
-
-def _headers_of(request: Any) -> Mapping[str, Any]:
-    digest = getattr(request, DIGEST_HEADER, None)
-    if digest is not None:
-        return {DIGEST_HEADER: digest, CONTRACT_HEADER: getattr(request, CONTRACT_HEADER, "")}
-    headers = getattr(request, "headers", None)
-    return headers if isinstance(headers, Mapping) else {}
 
 
 def register(app: Celery, binding: Binding) -> ContractTask:
