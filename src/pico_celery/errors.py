@@ -397,7 +397,7 @@ class UnboundClientError(PicoCeleryError):
 
 
 class ExecutionError(PicoCeleryError):
-    """A task cannot be run where it is called, or its coroutine cancelled itself."""
+    """A task cannot be run where it is called, its coroutine cancelled itself, or its retry could not be published."""
 
 
 class BatchError(PicoCeleryError):

@@ -209,6 +209,32 @@ def test_when_all_attempts_are_used_up_the_error_itself_is_the_failure(served: S
     assert len(served.worker.noted(key)) == 3
 
 
+def test_a_retry_that_cannot_be_published_is_a_failure_for_which_nobody_waits_in_vain(
+    served: Served, till: TillClient
+) -> None:
+    key = f"strand-{uuid4().hex}"
+    result = till.strand(key)
+    with pytest.raises(ExecutionError) as caught:
+        result.get(timeout=SOON)
+    assert str(caught.value).startswith(f"till.strand[{result.id}] could not be retried after Busy: attempt=1: ")
+    assert "OperationalError" in str(caught.value)
+    assert "see that the worker reaches its broker" in str(caught.value)
+    assert result.state == states.FAILURE
+    assert len(served.worker.noted(key)) == 1
+
+
+def test_a_retry_that_cannot_be_published_fails_its_chord(served: Served) -> None:
+    if not served.keeps_results:
+        pytest.skip("rpc:// has no chords")
+    header = [served.app.signature("till.strand", kwargs={"key": f"strand-{uuid4().hex}"}) for _ in range(2)]
+    sent = chord(header, served.app.signature("till.add_up"), app=served.app).apply_async()
+    match AsyncResult.of(Till.add_up, sent.id, served.app).outcome(timeout=SOON):
+        case Err(ChordError() as error):
+            assert "could not be retried" in str(error)
+        case other:
+            pytest.fail(repr(other))
+
+
 @pytest.mark.parametrize("way", ["declined", "stranger"])
 def test_other_errors_are_never_tried_again(served: Served, till: TillClient, way: Any) -> None:
     key = f"once-{uuid4().hex}"

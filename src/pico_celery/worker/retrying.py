@@ -10,10 +10,10 @@ from typing import Any
 from billiard.einfo import ExceptionInfo
 from celery import Task
 from celery.app.task import get_actual_ignore_result  # type: ignore[attr-defined]  # celery-types lacks it
-from celery.exceptions import Reject, Retry
+from celery.exceptions import Retry
 
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.errors import DeadlineExceeded
+from pico_celery.errors import DeadlineExceeded, ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.deadline import seconds_until
 from pico_celery.messaging.headers import contract_headers, headers_of
@@ -68,6 +68,7 @@ class RetryingTask(Task[..., Any]):
 
         Raises:
             Retry: Where ``throw`` is true.
+            ExecutionError: If the retry cannot be published then; the task fails with it.
         """
         if isinstance(exc, Exception):
             exc = outgoing(self.definition, exc)
@@ -98,14 +99,29 @@ class RetryingTask(Task[..., Any]):
         finally:
             request.is_eager = False
         retried.is_eager = False
-        if not get_actual_ignore_result(self, request) and not self.store_errors_even_if_ignored:
+        is_stored = not get_actual_ignore_result(self, request) and not self.store_errors_even_if_ignored
+        if is_stored:
             self._store_retry(retried)
-            request.ignore_result = True  # the tracer would store it once more
         try:
             retried.sig.apply_async()
-        except Exception as error:
-            raise Reject(error, requeue=False) from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, there will be no other outcome
+            raise self._stranded(retried.exc, error) from (None if self.definition.arguments.sensitive else error)
+        if is_stored:
+            request.ignore_result = True  # the tracer would store it once more
         return retried
+
+    def _stranded(self, reason: BaseException | None, error: Exception) -> ExecutionError:
+        """Return the failure of a task whose retry could not be published: Celery rejects it, and its chord would wait."""
+        after = "" if reason is None else f" after {self._shown(reason)}"
+        return ExecutionError(
+            f"{self.name}[{self.request.id}] could not be retried{after}: its retry could not be published ({self._shown(error)}): "
+            "see that the worker reaches its broker, and that the options of the retry are right; then call the task again"
+        )
+
+    def _shown(self, error: BaseException) -> str:
+        # The text may hold what could not be put into a message.
+        name = type(error).__name__
+        return name if self.definition.arguments.sensitive else f"{name}: {error}"
 
     def _store_retry(self, retried: Any) -> None:
         try:

@@ -58,6 +58,9 @@ class Till(Protocol):
     @task_options(errors=[Busy, Declined], retries=AT_ONCE)
     async def flaky(self, key: str, raises: list[Literal["busy", "line", "declined", "stranger"]]) -> int: ...
 
+    @task_options(errors=[Busy])
+    async def strand(self, key: str) -> int: ...
+
     async def add_up(self, numbers: list[int]) -> int: ...
 
     async def tell(self, task_id: str, key: str) -> None: ...
@@ -70,6 +73,7 @@ class TillClient(CeleryClient):
     pay = send_task(Till.pay)
     pack = send_task(Till.pack)
     flaky = send_task(Till.flaky)
+    strand = send_task(Till.strand)
     add_up = send_task(Till.add_up)
     tell = send_task(Till.tell)
     hold = send_task(Till.hold)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from celery import Celery, signals
+from celery import Celery, current_task, signals
 from celery.backends.rpc import RPCBackend
+from kombu import Connection
 from pico_ioc import EnvSource, component, configuration, init
 from pydantic import SecretStr
 
@@ -74,6 +75,12 @@ class TillWorker:
         if way == "declined":
             raise Declined(reason="limit")
         raise StrangerError("no line")
+
+    @task(Till.strand)
+    async def strand(self, key: str) -> int:
+        note(key)
+        task: Any = current_task
+        raise task.retry(exc=Busy(attempt=1), connection=Connection("redis+socket:///no/such/broker"))
 
     @task(Till.add_up)
     async def add_up(self, numbers: list[int]) -> int:
