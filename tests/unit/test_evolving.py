@@ -196,17 +196,13 @@ async def _called(client: OrdersClient) -> None:
     await client.place.call("a")  # HERE
 
 
-async def _gathered(client: OrdersClient) -> None:
-    await asyncio.gather(client.place.send("a"))  # HERE
-
-
 async def _scoped(client: OrdersClient) -> None:
     async with client.place.scope("a") as result:  # HERE
         await result
 
 
 async def _many(client: OrdersClient) -> None:
-    await asyncio.create_task(client.place.asend_many(["a"]))  # HERE
+    await client.place.asend_many(["a"])  # HERE
 
 
 def _task_of(client: OrdersClient) -> Any:
@@ -227,7 +223,6 @@ CALLS: dict[str, Callable[[OrdersClient], Any]] = {
     "await": lambda client: asyncio.run(_awaited(client)),
     "send": lambda client: asyncio.run(_sent(client)),
     "a call that waits": lambda client: asyncio.run(_called(client)),
-    "gather": lambda client: asyncio.run(_gathered(client)),
     "scope": lambda client: asyncio.run(_scoped(client)),
     "asend_many": lambda client: asyncio.run(_many(client)),
 }
@@ -242,6 +237,15 @@ def test_every_caller_is_warned_once_at_the_line_of_the_call(client: OrdersClien
     assert issubclass(warning.category, DeprecationWarning)
     assert warning.filename == __file__
     assert "# HERE" in Path(__file__).read_text().splitlines()[warning.lineno - 1]
+
+
+def test_what_runs_as_a_task_of_its_own_is_warned_of_too(client: OrdersClient) -> None:
+    async def gathered() -> None:
+        await asyncio.gather(client.place.send("a"), client.place.call("a"))
+
+    with pytest.warns(DeprecatedTaskWarning, match=r"evolving\.place is deprecated: use evolving\.v2\.place") as caught:
+        asyncio.run(gathered())
+    assert len(caught) == 2
 
 
 def test_a_warning_that_is_an_error_keeps_the_call_from_being_sent(client: OrdersClient) -> None:

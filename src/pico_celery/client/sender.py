@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import update_wrapper, wraps
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import update_wrapper
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from celery import Celery
@@ -28,19 +28,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 First = TypeVar("First")
 Rest = ParamSpec("Rest")
-_Awaited = TypeVar("_Awaited", bound=Callable[..., Coroutine[Any, Any, Any]])
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
-
-
-def _warns_at_the_call(method: _Awaited) -> _Awaited:
-    """Let the coroutine be made by a plain function: what is deprecated is told of where it is called, not where it is run."""
-
-    @wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        warn_if_deprecated(self.definition)
-        return method(self, *args, **kwargs)
-
-    return cast("_Awaited", call)
 
 
 class BoundSender(SignatureMaker[P, R_co]):
@@ -83,7 +71,6 @@ class BoundSender(SignatureMaker[P, R_co]):
             return publish_soon(app, outgoing, loop)
         return publish(app, outgoing)
 
-    @_warns_at_the_call
     async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
 
@@ -98,6 +85,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             PayloadError: If the arguments do not fit the contract; nothing is published then.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
+        warn_if_deprecated(self.definition)
         return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
 
     def send_many(  # pyright: ignore[reportGeneralTypeIssues]  # any callable with a first parameter: mypy knows it only so
@@ -127,7 +115,6 @@ class BoundSender(SignatureMaker[P, R_co]):
         sender: Any = self
         return cast("list[AsyncResult[R]]", sender.batch(items, args, kwargs))
 
-    @_warns_at_the_call
     async def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
         self: Callable[Concatenate[First, Rest], AsyncResult[R]],
         items: Iterable[First],
@@ -150,6 +137,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             BatchError: If not all calls could be sent; it says which were.
         """
         sender: Any = self
+        warn_if_deprecated(sender.definition)
         return cast("list[AsyncResult[R]]", await sender.batch_on_loop(items, args, kwargs))
 
     def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
@@ -184,7 +172,6 @@ class BoundSender(SignatureMaker[P, R_co]):
         warn_if_deprecated(self.definition)
         return CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
 
-    @_warns_at_the_call
     async def call(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Publish the call and wait for its result; if the wait ends before the task, the task is revoked.
 
@@ -201,8 +188,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
             Exception: What the task raised.
         """
-        scope: CallScope[R_co] = CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
-        async with scope as result:
+        async with self.scope(*args, **kwargs) as result:
             return await result
 
     def with_options(self, **options: Unpack[SendOptions]) -> BoundSender[P, R_co]:

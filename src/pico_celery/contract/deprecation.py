@@ -47,7 +47,7 @@ def deprecation_of(
 
 
 def warn_if_deprecated(definition: TaskDefinition) -> None:
-    """Warn whoever calls a deprecated task, at the line of the call.
+    """Warn whoever calls a deprecated task, at the line of the call; asyncio's, where a coroutine is a task of its own.
 
     Args:
         definition: The task that is called.
