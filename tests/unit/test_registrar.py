@@ -31,6 +31,7 @@ from pico_celery import (
 )
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.signature import location_of
+from pico_celery.worker.registration import registrations_of
 
 Boot = Callable[..., PicoContainer]
 
@@ -338,6 +339,8 @@ def test_a_container_that_is_started_again_on_the_same_application_takes_over(bo
     boot(apps, Worker)
     second = boot(apps, Worker)
     assert vars(type(celery_app.tasks["unit_registrar.cancel"]))["binding"].container is second
+    (registration,) = registrations_of(celery_app)
+    assert Worker in registration.components
 
 
 # --- names that no contract declares

@@ -41,7 +41,9 @@ def remember_registration(app: Celery, components: Iterable[type], catalog: Cata
     """
     registration = Registration(tuple(dict.fromkeys(components)), catalog)
     with _lock:
-        _registrations[app] = (*_registrations.get(app, ()), registration)
+        known = _registrations.get(app, ())
+        if registration not in known:  # a container may be started again and again
+            _registrations[app] = (*known, registration)
 
 
 def registrations_of(app: Celery) -> tuple[Registration, ...]:
