@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, Union, get_args, get_origin
 
 from pico_celery.contract.knowable import TellingSchema, is_strict, may_send_nan, tells_all
-from pico_celery.contract.payload import Payload, UnusableTypeError
+from pico_celery.contract.payload import UnusableTypeError, payload_of
 from pico_celery.contract.schemas import Schema, schema_fits
 
 _SEQUENCES: Final = (list, Sequence)
@@ -80,7 +80,7 @@ def _items(result: Any, parameter: Any) -> list[tuple[Any, Any]] | None:
 
 def _by_schema(result: Any, parameter: Any) -> bool:
     try:
-        sent, accepted = Payload(result).core_schema, Payload(parameter).core_schema
+        sent, accepted = payload_of(result).core_schema, payload_of(parameter).core_schema
     except UnusableTypeError:
         return False
     if not tells_all(accepted) or may_send_nan(sent):

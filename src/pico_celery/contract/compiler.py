@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
-from pico_celery.contract.digest import canonical_core_schema, canonical_schema, digest
+from pico_celery.contract.digest import digest
 from pico_celery.contract.error_definition import ErrorDefinition
-from pico_celery.contract.payload import NativePayload, Payload, UnusableTypeError
+from pico_celery.contract.payload import NativePayload, Payload, UnusableTypeError, payload_of
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC, MethodParameter, MethodSignature, read_signature
 from pico_celery.contract.typenames import type_name, value_text
 from pico_celery.errors import Fault
@@ -99,7 +99,7 @@ def _define(  # noqa: PLR0917 - as compile_task
         contract=contract,
         method=function.__name__,
         parameters=tuple(named),
-        arguments=kind(_arguments_type(name, named, open_keywords=open_keywords)),
+        arguments=kind(_arguments_type(name, named, open_keywords=open_keywords), parts_known=True),
         positional=tuple(parameter.name for parameter in named if parameter.kind is not inspect.Parameter.KEYWORD_ONLY),
         open_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         open_keywords=open_keywords,
@@ -128,7 +128,7 @@ def _arguments_type(name: str, parameters: list[ParameterDefinition], *, open_ke
 def _task_digest(
     name: str, parameters: list[ParameterDefinition], result: Payload, errors: tuple[ErrorDefinition, ...]
 ) -> str:
-    raised = sorted([error.code, error.retryable, _type_digest(error.payload)] for error in errors)
+    raised = sorted([error.code, error.retryable, error.payload.digest] for error in errors)
     return digest(
         {
             **({"errors": raised} if raised else {}),
@@ -139,22 +139,11 @@ def _task_digest(
                     "positional": parameter.kind is not inspect.Parameter.KEYWORD_ONLY,
                     "required": parameter.required,
                     "default": None if parameter.required else _default_json(parameter),
-                    "type": _type_digest(parameter.payload),
+                    "type": parameter.payload.digest,
                 }
                 for parameter in sorted(parameters, key=lambda parameter: _digest_order(parameter, parameters))
             ],
-            "result": _type_digest(result),
-        }
-    )
-
-
-def _type_digest(payload: Payload) -> str:
-    return digest(
-        {
-            "accepted": canonical_schema(payload.accepted_schema),
-            "sent": canonical_schema(payload.sent_schema),
-            # JSON Schema has no words for a Decimal's places, an aware datetime or a strict int.
-            "validated": canonical_core_schema(payload.core_schema),
+            "result": result.digest,
         }
     )
 
@@ -194,7 +183,7 @@ def _parameter(parameter: MethodParameter, subject: str, where: str, faults: lis
         )
     else:
         try:
-            payload = Payload(parameter.annotation)
+            payload = payload_of(parameter.annotation)
         except UnusableTypeError as error:
             fault(error.code, _PAYLOAD, _got(parameter.annotation, error), error.remedy)
             return None
@@ -246,7 +235,7 @@ def _result(signature: MethodSignature, subject: str, faults: list[Fault]) -> Pa
         fault("type_variable", "a concrete type", f"the generic {type_name(signature.result)}", "use a concrete type")
         return None
     try:
-        return Payload(signature.result)
+        return payload_of(signature.result)
     except UnusableTypeError as error:
         fault(error.code, _PAYLOAD, _got(signature.result, error), error.remedy)
         return None
@@ -276,6 +265,6 @@ def _implied_parameter(parameter: MethodParameter) -> ParameterDefinition:
 
 def _payload_or_any(annotation: Any) -> Payload:
     try:
-        return NativePayload(annotation)
+        return payload_of(annotation, NativePayload)
     except UnusableTypeError:
-        return NativePayload(Any)
+        return payload_of(Any, NativePayload)

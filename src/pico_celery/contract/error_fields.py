@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pico_celery.contract.naming import did_you_mean
-from pico_celery.contract.payload import Payload, UnusableTypeError
+from pico_celery.contract.payload import Payload, UnusableTypeError, payload_of
 from pico_celery.contract.typenames import type_name, value_text
 from pico_celery.contract.wire import is_veiled
 from pico_celery.errors import ErrorClassError, ErrorFieldsError, Fault
@@ -232,7 +232,7 @@ class _Reader:
             return
         default = vars(self.cls).get(name, _MISSING)
         try:
-            payload = Payload(annotation)
+            payload = payload_of(annotation)
         except UnusableTypeError as error:
             self.unusable(name, type_name(annotation), error)
             return

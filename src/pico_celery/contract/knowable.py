@@ -62,6 +62,9 @@ _TOLD: Final[Mapping[str, frozenset[str]]] = {
     "typed-dict": frozenset({*_OBJECT, "cls", "cls_name", "total", "config"}),
     "typed-dict-field": frozenset({*_ALIASES, "schema", "required"}),
 }
+_LOOKED_AT: Final = frozenset({"keys_schema", "custom_init", "post_init", "validation_alias", "config"})
+_TOLD_AT_ONCE: Final = {kind: (told | _ALWAYS) - _LOOKED_AT for kind, told in _TOLD.items()}
+"""Attributes of which nothing has to be known to say that JSON Schema tells all of them: most nodes have no others."""
 _CONFIG: Final = frozenset(
     {"title", "strict", "extra_fields_behavior", "populate_by_name", "validate_by_name", "validate_by_alias"}
     | {"serialize_by_alias", "from_attributes", "hide_input_in_errors", "typed_dict_total"}
@@ -153,7 +156,7 @@ def untold(node: Mapping[str, Any]) -> dict[str, Any]:
         JSON data: constraints by their names, and under ``functions`` the validators by theirs; empty where all is told.
     """
     kind = node.get("type")
-    if not isinstance(kind, str):
+    if not isinstance(kind, str) or node.keys() <= _TOLD_AT_ONCE.get(kind, frozenset()):
         return {}
     if kind.startswith("function-"):
         return {"functions": [f"{kind.removeprefix('function-')}:{_function_name(node['function'])}"]}

@@ -18,6 +18,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, get_args
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from pydantic import (
     BaseModel,
@@ -33,6 +34,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnot
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 from pydantic_core import CoreConfig, CoreSchema, SchemaSerializer, SchemaValidator, to_json, to_jsonable_python
 
+from pico_celery.contract.digest import canonical_core_schema, canonical_schema, digest
 from pico_celery.contract.inspection import BytesMode, SchemaFacts, Unreadable, inspect_schema
 from pico_celery.contract.wire import is_veiled, wire_schema
 
@@ -67,6 +69,8 @@ class Payload:
 
     Args:
         annotation: Any type that pydantic turns into JSON and back.
+        parts_known: Whether all its parts are payloads already. Its JSON Schemas, of which nothing new is learnt, are then
+            only made for whoever asks.
 
     Raises:
         UnusableTypeError: If the type is none of those.
@@ -74,25 +78,24 @@ class Payload:
     Attributes:
         annotation: The type.
         core_schema: pydantic's schema of it, as it travels.
-        accepted_schema: JSON Schema of what is accepted.
-        sent_schema: JSON Schema of what is sent.
         veiled: Whether no repr of its values may be shown at all.
         sensitive: Whether its values have parts that must stay out of logs: secrets, and fields with ``repr=False``.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_digest",
         "_facts",
+        "_schemas",
         "_serializer",
         "_validator",
-        "accepted_schema",
         "annotation",
         "core_schema",
         "sensitive",
-        "sent_schema",
         "veiled",
     )
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, *, parts_known: bool = False) -> None:
         self.annotation = annotation
         self.core_schema = wire_schema(_core_schema(annotation))
         self._facts = inspect_schema(self.core_schema)
@@ -101,8 +104,39 @@ class Payload:
         self.sensitive = self.veiled or self._facts.secret or self._facts.hidden
         self._validator = SchemaValidator(self.core_schema)
         self._serializer = SchemaSerializer(self.core_schema, CoreConfig(ser_json_inf_nan="constants"))
-        self.accepted_schema = _json_schema(self.core_schema, "validation")
-        self.sent_schema = _json_schema(self.core_schema, "serialization")
+        self._schemas: dict[JsonSchemaMode, dict[str, Any]] = {}
+        self._digest = ""
+        if not parts_known:
+            _ = self.accepted_schema, self.sent_schema  # fails where JSON cannot carry a part of the type
+
+    @property
+    def accepted_schema(self) -> dict[str, Any]:
+        """JSON Schema of what is accepted."""
+        return self._schema("validation")
+
+    @property
+    def sent_schema(self) -> dict[str, Any]:
+        """JSON Schema of what is sent."""
+        return self._schema("serialization")
+
+    @property
+    def digest(self) -> str:
+        """What changes exactly when what is accepted or sent changes."""
+        if not self._digest:
+            self._digest = digest(
+                {
+                    "accepted": canonical_schema(self.accepted_schema),
+                    "sent": canonical_schema(self.sent_schema),
+                    # JSON Schema has no words for a Decimal's places, an aware datetime or a strict int.
+                    "validated": canonical_core_schema(self.core_schema),
+                }
+            )
+        return self._digest
+
+    def _schema(self, mode: JsonSchemaMode) -> dict[str, Any]:
+        if mode not in self._schemas:
+            self._schemas[mode] = _json_schema(self.core_schema, mode)
+        return self._schemas[mode]
 
     def validate(self, value: Any, *, strict: bool | None = None) -> Any:
         """Validate a Python value.
@@ -239,6 +273,33 @@ class NativePayload(Payload):
             return self.validate(data)
         except ValidationError:
             return super().decode(data)  # what only JSON mode reads, such as a strict model's UUID
+
+
+_payloads: WeakValueDictionary[tuple[Any, str, type[Payload]], Payload] = WeakValueDictionary()
+
+
+def payload_of(annotation: Any, kind: type[Payload] = Payload) -> Payload:
+    """Compile a type, once for all tasks that name it.
+
+    Args:
+        annotation: Any type that pydantic turns into JSON and back.
+        kind: `Payload` or `NativePayload`.
+
+    Returns:
+        Its payload, which lives as long as something uses it.
+
+    Raises:
+        UnusableTypeError: If the type is none of those.
+    """
+    # 1 and True are equal, and so are Literal[1] and Literal[True], or int | str and str | int.
+    key = (annotation, repr(annotation), kind)
+    try:
+        payload = _payloads.get(key)
+    except TypeError:  # Annotated with a list in it has no hash
+        return kind(annotation)
+    if payload is None:
+        payload = _payloads[key] = kind(annotation)
+    return payload
 
 
 def _native(value: Any) -> Any:

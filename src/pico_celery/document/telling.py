@@ -22,6 +22,7 @@ STRICT: Final = "x-strict"
 DEMANDS: Final = "x-pydantic"
 KEYS: Final = "x-keys"
 DECIMAL: Final = "decimal"
+_JSON: Final = frozenset({str, int, bool, type(None)})
 
 
 class LockSchema(GenerateJsonSchema):
@@ -59,6 +60,10 @@ class LockSchema(GenerateJsonSchema):
         generated = super().dict_schema(schema)
         keys = schema.get("keys_schema", {"type": "str"})
         return generated if keys["type"] == "str" else {**generated, KEYS: self.generate_inner(keys)}
+
+    def encode_default(self, dft: Any) -> Any:
+        """Encode a default; pydantic makes a serializer for each, which what is JSON already does not need."""
+        return dft if type(dft) in _JSON else super().encode_default(dft)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False: a title made from a name says nothing."""

@@ -142,6 +142,8 @@ def shown(value: Any) -> str:
 def changed_models(old: Document, new: Document) -> frozenset[str]:
     """Return the names of the models that are not the same in two documents, or refer to one that is not."""
     changed = {name for name in {*old.schemas, *new.schemas} if old.schemas.get(name) != new.schemas.get(name)}
+    if not changed:
+        return frozenset()
     referring: defaultdict[str, set[str]] = defaultdict(set)
     for name, target in _all_references([old.schemas, new.schemas]):
         referring[target].add(name)
