@@ -121,6 +121,7 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
         attributes.update(acks_late=True, reject_on_worker_lost=True)
     attributes.update({name: value for name, value in options.items() if name not in _SENDING_ONLY})
     attributes.pop("retries", None)
+    attributes["stores_ignored_errors"] = attributes.pop("store_errors_even_if_ignored", None)
     attributes.update(retry_attributes(definition, options))
     # Under load many calls come too late: each is told in one line of the log, without a traceback.
     attributes["throws"] = (*attributes.get("throws", ()), DeadlineExceeded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from billiard.einfo import ExceptionInfo
 from celery import Task
@@ -24,6 +24,7 @@ from pico_celery.worker.failing import outgoing
 from pico_celery.worker.loop import running_loop_service
 from pico_celery.worker.requests import RetryRequested
 
+_STORED: Final = "pico_celery_retry_stored"
 _logger = logging.getLogger(__name__)
 
 
@@ -32,6 +33,8 @@ class RetryingTask(Task[..., Any]):
 
     abstract = True
     binding: Binding
+    stores_ignored_errors: bool | None = None
+    """What was declared of `store_errors_even_if_ignored`, if anything."""
 
     @property
     def definition(self) -> TaskDefinition:
@@ -99,15 +102,16 @@ class RetryingTask(Task[..., Any]):
         finally:
             request.is_eager = False
         retried.is_eager = False
-        is_stored = not get_actual_ignore_result(self, request) and not self.store_errors_even_if_ignored
+        is_stored = self.store_errors_even_if_ignored or not get_actual_ignore_result(self, request)
         if is_stored:
             self._store_retry(retried)
         try:
             retried.sig.apply_async()
         except Exception as error:  # noqa: BLE001 - whatever it is, there will be no other outcome
             raise self._stranded(retried.exc, error) from (None if self.definition.arguments.sensitive else error)
-        if is_stored:
-            request.ignore_result = True  # the tracer would store it once more
+        if is_stored:  # the tracer would store it once more
+            request.ignore_result = True
+            vars(request)[_STORED] = True
         return retried
 
     def _stranded(self, reason: BaseException | None, error: Exception) -> ExecutionError:
@@ -168,6 +172,18 @@ class RetryingTask(Task[..., Any]):
             )
         call = encode_call(self.definition, args or (), {**kept, **(kwargs or {})})
         return call.args, call.kwargs
+
+    @property
+    def store_errors_even_if_ignored(self) -> bool:
+        """As it was declared, here or for all tasks; not of a retry that is stored already."""
+        if _STORED in vars(self.request):
+            return False
+        declared = self.stores_ignored_errors
+        return bool(self.app.conf.task_store_errors_even_if_ignored if declared is None else declared)
+
+    @store_errors_even_if_ignored.setter
+    def store_errors_even_if_ignored(self, value: bool | None) -> None:
+        self.stores_ignored_errors = value
 
     @property
     def override_max_retries(self) -> int:
