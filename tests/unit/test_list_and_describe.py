@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SecretStr
 
 from pico_celery import Catalog, TaskError, contract, task_options
+from pico_celery.contract.typenames import type_name
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import to_text
 from pico_celery.document.records import Document
@@ -311,7 +312,7 @@ def even(number: int) -> int:
         (dict[UUID, list[Node]], "mapping of UUID to list of Node"),
         (dict[str, Any], "mapping"),
     ],
-    ids=str,
+    ids=type_name,
 )
 def test_a_type_in_words(annotation: Any, words: str) -> None:
     document = document_with(annotation)
