@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pico_celery.app.embedded import EmbeddedBroker
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
+    from pico_celery.client.bound_sender import BoundSender
     from pico_celery.client.canvas.building import chord, group
     from pico_celery.client.canvas.fork import Fork, GroupSignature
     from pico_celery.client.canvas.group_result import GroupResult
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from pico_celery.client.periodic import PeriodicTask, schedule
     from pico_celery.client.result import AsyncResult
     from pico_celery.client.scope import CallScope
-    from pico_celery.client.sender import BoundSender, TaskSender
+    from pico_celery.client.sender import TaskSender
     from pico_celery.worker.context import RetryOptions, TaskContext
     from pico_celery.worker.decorator import task
     from pico_celery.worker.options import ImplementationOptions
@@ -145,7 +146,7 @@ _LATE = {
     "chord": "pico_celery.client.canvas.building",
     "group": "pico_celery.client.canvas.building",
     "AsyncResult": "pico_celery.client.result",
-    "BoundSender": "pico_celery.client.sender",
+    "BoundSender": "pico_celery.client.bound_sender",
     "CallScope": "pico_celery.client.scope",
     "CeleryClient": "pico_celery.client.client",
     "CeleryFactory": "pico_celery.app.factory",
