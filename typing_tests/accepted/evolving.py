@@ -11,6 +11,8 @@ from pico_celery import (
     AsyncResult,
     CeleryClient,
     DeprecatedTaskWarning,
+    Fault,
+    LockFileError,
     TaskDefinition,
     TaskOptions,
     celery,
@@ -84,3 +86,7 @@ def definitions(task: TaskDefinition) -> None:
     assert_type(task.aliases, tuple[str, ...])
     category: type[DeprecationWarning] = DeprecatedTaskWarning
     raise category(task.deprecated)
+
+
+def what_cannot_be_read_is_told_fault_by_fault(error: LockFileError) -> None:
+    assert_type(error.faults, tuple[Fault, ...])
