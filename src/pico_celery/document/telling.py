@@ -9,7 +9,7 @@ Decimal from others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
@@ -21,6 +21,7 @@ from pico_celery.document.records import REFERENCE
 STRICT: Final = "x-strict"
 DEMANDS: Final = "x-pydantic"
 KEYS: Final = "x-keys"
+MISSING: Final = "missing"
 DECIMAL: Final = "decimal"
 _JSON: Final = frozenset({str, int, bool, type(None)})
 
@@ -47,6 +48,33 @@ class LockSchema(GenerateJsonSchema):
             self._told.add(name)
             self.definitions[name] = _with(self.definitions[name], more)
         return reference
+
+    def enum_schema(self, schema: Any) -> JsonSchemaValue:
+        """Generate the schema of an enumeration; one with ``_missing_`` may read values that it does not list."""
+        generated = super().enum_schema(schema)
+        return _with(generated, {DEMANDS: {MISSING: True}}) if schema.get("missing") else generated
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """Generate the schema of a model, with the names that its fields have beside their aliases."""
+        return self._with_names(schema, super().model_schema(schema))
+
+    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
+        """Generate the schema of a dataclass, as that of a model."""
+        return self._with_names(schema, super().dataclass_schema(schema))
+
+    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:
+        """Generate the schema of a TypedDict, as that of a model."""
+        return self._with_names(schema, super().typed_dict_schema(schema))
+
+    def _with_names(self, schema: Any, generated: JsonSchemaValue) -> JsonSchemaValue:
+        config = schema.get("config") or {}
+        properties = generated.get("properties")
+        if self.mode != "validation" or not (config.get("validate_by_name") or config.get("populate_by_name")):
+            return generated
+        for name, alias in _aliased(schema):
+            if properties and alias in properties and name != alias:
+                properties[alias] = _with(properties[alias], {DEMANDS: {"aliases": [alias, name]}})
+        return generated
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
         """Generate the schema of a Decimal, whose text is not any text."""
@@ -75,6 +103,19 @@ class LockSchema(GenerateJsonSchema):
         if self.mode != "serialization" or field["type"] == "typed-dict-field":
             return super().field_is_required(field, total)
         return not field.get("serialization_exclude") and "serialization_exclude_if" not in field
+
+
+def _aliased(schema: Any) -> Iterator[tuple[str, str]]:
+    """Iterate over the fields of a model that are read by one alias, with it."""
+    while "fields" not in schema:
+        if "schema" not in schema:
+            return
+        schema = schema["schema"]  # of a model, and of validators around its fields
+    fields = schema["fields"]
+    named = fields.items() if isinstance(fields, Mapping) else ((field["name"], field) for field in fields)
+    for name, field in named:
+        if isinstance(field.get("validation_alias"), str):
+            yield name, field["validation_alias"]
 
 
 def _more(schema: Mapping[str, Any]) -> dict[str, Any]:

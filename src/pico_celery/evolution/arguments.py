@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery.evolution.findings import NOTHING, Finding, Level
-from pico_celery.evolution.pairs import Pair, Version, shown
-from pico_celery.evolution.refused import remembered
+from pico_celery.evolution.pairs import Memory, Pair, Version, shown
+from pico_celery.evolution.refused import Refused, remembered
 from pico_celery.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
 from pico_celery.evolution.whole_payloads import arguments_of
 
@@ -94,7 +94,7 @@ def _common(pair: Pair) -> Iterator[Finding]:
         if before is None:
             continue
         yield from _presence(pair, before, now)
-        if not pair.is_same(before.accepts, now.accepts):
+        if not (pair.is_same(before.accepts, now.accepts) and pair.is_same(before.sent, now.sent)):
             yield from _refused(pair, before, now)
 
 
@@ -118,18 +118,41 @@ def _presence(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Iter
 
 def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Iterator[Finding]:
     name = now.name
-    sides: tuple[tuple[Version, Any, Version, Any, Level, str], ...] = (
-        (pair.old, before.accepts, pair.new, now.accepts, Level.BREAK, OLD_CLIENTS),
-        (pair.new, now.accepts, pair.old, before.accepts, Level.ORDER, NEW_CLIENTS),
+    sides = (
+        (pair.old, before, pair.new, now, Level.BREAK, OLD_CLIENTS),
+        (pair.new, now, pair.old, before, Level.ORDER, NEW_CLIENTS),
     )
-    for sender, sent, receiver, accepted, level, who in sides:
-        for one in pair.memory.of(remembered, (sender.document, sent), (receiver.document, accepted)):
+    for sender, sent, receiver, taken, level, who in sides:
+        for one in _refusals(pair.memory, sender, sent, receiver, taken):
             payload = (
                 NOTHING if one.witness is NOTHING else arguments_of(sender, pair.memory, given={name: one.witness})
             )
             yield pair.find(
                 f"argument_{one.rule}", one.told, level=level, path=one.path_in(name), who=who, payload=payload
             )
+
+
+def _refusals(
+    memory: Memory, sender: Version, sent: ParameterRecord, receiver: Version, taken: ParameterRecord
+) -> Iterator[Refused]:
+    """Iterate over what is refused of what clients may send, and of what those of this library make of it."""
+    read, accepted = (sender.document, sent.accepts), (receiver.document, taken.accepts)
+    found = memory.of(remembered, read, accepted)
+    yield from found
+    if sent.sent == sent.accepts:
+        return
+    known = {(one.rule, one.refusal.path) for one in found}
+    for one in memory.of(remembered, (sender.document, sent.sent), accepted, read):
+        # What is not known of a version beside itself either, its own workers take all the same.
+        if (one.rule, one.refusal.path) not in known and (one.is_certain or not _is_own(memory, sender, sent, one)):
+            yield one
+
+
+def _is_own(memory: Memory, version: Version, parameter: ParameterRecord, one: Refused) -> bool:
+    read = (version.document, parameter.accepts)
+    return one.identity in {
+        own.identity for own in memory.of(remembered, (version.document, parameter.sent), read, read)
+    }
 
 
 def _renamed(pair: Pair, removed: list[ParameterRecord], added: list[ParameterRecord]) -> Mapping[str, ParameterRecord]:

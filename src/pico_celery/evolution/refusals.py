@@ -25,10 +25,13 @@ class Described:
     Attributes:
         schema: A schema of the document.
         document: The document.
+        read: What the same side reads where it sends this; only a payload that it reads too shows anything. A schema tells
+            what a serializer's annotation says, which may be more than it writes. ``None`` where that is the schema itself.
     """
 
     schema: JsonSchema
     document: Document
+    read: JsonSchema | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ def refusals(source: Described, target: Described, *, payloads: bool = True) -> 
     issues = _comparison(source.document, target.document).issues(source.schema, target.schema)
     if all(issue.certain is False or (issue.certain and not payloads) for issue in issues):
         return [_refusal(told, None) for told in _by_place(issues)]
-    witnesses = Witnesses(source.document, source.schema, target.document, target.schema)
+    witnesses = Witnesses(source.document, source.schema, target.document, target.schema, read=source.read)
     return [_refusal(told, witnesses, payloads=payloads) for told in _by_place(issues)]
 
 
@@ -85,13 +88,14 @@ def _refusal(issues: list[Issue], witnesses: Witnesses | None, *, payloads: bool
     looked = [issue for issue in issues if issue.certain is None or (issue.certain and payloads)]
     found = (witnesses.find(issue) for issue in looked if witnesses is not None)
     witness = next((payload for payload in found if payload is not NOTHING), NOTHING)
+    doubted = witnesses is not None and any(witnesses.doubts(issue) for issue in looked)
     return Refusal(
         rule=issues[0].rule,
         path=steps_text(issues[0].steps),
         sent=" or ".join(dict.fromkeys(issue.sent for issue in issues)),
         accepted=" or ".join(dict.fromkeys(issue.accepted for issue in issues)),
         witness=witness,
-        certain=witness is not NOTHING or any(issue.certain is True for issue in issues),
+        certain=witness is not NOTHING or (not doubted and any(issue.certain is True for issue in issues)),
     )
 
 

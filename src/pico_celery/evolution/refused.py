@@ -50,27 +50,36 @@ class Refused:
 
 
 def refused(
-    sent: tuple[Document, JsonSchema], accepted: tuple[Document, JsonSchema], *, payloads: bool = True
+    sent: tuple[Document, JsonSchema],
+    accepted: tuple[Document, JsonSchema],
+    *,
+    read: JsonSchema | None = None,
+    payloads: bool = True,
 ) -> list[Refused]:
     """Return what is refused of what is sent.
 
     Args:
         sent: Describes it, with the document that holds its models.
         accepted: What the receiver takes, likewise.
+        read: What the sender reads itself, where that is not what it sends.
         payloads: Whether to look for payloads that show what is known without.
 
     Returns:
         One for each place and reason.
     """
-    source, target = (Described(document=document, schema=schema) for document, schema in (sent, accepted))
+    source = Described(document=sent[0], schema=sent[1], read=None if read == sent[1] else read)
+    target = Described(document=accepted[0], schema=accepted[1])
     return [Refused(refusal) for refusal in refusals(source, target, payloads=payloads)]
 
 
 def remembered(
-    memory: Memory, sent: tuple[Document, JsonSchema], accepted: tuple[Document, JsonSchema]
+    memory: Memory,
+    sent: tuple[Document, JsonSchema],
+    accepted: tuple[Document, JsonSchema],
+    read: tuple[Document, JsonSchema] | None = None,
 ) -> list[Refused]:
     """Return what `refused` does, for `Memory.of`: payloads are looked for until there are enough of them."""
-    found = refused(sent, accepted, payloads=memory.payloads)
+    found = refused(sent, accepted, read=None if read is None else read[1], payloads=memory.payloads)
     if found:
         memory.show()
     return found

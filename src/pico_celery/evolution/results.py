@@ -80,11 +80,11 @@ def _refused(
         return
     before, now = pair.old.document, pair.new.document
     sides = (
-        ((now, new[0]), (before, old[1]), Level.BREAK, NEW_WORKERS),
-        ((before, old[0]), (now, new[1]), Level.ORDER, OLD_WORKERS),
+        ((now, new[0]), (before, old[1]), (now, new[1]), Level.BREAK, NEW_WORKERS),
+        ((before, old[0]), (now, new[1]), (before, old[1]), Level.ORDER, OLD_WORKERS),
     )
-    for sent, accepted, level, who in sides:
-        for one in pair.memory.of(remembered, sent, accepted):
+    for sent, accepted, read, level, who in sides:
+        for one in pair.memory.of(remembered, sent, accepted, read):
             if not one.is_certain and one.identity in _unchanged(pair, old, new):
                 continue
             yield pair.find(

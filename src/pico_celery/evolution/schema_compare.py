@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pico_celery.document.rebuilt import Rebuilt
 from pico_celery.document.records import Document
-from pico_celery.document.telling import DECIMAL, STRICT
+from pico_celery.document.telling import DECIMAL, MISSING, STRICT
 from pico_celery.document.words import same_json, short
 from pico_celery.evolution.schema_arrays import array_issues
 from pico_celery.evolution.schema_demands import demand_faults, is_free
@@ -200,7 +200,7 @@ class Comparison:
             sent = ", ".join(short(value) for value in missing[:5]) + (", ..." if len(missing) > 5 else "")  # noqa: PLR2004
             yield Issue(
                 rule=rule, steps=steps, source=source, targets=tuple(targets), sent=sent,
-                accepted=described_all(targets), values=tuple(missing),
+                accepted=described_all(targets), values=tuple(missing), certain=not _reads_others(targets),
             )  # fmt: skip
             return
         for target in targets:
@@ -227,7 +227,7 @@ class Comparison:
         elif any(target.values is not None for target in targets) and source.kind != ANYTHING:
             kinds = {_kind_of(value) for target in targets for value in target.values or ()}
             rule = "enum_value" if source.kind in kinds else rule
-        certain = None if source.kind in {ANYTHING, UNKNOWN} else True
+        certain = None if source.kind in {ANYTHING, UNKNOWN} else not _reads_others(targets)
         return Issue(
             rule=rule, steps=steps, source=source, targets=tuple(targets), certain=certain,
             sent=described(source), accepted=described_all(targets),
@@ -306,6 +306,11 @@ def _may_take(source: Form, target: Form) -> bool:
     # Decimals travel as text, which pydantic reads as a number unless it is strict.
     text = source.kind == "string" and source.node.get("format") == DECIMAL and target.kind == "number"
     return text and not target.node.get(STRICT)
+
+
+def _reads_others(targets: Sequence[Form]) -> bool:
+    """Tell whether code that nobody here can run may read values that are not listed: ``_missing_`` of an enumeration."""
+    return any(target.demands.get(MISSING) for target in targets)
 
 
 def _kind_of(value: Any) -> str:

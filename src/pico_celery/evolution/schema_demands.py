@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pico_celery.document.explicit import ONLY_PATTERN
-from pico_celery.document.telling import DEMANDS, KEYS, STRICT
+from pico_celery.document.telling import DEMANDS, KEYS, MISSING, STRICT
 from pico_celery.evolution.schema_forms import ANNOTATIONS, UNKNOWN, Form
 from pico_celery.evolution.schema_scalars import SCALAR_DEMANDS, Fault
 
@@ -24,7 +24,7 @@ _HARMLESS: Final = frozenset(
     | {"validation_error_cause", "use_attribute_docstrings", "polymorphic_serialization"}
 )
 """What lets a type accept more, or as much."""
-_ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys", "version"}
+_ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys", "version", MISSING}
 """What is compared where it stands."""
 
 

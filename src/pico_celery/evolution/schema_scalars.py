@@ -169,13 +169,19 @@ def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Fault]:
 
 
 def _finite_faults(source: Form, target: Form) -> Iterator[Fault]:
-    if _is_decimal(target):
-        if source.demands.get("allow_inf_nan") and not target.demands.get("allow_inf_nan"):
+    if _is_decimal(source):
+        if _is_decimal(target) and source.demands.get("allow_inf_nan") and not target.demands.get("allow_inf_nan"):
             yield Fault("demand", values=("NaN", "Infinity"))
         return
-    may = source.kind == "number" and source.demands.get("allow_inf_nan") is not False and not _is_decimal(source)
-    if may and target.demands.get("allow_inf_nan") is False:
+    only_finite = not target.demands.get("allow_inf_nan") if _is_decimal(target) else _is_finite(target)
+    if only_finite and source.kind == "number" and not _is_finite(source):
         yield Fault("demand", values=(math.nan, math.inf, -math.inf))
+
+
+def _is_finite(form: Form) -> bool:
+    """Tell whether a float has to be a number: NaN is within no limit."""
+    between = _range(form)
+    return form.demands.get("allow_inf_nan") is False or (between.low.is_finite() and between.high.is_finite())
 
 
 def _text_faults(source: Form, target: Form) -> Iterator[Fault]:

@@ -29,13 +29,24 @@ class Witnesses:
         sent: The schema of what is sent.
         target: The document of what is accepted.
         accepted: The schema of what is accepted.
+        read: What the source reads itself, where that is not what it sends.
     """
 
-    def __init__(self, source: Document, sent: JsonSchema, target: Document, accepted: JsonSchema) -> None:
+    def __init__(
+        self,
+        source: Document,
+        sent: JsonSchema,
+        target: Document,
+        accepted: JsonSchema,
+        *,
+        read: JsonSchema | None = None,
+    ) -> None:
         self._source, self._sent, self._target = source, sent, target
         self._describes = Checker(source, sent)
         self._expects = Checker(target, accepted)
         self._takes = Rebuilt(target, accepted)
+        self._reads = None if read is None else Rebuilt(source, read)
+        self._doubted: set[int] = set()
         self._lean = Sampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
         self._full = Sampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret
         self._varied = Sampler(source, random.Random(1))  # noqa: S311 - no secret
@@ -52,18 +63,27 @@ class Witnesses:
         """
         seen: list[Any] = []
         for payload in itertools.islice(self._built(issue), _TRIED):
-            if payload not in seen and self._shows(payload, issue.steps):
+            if payload not in seen and self._shows(payload, issue):
                 return payload
             seen.append(payload)
         if self._drawn is None:
             drawn = samples(self._source, self._sent, _DRAWN)
             self._drawn = [value for value in drawn if not self._takes.accepts(value)]
-        return next((payload for payload in self._drawn if self._shows(payload, issue.steps)), NOTHING)
+        return next((payload for payload in self._drawn if self._shows(payload, issue)), NOTHING)
 
-    def _shows(self, payload: Any, steps: Steps) -> bool:
+    def doubts(self, issue: Issue) -> bool:
+        """Tell whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
+        return id(issue) in self._doubted
+
+    def _shows(self, payload: Any, issue: Issue) -> bool:
         if self._takes.accepts(payload) or not self._describes.is_valid(payload):
             return False
-        return any(_meets(place, steps) for place, _ in self._expects.located(payload))
+        if not any(_meets(place, issue.steps) for place, _ in self._expects.located(payload)):
+            return False
+        if self._reads is None or self._reads.accepts(payload):
+            return True
+        self._doubted.add(id(issue))
+        return False
 
     def _built(self, issue: Issue) -> Iterator[Any]:
         steps = issue.steps
