@@ -36,6 +36,15 @@ class TaskName(click.ParamType[str]):
         return [CompletionItem(name, help=doc) for name, doc in _names(ctx.params) if name.startswith(incomplete)]
 
 
+class DescribedName(TaskName):
+    """Name of a task or of a contract."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Return the names of tasks and contracts that begin like what was typed."""
+        contracts = [name for name in _contracts(ctx.params) if name.startswith(incomplete)]
+        return [*(CompletionItem(name) for name in contracts), *super().shell_complete(ctx, param, incomplete)]
+
+
 class SchemaTarget(TaskName):
     """What `schema` works on: a package, a lock file or a task; a shell completes tasks and files."""
 
@@ -46,16 +55,24 @@ class SchemaTarget(TaskName):
         return super().shell_complete(ctx, param, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
-def _names(params: dict[str, Any]) -> list[tuple[str, str]]:
+def _contracts(params: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the contracts of the lock file, each with the first lines of what its tasks say."""
     given = params.get("source")  # what commands call it
     path = Path(given) if isinstance(given, str) and given.endswith(".json") else Path(_LOCK_FILE)
     # Whatever is wrong with the file, a shell that is being typed into is not the place to say so.
     with contextlib.suppress(OSError, ValueError, LookupError, AttributeError, TypeError):
-        contracts = json.loads(path.read_text(encoding="utf-8"))["contracts"].values()
-        tasks = [(name, task) for contract in contracts for name, task in contract["tasks"].items()]
-        return sorted((name, str(task.get("doc") or "").partition("\n")[0]) for name, task in tasks)
-    return []
+        contracts = json.loads(path.read_text(encoding="utf-8"))["contracts"].items()
+        return {
+            key: {name: str(task.get("doc") or "").partition("\n")[0] for name, task in contract["tasks"].items()}
+            for key, contract in contracts
+        }
+    return {}
+
+
+def _names(params: dict[str, Any]) -> list[tuple[str, str]]:
+    return sorted(named for tasks in _contracts(params).values() for named in tasks.items())
 
 
 TASK_NAME: Final = TaskName()
+DESCRIBED_NAME: Final = DescribedName()
 SCHEMA_TARGET: Final = SchemaTarget()

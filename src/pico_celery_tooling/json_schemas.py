@@ -24,7 +24,7 @@ def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
         the fields of each declared error by its code, as workers send them.
     """
     return {
-        "arguments": _complete(document, task.arguments, task, "arguments"),
+        "arguments": _complete(document, _with_defaults(task), task, "arguments"),
         "result": _complete(document, task.result.sends, task, "result"),
         "errors": {
             error.code: _complete(document, error.sends, task, f"errors:{error.code}", error.doc)
@@ -36,6 +36,16 @@ def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
 def all_schemas(document: Document) -> dict[str, dict[str, Any]]:
     """Return the schemas of all tasks of a document, by name; see `schemas_of`."""
     return {name: schemas_of(document, task) for name, task in document.tasks.items()}
+
+
+def _with_defaults(task: TaskRecord) -> JsonSchema:
+    """Return the schema of all arguments, with the defaults of parameters, which forms begin with."""
+    known = {one.name: one.default for one in task.parameters if one.default is not None}
+    schema = task.arguments
+    own = {
+        name: {**one, "default": known[name]} if name in known else one for name, one in schema["properties"].items()
+    }
+    return {**schema, "properties": own}
 
 
 def _complete(document: Document, schema: JsonSchema, task: TaskRecord, part: str, doc: str = "") -> Mapping[str, Any]:

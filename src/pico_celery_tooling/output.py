@@ -13,6 +13,7 @@ from pico_celery.errors import PicoCeleryError
 EXIT_FINE: Final = 0
 EXIT_FINDINGS: Final = 1
 EXIT_USAGE: Final = 2
+_JSON: Final = f"{__name__}.json"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -30,7 +31,8 @@ class ToolError(click.ClickException):
         super().__init__(message)
         self.remedy = remedy
         context = click.get_current_context(silent=True)  # there is none any more when it is shown
-        self._as_json = context is not None and bool(context.params.get("as_json"))
+        self._as_json = context is not None and bool(context.meta.get(_JSON))
+        self._color = None if context is None else context.color
 
     @classmethod
     def of(cls, error: PicoCeleryError) -> ToolError:
@@ -42,15 +44,21 @@ class ToolError(click.ClickException):
         if self._as_json:
             print_json({"error": {"message": self.message, **({"remedy": self.remedy} if self.remedy else {})}})
             return
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", file=file, err=file is None)
+        heading = click.style("error:", fg="red", bold=True)
+        click.echo(f"{heading} {self.message}", file=file, err=file is None, color=self._color)
         if self.remedy:
             click.echo(f"  {self.remedy}", file=file, err=file is None)
 
 
 def json_option(function: _Function) -> _Function:
     """Give a command ``--json``, which it gets as ``as_json``."""
-    option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    option = click.option("--json", "as_json", is_flag=True, callback=_remember, help="Print JSON, for programs.")
     return option(function)
+
+
+def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.meta[_JSON] = value  # of the whole command line: an error may come to light above the command
+    return value
 
 
 def print_json(data: Any) -> None:

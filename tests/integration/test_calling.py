@@ -179,7 +179,7 @@ def test_a_queue_that_nobody_reads_is_told(served: Served, here: Path) -> None:
     assert done.exit_code == 2
     assert "no result after 0.3 s" in done.stderr
     if served.keeps_results:
-        assert "no worker has taken it: is one running that takes its queue?" in done.stderr
+        assert "no worker has taken it: is one running that takes its queue, and keeps results" in done.stderr
     else:
         with served.site.connection() as connection:
             channel: Any = connection.default_channel

@@ -358,7 +358,7 @@ def test_silence_is_unknown_and_never_fine(empty: Site, monkeypatch: pytest.Monk
         assert [task["state"] for task in found["tasks"]] == ["unknown", "unknown"]
         for arguments in (["verify"], ["list"], ["describe", PLACE]):
             result = nobody.type_live(monkeypatch, *arguments)
-            assert (result.exit_code, "no worker answered within 0.5 s" in result.output) == (1, True)
+            assert (result.exit_code, "no worker answered within 0.5 s: do they run" in result.output) == (1, True)
 
 
 @pytest.mark.redis

@@ -48,6 +48,8 @@ def test_names_of_tasks_are_completed_from_the_lock_file_here(here: Path) -> Non
     assert completed("pico-celery call --timeout 5 remi") == ["plain,reminders.remind"]
     assert completed("pico-celery contracts call remi") == ["plain,reminders.remind"]
     assert completed("pico-celery schema orders.c") == ["plain,orders.cancel"]
+    assert completed("pico-celery describe orders.c") == ["plain,orders.cancel"]
+    assert completed("pico-celery describe remi") == ["plain,reminders", "plain,reminders.remind"]
 
 
 def test_names_of_tasks_are_completed_from_the_lock_file_that_is_named(here: Path) -> None:

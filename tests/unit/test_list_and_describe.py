@@ -168,6 +168,27 @@ def test_a_module_that_has_no_application_is_told_from_one_that_has(
     assert result.exit_code == 2
     assert "there is no Celery application in 'only_clients'" in result.output
     assert "-A only_clients:celery_app" in result.output
+    result = run("-A", "only_clients:not_there", "list")
+    assert (result.exit_code, "there is no Celery application in 'only_clients:not_there'" in result.output) == (
+        2,
+        True,
+    )
+    assert "-A only_clients:celery_app" in result.output
+
+
+def test_an_application_that_cannot_be_imported_is_told_with_its_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(here))
+    (here / "torn_app.py").write_text("\nx = not_there\n")
+    result = run("-A", "torn_app", "list")
+    assert result.exit_code == 2
+    assert (
+        f"'torn_app' cannot be imported: NameError: name 'not_there' is not defined\n    at {here / 'torn_app.py'}:2"
+        in (result.output)
+    )
+    result = run("-A", "torn_ap", "list")
+    assert (result.exit_code, "no module named 'torn_ap'\n  did you mean 'torn_app'?" in result.output) == (2, True)
 
 
 @pytest.mark.usefixtures("lock")
@@ -276,7 +297,7 @@ def even(number: int) -> int:
         (bool, "true or false"),
         (float, "number"),
         (str, "text"),
-        (bytes, "text, base64 of bytes"),
+        (bytes, "bytes as base64url text"),
         (None, "null"),
         (Any, "anything"),
         (datetime, "date and time (ISO 8601)"),

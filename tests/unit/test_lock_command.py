@@ -89,10 +89,84 @@ def test_what_cannot_be_loaded_is_told(here: Path) -> None:
     assert json.loads(lock("emty", "--json").output)["error"]["message"] == "no module named 'emty'"
 
 
+def test_what_cannot_be_imported_is_told_with_its_line(here: Path) -> None:
+    package(here, "torn_twice", bad="x = 1\n\ndef (")
+    package(here, "undefined", deep="import json\nx = not_there")
+    package(here, "needing", uses="\nimport surely_not_installed")
+    places = {"torn_twice": "torn_twice/bad.py:3", "undefined": "undefined/deep.py:2", "needing": "needing/uses.py:2"}
+    for name, place in places.items():
+        found = lock(name)
+        assert found.exit_code == 2
+        assert f"\n    at {here / place}\n  " in found.output
+    assert "correct it there" in lock("undefined").output
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/somewhere/else", "../elsewhere", "a b", "contracts.lock.json"])
+def test_what_is_no_name_of_a_package_is_told_as_that(here: Path, name: str) -> None:
+    found = lock(name, "-o", "-")
+    assert found.exit_code == 2
+    assert "is no name of a package that can be imported from here" in found.output or "is no package" in found.output
+    assert "\n  name " in found.output
+
+
+def test_a_package_is_found_by_its_absolute_path_too(here: Path) -> None:
+    name = package(here, "by_path", one=CONTRACT.format(domain="by_path"))
+    assert lock(str(here / name), "-o", "-").output == lock(name, "-o", "-").output
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_file_that_cannot_be_written_is_no_finding(here: Path, arguments: list[str]) -> None:
+    name = package(here, f"unwritten{len(arguments)}", one=CONTRACT.format(domain=f"unwritten{len(arguments)}"))
+    found = lock(name, "-o", "no/such/directory.json", *arguments)
+    assert found.exit_code == 2
+    assert "no/such/directory.json cannot be written: No such file or directory" in found.output
+    assert "name another file with -o" in found.output
+
+
+def test_a_file_that_is_no_text_is_out_of_date(here: Path) -> None:
+    name = package(here, "binary", one=CONTRACT.format(domain="binary"))
+    (here / "contracts.lock.json").write_bytes(b"\xff\xfe")
+    assert lock(name, "--check").exit_code == 1
+    assert lock(name).exit_code == 0
+    assert lock(name, "--check").exit_code == 0
+
+
+def test_what_the_system_refuses_is_no_finding(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = package(here, "refused", one=CONTRACT.format(domain="refused"))
+
+    def fail(_: object) -> None:
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr("pico_celery_tooling.cli.lock_command.to_text", fail)
+    found = lock(name, "--json")
+    assert found.exit_code == 2
+    assert json.loads(found.output)["error"]["message"] == "some/file cannot be read or written: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_coloured"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_no_color_of_the_environment_is_heeded(here: Path, environment: dict[str, str], is_coloured: bool) -> None:
+    package(here, "plain_text")
+    arguments = ["lock", "plain_text"]
+    found = CliRunner(env={"NO_COLOR": None, **environment}).invoke(pico_celery, arguments, color=True)
+    assert ("\x1b[" in found.output) is is_coloured
+
+
+def test_celerys_own_option_takes_the_colours_away(here: Path) -> None:
+    from celery.bin.celery import celery
+
+    for options, is_coloured in (([], True), (["--no-color"], False)):
+        arguments = [*options, "contracts", "check", "--rules"]
+        found = CliRunner(env={"NO_COLOR": None}).invoke(celery, arguments, color=True)
+        assert found.exit_code == 0
+        assert ("\x1b[" in found.output) is is_coloured
+
+
 def test_a_wrong_command_is_told_the_right_one() -> None:
     found = CliRunner().invoke(pico_celery, ["lokc"])
     assert found.exit_code == 2
-    assert "did you mean 'lock'?" in found.output
+    assert "No such command 'lokc'; did you mean 'lock'?" in found.output
 
 
 def test_an_application_that_is_named_too_late_is_told_where_to_stand() -> None:

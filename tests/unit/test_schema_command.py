@@ -60,6 +60,8 @@ def test_the_arguments_of_one_task_take_what_the_task_takes(here: Path) -> None:
     assert told["title"] == "orders.place: arguments"
     assert told["description"].startswith("Charge the customer and book the order")
     assert set(told["properties"]) == {"order", "dry_run"}
+    assert told["properties"]["dry_run"] == {"type": "boolean", "default": False}
+    assert "default" not in told["properties"]["order"]
     validator = Draft202012Validator(told)
     order = {
         "id": 1,

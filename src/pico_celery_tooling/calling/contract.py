@@ -88,7 +88,7 @@ def find_task(
             f"no contract here says what {name} takes",
             f"name a package or lock file with --in, go to the directory of {LOCK_FILE}, or name the application with -A",
         )
-    remedy = "; ".join([*reasons, did_you_mean(name, known)])
+    remedy = "; ".join([*reasons, *([did_you_mean(name, known)] if known or not reasons else [])])
     raise ToolError(f"no task {name!r} in {_listed(looked)}", remedy)
 
 

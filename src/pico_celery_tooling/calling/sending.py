@@ -9,9 +9,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from celery import Celery
-from kombu import Connection
 from kombu.exceptions import EncodeError, OperationalError
-from kombu.utils.url import maybe_sanitize_url
 
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.hub.hub import hub_of
@@ -20,6 +18,7 @@ from pico_celery.client.hub.waiters import Meta
 from pico_celery.client.idempotency import send_once
 from pico_celery.errors import PicoCeleryError
 from pico_celery_tooling.calling.call import Call
+from pico_celery_tooling.live.workers import broker_of
 
 T = TypeVar("T")
 _CONNECT_SECONDS: Final = 5
@@ -132,12 +131,12 @@ def send(app: Celery, call: Call) -> Sent:
         raise
     except TimeoutError:
         reason = f"no answer within {_PUBLISH_SECONDS:g} s; {call.task}[{sent.id}] may have been sent all the same"
-        raise UnreachableError(f"the broker {_broker(app)} cannot be reached: {reason}") from None
+        raise UnreachableError(f"the broker {broker_of(app)} cannot be reached: {reason}") from None
     except EncodeError as error:
         raise UnreachableError(f"{call.task} cannot be sent: {_told(error)}") from error
     except Exception as error:
         is_brokers = call.key is None or isinstance(error, OperationalError)
-        server = f"the broker {_broker(app)}" if is_brokers else "the result backend, which keeps idempotency keys,"
+        server = f"the broker {broker_of(app)}" if is_brokers else "the result backend, which keeps idempotency keys,"
         raise UnreachableError(f"{server} cannot be reached: {_told(error)}") from error
 
 
@@ -240,15 +239,6 @@ def _check_backend(app: Celery) -> None:
         hub_of(app).backend  # noqa: B018 - asking makes it
     except Exception as error:
         raise UnreachableError(f"the result backend cannot be used: {_told(error)}") from error
-
-
-def _broker(app: Celery) -> str:
-    """Return the broker's URL without its password."""
-    try:
-        connection: Connection = app.connection_for_write()
-        return str(connection.as_uri())
-    except Exception:  # noqa: BLE001 - it is no URL of a broker at all
-        return str(maybe_sanitize_url(app.conf.broker_write_url))
 
 
 def _told(error: BaseException | None) -> str:

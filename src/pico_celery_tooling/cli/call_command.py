@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 _STATES: Final = {
-    "PENDING": "; as far as is known no worker has taken it: is one running that takes its queue?",
+    "PENDING": "; as far as is known no worker has taken it: is one running that takes its queue, and keeps results where this looks?",
     "STARTED": "; a worker runs it",
     "RETRY": "; it has failed, and is to be tried again",
 }

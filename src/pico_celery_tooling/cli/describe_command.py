@@ -9,7 +9,8 @@ import click
 
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.document.records import ContractRecord, Document, TaskRecord
-from pico_celery_tooling.cli.live_options import answers_of, live_options
+from pico_celery_tooling.cli.live_options import answers_of, live_options, nobody_answered
+from pico_celery_tooling.completing import DESCRIBED_NAME
 from pico_celery_tooling.describing.texts import describe_contract, describe_task
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.nearest import nearest_document
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("describe")
-@click.argument("name", metavar="TASK|CONTRACT")
+@click.argument("name", metavar="TASK|CONTRACT", type=DESCRIBED_NAME)
 @click.option("--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contracts are read.")
 @live_options
 @json_option
@@ -144,7 +145,7 @@ def _contract(name: str, answers: list[WorkerAnswer]) -> _Served:
 
 def _reason(answers: Answers, name: str, timeout: float) -> str:
     if not answers:
-        return f"unknown: no worker answered within {timeout:g} s"
+        return f"unknown: {nobody_answered(timeout)}"
     by_name = [answer.worker for answer in answers if name in answer.others]
     if by_name:
         return f"unknown: {', '.join(by_name)} take {name} without a contract"

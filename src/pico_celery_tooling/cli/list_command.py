@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pico_celery.document.records import Document, TaskRecord
-from pico_celery_tooling.cli.live_options import answers_of, live_options
+from pico_celery_tooling.cli.live_options import answers_of, live_options, nobody_answered
 from pico_celery_tooling.describing.texts import columns, summary, task_line
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, end, json_option, print_json
 from pico_celery_tooling.sources.nearest import nearest_document
@@ -49,7 +49,7 @@ def command(source: str | None, *, live: bool, timeout: float, as_json: bool) ->
     elif answers:
         click.echo(_live_text(answers, tasks))
     else:
-        click.echo(f"unknown: no worker answered within {timeout:g} s", err=True)
+        click.echo(f"unknown: {nobody_answered(timeout)}", err=True)
     end(EXIT_FINE if answers else EXIT_FINDINGS)
 
 

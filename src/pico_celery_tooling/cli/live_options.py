@@ -48,3 +48,8 @@ def answers_of(timeout: float, *, definitions: bool | Collection[str] = False) -
     from pico_celery_tooling.live.workers import ask  # noqa: PLC0415 - it imports Celery
 
     return ask(app, timeout, definitions=definitions)
+
+
+def nobody_answered(seconds: float) -> str:
+    """Return what to say where no worker has answered within so many seconds."""
+    return f"no worker answered within {seconds:g} s: do they run, on this broker and control_exchange?"

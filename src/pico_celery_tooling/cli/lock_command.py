@@ -8,7 +8,7 @@ import click
 
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, end, json_option, print_json
+from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.loading import load_contracts
 
 
@@ -39,10 +39,10 @@ def command(package: str, output: Path, *, check: bool, as_json: bool) -> None:
     if str(output) == "-":
         click.echo(text, nl=False)
         return
-    known = output.read_text(encoding="utf-8") if output.exists() else None
-    is_same = known == text
+    is_there = output.exists()
+    is_same = is_there and output.read_bytes() == text.encode()
     if not check and not is_same:
-        output.write_text(text, encoding="utf-8")
+        _write(output, text)
     if as_json:
         told = {
             "file": str(output),
@@ -55,11 +55,18 @@ def command(package: str, output: Path, *, check: bool, as_json: bool) -> None:
         click.echo(f"{output} is up to date: {_count(document.tasks)}")
     elif check:
         click.echo(
-            f"{output} is {'missing' if known is None else 'out of date'}: run 'pico-celery lock {package}'", err=True
+            f"{output} is {'out of date' if is_there else 'missing'}: run 'pico-celery lock {package}'", err=True
         )
     else:
         click.echo(f"wrote {output}: {_count(document.tasks)}")
     end(EXIT_FINDINGS if check and not is_same else EXIT_FINE)
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ToolError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
 
 
 def _count(tasks: object) -> str:

@@ -54,7 +54,7 @@ def command(source: str | None, task: str | None, *, part: str | None, output: P
     try:
         output.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise ToolError(f"{output} cannot be written: {error.strerror}") from error
+        raise ToolError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
     if as_json:
         print_json({"file": str(output), "tasks": len(document.tasks) if task is None else 1})
     else:

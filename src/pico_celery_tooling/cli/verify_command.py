@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pico_celery_tooling.cli.live_options import live_options
+from pico_celery_tooling.cli.live_options import live_options, nobody_answered
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.loading import application
 from pico_celery_tooling.sources.source import read_source
@@ -111,7 +111,7 @@ def _data(answers: Answers, reports: list[TaskReport]) -> dict[str, Any]:
 def _text(answers: Answers, reports: list[TaskReport], timeout: float) -> str:
     lines = [line for report in reports for line in _report(report)]
     if not answers:
-        lines.append(f"no worker answered within {timeout:g} s: do they run, on this broker and control_exchange?")
+        lines.append(nobody_answered(timeout))
     counts = Counter(str(report.state) for report in reports)
     return "\n".join([*lines, "", ", ".join(f"{counts[state]} {state}" for state in _COLOURS if counts[state])])
 

@@ -277,9 +277,14 @@ def _in_time(app: Celery, send: Callable[[], None], seconds: float, has_come: Ca
 
 
 def _unreachable(app: Celery, reason: str) -> ToolError:
-    urls: Any = app.conf.broker_write_url
-    each = urls.split(";") if isinstance(urls, str) else [str(url) for url in urls or ()]
     return ToolError(
-        f"the broker {'; '.join(maybe_sanitize_url(url) for url in each)} cannot be reached: {reason}",
+        f"the broker {broker_of(app)} cannot be reached: {reason}",
         "start it, or set broker_url of the application to the one that its workers use",
     )
+
+
+def broker_of(app: Celery) -> str:
+    """Return the URL of an application's broker as it is configured, without passwords."""
+    urls: Any = app.conf.broker_write_url
+    each = urls.split(";") if isinstance(urls, str) else [str(url) for url in urls or ()]
+    return "; ".join(maybe_sanitize_url(url) for url in each)

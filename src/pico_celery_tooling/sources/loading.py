@@ -12,9 +12,8 @@ import click
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import ContractDefinition
-from pico_celery.contract.naming import did_you_mean
-from pico_celery.errors import PicoCeleryError
 from pico_celery_tooling.output import ToolError
+from pico_celery_tooling.sources.import_failures import import_failure, lacks_attribute
 
 
 def load_contracts(name: str) -> list[ContractDefinition]:
@@ -41,11 +40,20 @@ def load_contracts(name: str) -> list[ContractDefinition]:
 
 def _module_name(name: str) -> str:
     path = Path(name)
+    if path.suffix == ".json":
+        raise ToolError(f"{name} is no package", "name the package or module that declares the contracts")
     if path.suffix == ".py" or "/" in name:
+        if path.is_absolute() and path.is_relative_to(Path.cwd()):
+            path = path.relative_to(Path.cwd())
         path = path.with_suffix("")
-        parts = path.parts[:-1] if path.name == "__init__" else path.parts
-        name = ".".join(part for part in parts if part not in {".", "src"})
-    return name.strip(".")
+        parts = [part for part in (path.parts[:-1] if path.name == "__init__" else path.parts) if part != "src"]
+        name = ".".join(parts)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ToolError(
+            f"{str(path)!r} is no name of a package that can be imported from here",
+            "name it as it is imported, such as shop_contracts, in the directory that has it",
+        )
+    return name
 
 
 def _import(name: str) -> None:
@@ -57,25 +65,12 @@ def _import(name: str) -> None:
         for info in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}.", onerror=_raise):
             if not info.name.rpartition(".")[2].startswith("__"):
                 importlib.import_module(info.name)
-    except PicoCeleryError as error:
-        raise ToolError.of(error) from error
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ToolError(
-                f"no module named {error.name!r}", f"{_near(name)}; run it where the package can be imported"
-            ) from error
-        raise ToolError(f"{name} cannot be imported: {error}", "install what it needs") from error
     except Exception as error:
-        raise ToolError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+        raise import_failure(name, name, error) from error
 
 
 def _raise(_: str) -> None:
     raise  # noqa: PLE0704 - walk_packages calls this where it has caught what an import raised
-
-
-def _near(name: str) -> str:
-    here = [info.name for info in pkgutil.iter_modules([str(Path.cwd())]) if not info.name.startswith("_")]
-    return did_you_mean(name, here)
 
 
 def _is_in(module: str, package: str) -> bool:
@@ -98,7 +93,7 @@ def application(*, required: bool = True) -> Any:
     name, loaded = root.params.get("app"), getattr(root.obj, "app", None)
     if loaded is not None and name is not None:
         return loaded  # by the command line of Celery
-    if name is None:
+    if not name:
         if required:
             raise ToolError("this needs the application", f"name it: {root.info_name} -A your.module:app ...")
         return None
@@ -111,16 +106,20 @@ def _find(name: str) -> Any:
 
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    module = name.partition(":")[0]
     try:
         found = find_app(name)
-    except PicoCeleryError as error:
-        raise ToolError.of(error) from error
     except Exception as error:
-        raise ToolError(f"the application {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+        if lacks_attribute(name, error):
+            raise ToolError(
+                f"there is no Celery application in {name!r}",
+                f"name the attribute that is one: -A {module}:celery_app",
+            ) from error
+        raise import_failure(f"the application {name!r}", module, error) from error
     if not isinstance(found, Celery):
         # Celery looks for an attribute of that name, and the decorator of clients has it.
         raise ToolError(
             f"there is no Celery application in {name!r}: what is found is {found!r}",
-            f"name the attribute that is one: -A {name.partition(':')[0]}:celery_app",
+            f"name the attribute that is one: -A {module}:celery_app",
         )
     return found

@@ -58,5 +58,8 @@ def contracts_of(app: Any) -> list[ContractDefinition]:
     catalogs = [*(registration.catalog for registration in registrations_of(app)), default_catalog]
     found = list(dict.fromkeys(contract for catalog in catalogs for contract in catalog.contracts))
     if not found:
-        raise ToolError("the application imports no contract", "name the package or lock file that has them")
+        raise ToolError(
+            "the application imports no contract",
+            "name the package or lock file that has them, or ask the workers that run: --live",
+        )
     return found
