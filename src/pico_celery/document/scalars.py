@@ -23,8 +23,9 @@ from typing import Any, Final
 from pydantic import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
+from pico_celery.contract.wire import from_base64
 from pico_celery.document.records import JsonSchema
-from pico_celery.document.telling import DECIMAL, DEMANDS, STRICT
+from pico_celery.document.telling import BASE64, DECIMAL, DEMANDS, STRICT
 
 _BOUNDS: Final = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 _COMPARED: Final = ("ge", "gt", "le", "lt")
@@ -114,8 +115,10 @@ def _string(node: JsonSchema, demands: Mapping[str, Any]) -> CoreSchema:  # noqa
         return core_schema.url_schema(max_length=node.get("maxLength"))
     if node.get("contentMediaType") == "application/json":
         return core_schema.json_schema()
-    if demands.get("type") == "bytes":
-        return core_schema.bytes_schema(min_length=demands.get("min_length"), max_length=demands.get("max_length"))
+    if demands.get("type") in {"bytes", BASE64}:
+        made = core_schema.bytes_schema(min_length=demands.get("min_length"), max_length=demands.get("max_length"))
+        is_text = demands["type"] == "bytes"
+        return made if is_text else core_schema.no_info_before_validator_function(from_base64, made)
     return core_schema.str_schema(
         min_length=node.get("minLength"),
         max_length=node.get("maxLength"),

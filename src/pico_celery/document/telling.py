@@ -10,18 +10,21 @@ Decimal from others.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core.core_schema import DecimalSchema, DictSchema
 
-from pico_celery.contract.knowable import untold
+from pico_celery.contract.knowable import core_nodes, untold
+from pico_celery.contract.wire import from_base64
 from pico_celery.document.records import REFERENCE
 
 STRICT: Final = "x-strict"
 DEMANDS: Final = "x-pydantic"
 KEYS: Final = "x-keys"
 MISSING: Final = "missing"
+BASE64: Final = "base64"
 DECIMAL: Final = "decimal"
 _JSON: Final = frozenset({str, int, bool, type(None)})
 
@@ -37,7 +40,7 @@ class LockSchema(GenerateJsonSchema):
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
         """Generate the schema of a part, with what JSON Schema does not say of it."""
-        generated = super().generate_inner(schema)
+        generated = _of_base64(schema) or super().generate_inner(schema)
         more = _more(schema)
         if not more:
             return generated
@@ -52,7 +55,7 @@ class LockSchema(GenerateJsonSchema):
     def enum_schema(self, schema: Any) -> JsonSchemaValue:
         """Generate the schema of an enumeration; one with ``_missing_`` may read values that it does not list."""
         generated = super().enum_schema(schema)
-        return _with(generated, {DEMANDS: {MISSING: True}}) if schema.get("missing") else generated
+        return _with(generated, {DEMANDS: {MISSING: True}}) if _has_hook(schema["cls"]) else generated
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
         """Generate the schema of a model, with the names that its fields have beside their aliases."""
@@ -103,6 +106,21 @@ class LockSchema(GenerateJsonSchema):
         if self.mode != "serialization" or field["type"] == "typed-dict-field":
             return super().field_is_required(field, total)
         return not field.get("serialization_exclude") and "serialization_exclude_if" not in field
+
+
+def _of_base64(schema: Any) -> JsonSchemaValue | None:
+    """Return the schema of bytes that travel as `pico_celery.contract.wire` says: the same in both directions."""
+    read = schema.get("json_schema")
+    if read is None or (read.get("function") or {}).get("function") is not from_base64:
+        return None
+    held = next(node for node in core_nodes(read["schema"]) if node["type"] == "bytes")
+    lengths = {name: held[name] for name in ("min_length", "max_length") if name in held}
+    return {"type": "string", "format": "base64url", DEMANDS: {**lengths, "type": BASE64}}
+
+
+def _has_hook(cls: type[Enum]) -> bool:
+    hooks = (vars(base).get("_missing_") for base in cls.__mro__)
+    return next(hook for hook in hooks if hook is not None) is not vars(Enum)["_missing_"]
 
 
 def _aliased(schema: Any) -> Iterator[tuple[str, str]]:

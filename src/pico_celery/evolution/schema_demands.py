@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pico_celery.document.explicit import ONLY_PATTERN
-from pico_celery.document.telling import DEMANDS, KEYS, MISSING, STRICT
+from pico_celery.document.telling import BASE64, DEMANDS, KEYS, MISSING, STRICT
 from pico_celery.evolution.schema_forms import ANNOTATIONS, UNKNOWN, Form
 from pico_celery.evolution.schema_scalars import SCALAR_DEMANDS, Fault
 
@@ -47,7 +47,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
     if functions and passed[: len(functions)] != functions:
         yield Fault("demand", _told(passed), _told(functions), certain=False)
     for name, value in target.demands.items():
-        known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json"})
+        known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json", BASE64})
         if not known and source.demands.get(name) != value:
             yield Fault("demand", f"{name} {source.demands.get(name, 'of any kind')}", f"{name} {value}", certain=False)
     if "keys" in target.demands and KEYS not in target.node and source.demands.get("keys") != target.demands["keys"]:

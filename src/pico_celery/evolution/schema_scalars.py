@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from pico_celery.document.telling import DECIMAL, STRICT
+from pico_celery.document.telling import BASE64, DECIMAL, STRICT
 from pico_celery.evolution.schema_forms import Form, described
 
 _PLAIN: Final = frozenset({None, "", "password", "binary"})
 """Formats that say nothing of a text."""
 _TEMPORAL: Final[Mapping[str, type[Any]]] = {"date-time": datetime, "date": date, "time": time, "duration": timedelta}
 _INFINITE: Final = Decimal("Infinity")
+_BYTES: Final = frozenset({"bytes", BASE64})
 SCALAR_DEMANDS: Final = frozenset(
     {"ge", "gt", "le", "lt", "multiple_of", "max_digits", "decimal_places", "allow_inf_nan", "decimal"}
     | {"tz_constraint", "strip_whitespace", "min_length", "max_length"}
@@ -267,9 +268,9 @@ def _length_faults(source: Form, target: Form) -> Iterator[Fault]:
 
 
 def _byte_faults(source: Form, target: Form) -> Iterator[Fault]:
-    if target.demands.get("type") != "bytes":
+    if target.demands.get("type") not in _BYTES:
         return
-    is_bytes = source.demands.get("type") == "bytes"
+    is_bytes = source.demands.get("type") == target.demands["type"]
     sent = source.demands if is_bytes else {
         "min_length": source.node.get("minLength", 0),
         "max_length": source.node.get("maxLength", math.inf) * 4,  # of UTF-8
@@ -277,7 +278,12 @@ def _byte_faults(source: Form, target: Form) -> Iterator[Fault]:
     if sent.get("min_length", 0) < target.demands.get("min_length", 0):
         yield Fault("length", certain=None)
     if sent.get("max_length", math.inf) > target.demands.get("max_length", math.inf):
-        yield Fault("length", certain=None, values=("é" * int(source.node.get("maxLength", 1)),))
+        yield Fault("length", certain=None, values=("é" * int(source.node.get("maxLength", 1)), "A" * _quads(target)))
+
+
+def _quads(target: Form) -> int:
+    """Return how long base64 is of a byte more than is accepted, without padding."""
+    return (int(target.demands["max_length"]) // 3 + 1) * 4
 
 
 def _pattern_faults(source: Form, target: Form) -> Iterator[Fault]:
