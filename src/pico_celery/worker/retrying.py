@@ -182,7 +182,9 @@ class RetryingTask(Task[..., Any]):
         return bool(self.app.conf.task_store_errors_even_if_ignored if declared is None else declared)
 
     @store_errors_even_if_ignored.setter
-    def store_errors_even_if_ignored(self, value: bool | None) -> None:
+    def store_errors_even_if_ignored(  # pyright: ignore[reportIncompatibleVariableOverride]  # read and set, as Celery's is
+        self, value: bool | None
+    ) -> None:
         self.stores_ignored_errors = value
 
     @property
