@@ -31,7 +31,7 @@ def document(of: Any) -> Document:
 
     run.__annotations__ = {"value": of, "return": of}
     catalog = Catalog()
-    contract("orders", catalog=catalog)(type("Orders", (Protocol,), {"run": run, "__module__": __name__}))  # type: ignore[arg-type]
+    contract("orders", catalog=catalog)(type("Orders", (Protocol,), {"run": run, "__module__": __name__}))
     return from_text(to_text(document_of(catalog.contracts)), "here")
 
 
