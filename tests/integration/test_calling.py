@@ -371,3 +371,4 @@ def test_plain_workers_are_called_as_well(
         live = call(plain, "shop.place", {"order": ORDER}, "--live")
         assert live.exit_code == 2
         assert "a worker serves shop.place without a contract" in live.stderr
+        assert "or send it unchecked: celery -A ... call" in live.stderr

@@ -80,6 +80,15 @@ def only(error: ContractError) -> Fault:
 # --- what a contract becomes
 
 
+def test_a_contract_without_docstring_has_not_the_one_of_protocol() -> None:
+    @contract("bare", catalog=Catalog())
+    class Bare(Protocol):
+        async def run(self) -> None: ...
+
+    found = contract_of(Bare)
+    assert (found.doc, [task.doc for task in found.tasks.values()]) == ("", [""])
+
+
 def test_a_contract_is_compiled_to_a_frozen_definition() -> None:
     catalog = Catalog()
 

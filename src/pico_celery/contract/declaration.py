@@ -118,7 +118,7 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
         version=version,
         cls=cls,
         tasks=MappingProxyType(tasks),
-        doc=inspect.getdoc(cls) or "",
+        doc=inspect.cleandoc(vars(cls).get("__doc__") or ""),  # its own: getdoc would take that of typing.Protocol
         where=where,
         digest=digest(sorted((task.name, task.digest) for task in tasks.values())),
     )

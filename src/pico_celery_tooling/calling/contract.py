@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.naming import did_you_mean
+from pico_celery.contract.naming import did_you_mean, nearest
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE
 from pico_celery.document.records import Document, TaskRecord
@@ -88,7 +88,8 @@ def find_task(
             f"no contract here says what {name} takes",
             f"name a package or lock file with --in, go to the directory of {LOCK_FILE}, or name the application with -A",
         )
-    remedy = "; ".join([*reasons, *([did_you_mean(name, known)] if known or not reasons else [])])
+    near = [] if reasons and not nearest(name, known) else [did_you_mean(name, known)]
+    remedy = "; ".join([*reasons, *near])
     raise ToolError(f"no task {name!r} in {_listed(looked)}", remedy)
 
 
@@ -143,7 +144,8 @@ def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str
         reasons.append(f"workers serve it, but do not tell its definition: {'; '.join(problems) or 'upgrade them'}")
     elif any(name in answer.others for answer in answers):
         reasons.append(
-            f"a worker serves {name} without a contract: name the package or lock file that has one with --in"
+            f"a worker serves {name} without a contract: name the package or lock file that has one with --in, or send it "
+            "unchecked: celery -A ... call"
         )
     return None
 

@@ -148,6 +148,6 @@ def _reason(answers: Answers, name: str, timeout: float) -> str:
         return f"unknown: {nobody_answered(timeout)}"
     by_name = [answer.worker for answer in answers if name in answer.others]
     if by_name:
-        return f"unknown: {', '.join(by_name)} take {name} without a contract"
+        return f"unknown: {', '.join(by_name)} {'takes' if len(by_name) == 1 else 'take'} {name} without a contract"
     known = {*answers.names, *answers.contracts, *(alias for answer in answers for alias in answer.aliases)}
     return f"nobody serves {name!r}: {did_you_mean(name, known)}"
