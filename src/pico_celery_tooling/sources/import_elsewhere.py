@@ -35,4 +35,6 @@ def answer(order: Mapping[str, Any]) -> None:
 def _require_within(module: str, directory: str | None) -> None:
     file = Path(sys.modules[module].__file__ or "").resolve()
     if directory is not None and not file.is_relative_to(directory):
-        raise ToolError(f"{module} was imported from {file}, which is not of that revision")
+        raise ToolError(
+            f"{module} was imported from {file}, which is not of that revision: the package is not in the same place there"
+        )
