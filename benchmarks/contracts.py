@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import resource
@@ -107,12 +108,14 @@ INSIDE = """
 import json, sys, time
 from pathlib import Path
 import celery, jsonschema, pico_celery_tooling.cli.check_command
+from pico_celery_tooling.cli.main import collect_seldom
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import read, to_text
 from pico_celery.evolution.comparing import compare
 from pico_celery_tooling.sources.loading import load_contracts
 
 took = {"lock": [], "check": []}
+collect_seldom()
 begun = time.process_time()
 contracts = load_contracts(sys.argv[1])
 took["import"] = time.process_time() - begun
@@ -173,7 +176,9 @@ def _of_children() -> float:
 
 
 def _run(folder: Path, command: list[str]) -> str:
-    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True)
+    # Compiled modules are kept, as they are of what is installed, whatever is set here.
+    kept = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, env=kept)
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     return done.stdout
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import enum
+import gc
 import math
 import traceback
 import types
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -41,7 +43,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from pico_celery import Catalog, ContractError, PayloadError, ResultError, TaskDefinition, contract
 from pico_celery.contract.marks import marks_of
-from pico_celery.contract.payload import Payload
+from pico_celery.contract.payload import NativePayload, Payload, payload_of
 from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.results import SealedResult, decode_result, encode_result
 
@@ -992,3 +994,35 @@ def test_a_secret_of_another_type_is_refused_without_showing_it() -> None:
     with pytest.raises(PayloadError) as raised:
         encode_call(task_of(Login), (login,), {})
     assert "hunter2" not in "".join(traceback.format_exception(raised.value)) + str(raised.value.data)
+
+
+def test_a_type_is_compiled_once_while_a_task_uses_it() -> None:
+    kept = payload_of(list[Login])
+    assert payload_of(list[Login]) is kept
+    assert payload_of(list[Login], NativePayload) is not kept
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(Literal[1], Literal[True]), (int | str, str | int), (list[int | str], list[str | int])],
+    ids=str,
+)
+def test_types_that_are_nearly_the_same_are_compiled_apart(one: Any, other: Any) -> None:
+    kept = payload_of(one)
+    assert payload_of(other) is not kept
+    assert payload_of(other).annotation is other
+
+
+def test_a_type_without_a_hash_is_compiled() -> None:
+    assert payload_of(Annotated[int, Field(gt=1), ["a note"]]).validate(2) == 2
+
+
+def test_a_compiled_type_goes_with_the_last_that_uses_it() -> None:
+    class Passing(BaseModel):
+        number: int
+
+    payload = payload_of(list[Passing])
+    gone = weakref.ref(payload)
+    del payload
+    gc.collect()
+    assert gone() is None

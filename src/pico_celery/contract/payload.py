@@ -291,7 +291,7 @@ def payload_of(annotation: Any, kind: type[Payload] = Payload) -> Payload:
     Raises:
         UnusableTypeError: If the type is none of those.
     """
-    # 1 and True are equal, and so are Literal[1] and Literal[True], or int | str and str | int.
+    # What is equal need not be the same: int | str and str | int try their members in another order.
     key = (annotation, repr(annotation), kind)
     try:
         payload = _payloads.get(key)

@@ -22,7 +22,7 @@ JsonSchema = Mapping[str, Any]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="ignore", ignored_types=(cached_property,), defer_build=True)
 
 
 class ParameterRecord(_Record):

@@ -41,11 +41,18 @@ def example(document: Document, schema: JsonSchema) -> Any:
         JSON data, always the same for the same schema; valid unless the schema describes something that is not found
         by trying (a pattern with look-around, limits that exclude each other).
     """
+    return checked_example(document, schema)[0]
+
+
+def checked_example(document: Document, schema: JsonSchema) -> tuple[Any, bool]:
+    """Return what `example` does, and whether it is valid."""
     checker = Checker(document, schema)
     first = Sampler(document, random.Random(0), pleasant=True).value(schema)  # noqa: S311 - no secret
     if checker.is_valid(first):
-        return first
-    return next(samples(document, schema, 1), first)
+        return first, True
+    for other in samples(document, schema, 1):
+        return other, True
+    return first, False
 
 
 def samples(document: Document, schema: JsonSchema, count: int, seed: int = 0) -> Iterator[Any]:

@@ -78,6 +78,10 @@ class Checker:
             return False
         return self._validator.is_valid(value) and self._rebuilt.accepts(value)
 
+    def is_taken(self, value: Any) -> bool:
+        """Tell whether a worker would take a JSON value, which may have more or other parts than are described."""
+        return self._rebuilt.accepts(value)
+
 
 def violations(document: Document, schema: JsonSchema, value: Any) -> list[Violation]:
     """Find where a JSON value is not what a schema describes.

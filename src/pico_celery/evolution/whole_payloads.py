@@ -41,15 +41,14 @@ def arguments_of(
 
 
 def _value(_: Memory, described: tuple[Document, JsonSchema]) -> Any:
-    from pico_celery.document.sampling import example  # noqa: PLC0415 - only where something is found
-    from pico_celery.document.validation import Checker  # noqa: PLC0415 - as above
+    from pico_celery.document.sampling import checked_example  # noqa: PLC0415 - only where something is found
 
     document, schema = described
     whole = document.standalone(schema)
     if _is_checked_by_functions(whole):
         return NOTHING
-    value = example(document, schema)
-    return value if Checker(document, schema).is_valid(value) else NOTHING
+    value, is_valid = checked_example(document, schema)
+    return value if is_valid else NOTHING
 
 
 def _is_checked_by_functions(node: Any) -> bool:

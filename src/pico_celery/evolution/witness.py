@@ -44,7 +44,6 @@ class Witnesses:
         self._source, self._sent, self._target = source, sent, target
         self._describes = Checker(source, sent)
         self._expects = Checker(target, accepted)
-        self._takes = Rebuilt(target, accepted)
         self._reads = None if read is None else Rebuilt(source, read)
         self._doubted: set[int] = set()
         self._lean = Sampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
@@ -68,7 +67,7 @@ class Witnesses:
             seen.append(payload)
         if self._drawn is None:
             drawn = samples(self._source, self._sent, _DRAWN)
-            self._drawn = [value for value in drawn if not self._takes.accepts(value)]
+            self._drawn = [value for value in drawn if not self._expects.is_taken(value)]
         return next((payload for payload in self._drawn if self._shows(payload, issue)), NOTHING)
 
     def doubts(self, issue: Issue) -> bool:
@@ -76,7 +75,7 @@ class Witnesses:
         return id(issue) in self._doubted
 
     def _shows(self, payload: Any, issue: Issue) -> bool:
-        if self._takes.accepts(payload) or not self._describes.is_valid(payload):
+        if self._expects.is_taken(payload) or not self._describes.is_valid(payload):
             return False
         if not any(_meets(place, issue.steps) for place, _ in self._expects.located(payload)):
             return False
