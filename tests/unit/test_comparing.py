@@ -555,11 +555,11 @@ def test_a_validator_that_nobody_can_run_here_is_said_to_be_unknown() -> None:
     assert changes(new, new) == []
 
 
-def test_what_a_version_cannot_know_of_itself_is_no_finding_where_it_stays_and_one_where_it_comes() -> None:
-    """What bytes are sent as is text to a schema, and what they are read from is text that a function takes."""
+def test_bytes_are_base64_on_the_wire_which_is_not_any_text() -> None:
+    """Text that is not base64 is no bytes; bytes that stay are no finding."""
     old, new = task("number: int) -> bytes"), task("number: int) -> str")
-    assert only(changes(old, new), "result_demand").level is Level.BREAK
-    assert only(changes(new, old), "result_demand").level is Level.ORDER
+    assert only(changes(old, new), "result_format").level is Level.BREAK
+    assert only(changes(new, old), "result_format").level is Level.ORDER
     model = "class Box(BaseModel):\n    content: bytes\n    size: int\n"
     narrow, wide = (
         task("number: int) -> Box", "", text) for text in (model, model.replace("size: int", "size: float"))
