@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
-from celery import Celery, chain, chord, group, shared_task
+from celery import Celery, chain, chord, group
 from pico_ioc import PicoContainer, component
 from tests.support.long_waits import in_gather, in_group_body, in_group_child, in_timeout, in_wait_for
 from tests.support.waiting import eventually
@@ -231,7 +231,6 @@ def test_a_header_that_is_no_time_is_left_for_the_worker_to_refuse() -> None:
     assert headers == {DEADLINE_HEADER: "soon"}
 
 
-@shared_task(name="timed.step")
 def step(*_: Any) -> None:
     """Do nothing."""
 
@@ -247,6 +246,7 @@ def deadlines_in(value: Any) -> Any:
 
 
 def test_all_that_a_canvas_is_yet_to_send_inherits_but_for_its_error_callbacks(celery_app: Celery) -> None:
+    celery_app.task(step, name="timed.step", shared=False)
     one = celery_app.signature("timed.step")
     linked = one.clone()
     linked.link(one.clone())
