@@ -184,6 +184,7 @@ def test_the_page_names_each_rule_about_applications() -> None:
 # what the recipes find
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_change_that_nobody_notices_passes(recipe: str, clone: Clone) -> None:
     clone.edit("contracts/shop_contracts/orders.py", WIDENED)
@@ -309,6 +310,7 @@ def configure(clone: Clone) -> None:
     git(clone.path, "commit", "-q", "-m", "Hooks")
 
 
+@pytest.mark.slow
 def test_the_hooks_keep_the_lock_file_up_to_date_and_stop_what_breaks(clone: Clone, pre_commit: dict[str, str]) -> None:
     configure(clone)
     commit = ["pre-commit", "run"]

@@ -21,6 +21,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,8 +133,16 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
+# Each of these starts workers and type checkers many times, which takes as long as all other pages together.
+LONG = {"docs/skills/pico-task/SKILL.md", "docs/how-to/ask-workers.md", "docs/how-to/time.md", "docs/how-to/worker.md"}
+
+
+def as_parameter(page: Page) -> Any:
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", map(as_parameter, PAGES))
 def test_every_block_of_the_page_does_what_the_page_shows(page: Page, reader: Reader) -> None:
     if page is not README:
         for block in README.blocks:

@@ -109,6 +109,7 @@ def test_the_steps_that_are_printed_can_be_followed(shop: Shop) -> None:
         assert run([sys.executable, "-c", client], shop.folder) == (0, "id=1\n")
 
 
+@pytest.mark.slow
 def test_more_tasks_are_checked_and_tested_too(shop: Shop) -> None:
     (shop.folder / "shop" / "kinds.py").write_text(KINDS)
     (shop.folder / "shop" / "articles.py").write_text(ARTICLES)

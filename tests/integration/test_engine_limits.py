@@ -252,6 +252,7 @@ def test_urgent_tasks_overtake_others_in_the_queue(narrow: Served) -> None:
     assert narrow.worker.noted(f"{key}-order") == ["taken", *["urgent"] * 3, *["late"] * 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", TRANSPORTS)
 def test_what_a_full_worker_has_not_prefetched_is_served_by_another(
     start_worker: StartWorker, where: tuple[str, str]
