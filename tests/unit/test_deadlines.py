@@ -246,7 +246,7 @@ def deadlines_in(value: Any) -> Any:
 
 
 def test_all_that_a_canvas_is_yet_to_send_inherits_but_for_its_error_callbacks(celery_app: Celery) -> None:
-    celery_app.task(step, name="timed.step", shared=False)
+    celery_app.task(name="timed.step", shared=False)(step)
     one = celery_app.signature("timed.step")
     linked = one.clone()
     linked.link(one.clone())
