@@ -142,7 +142,7 @@ def as_parameter(page: Page) -> Any:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", map(as_parameter, PAGES))
+@pytest.mark.parametrize("page", [as_parameter(page) for page in PAGES])
 def test_every_block_of_the_page_does_what_the_page_shows(page: Page, reader: Reader) -> None:
     if page is not README:
         for block in README.blocks:
