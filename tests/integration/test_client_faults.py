@@ -74,6 +74,32 @@ def test_a_result_that_is_stored_while_the_connection_is_lost_is_not_lost(served
         assert asyncio.run(asyncio.wait_for(call(), SOON)) == keys
 
 
+def test_a_consumer_that_cannot_connect_again_at_once_is_made_anew(served: Served, monkeypatch: Any) -> None:
+    if served.keeps_results:
+        pytest.skip("only replies over the broker have a consumer")
+    key = f"anew-{uuid4().hex}"
+    with behind_proxy(served) as (proxy, probe):
+
+        async def call() -> str:
+            result = await probe.hold.send(key)
+            waiting = asyncio.ensure_future(value(result))
+            hub = hub_of(probe.hold._app)
+            assert await asyncio.to_thread(eventually, hub._listening.is_set, SOON)
+            consumer: Any = hub._receiver._consumer  # type: ignore[union-attr]  # it listens
+
+            def fail_half_way() -> None:
+                consumer._connection = consumer.app.connection()  # as Celery's, which has not consumed by then
+                raise OSError("no route to the broker")
+
+            monkeypatch.setattr(consumer, "_reconnect", fail_half_way)
+            proxy.cut()
+            served.worker.note(key)
+            received: str = await waiting
+            return received
+
+        assert asyncio.run(asyncio.wait_for(call(), SOON)) == key
+
+
 def test_without_its_backend_a_wait_ends_in_time_and_says_why(served: Served) -> None:
     if not served.keeps_results:
         pytest.skip("over rpc:// the broker is the backend")

@@ -267,7 +267,7 @@ class ResultHub:
         if is_redis(type(backend)):
             return RedisReceiver(backend, self._waiters, self.ids)
         if getattr(backend, "is_async", False):
-            return ConsumerReceiver(self._make_backend(), self._waiters)  # a consumer that stopped cannot start again
+            return ConsumerReceiver(self._make_backend, self._waiters)
         return PollingReceiver(self._app, self._waiters)
 
     def _run(self) -> None:

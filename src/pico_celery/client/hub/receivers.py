@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final, Protocol
 
@@ -108,22 +109,28 @@ class ConsumerReceiver:
     """Receives what a backend's own consumer receives (``rpc://``).
 
     Args:
-        backend: A backend of `private_backend`.
+        make_backend: Makes a backend by `private_backend`: a consumer that stopped cannot start again.
         waiters: Who waits.
     """
 
-    def __init__(self, backend: Any, waiters: Waiters) -> None:
-        self._consumer: Any = backend.result_consumer
-        self._backend = backend
+    def __init__(self, make_backend: Callable[[], Any], waiters: Waiters) -> None:
+        self._make_backend = make_backend
         self._waiters = waiters
+        self._renew()
+        self.transient = is_rpc(type(self._backend))
+
+    def _renew(self) -> None:
+        self._backend: Any = self._make_backend()
+        self._consumer: Any = self._backend.result_consumer
         self._started = False
-        self.transient = is_rpc(type(backend))
 
     def step(self) -> bool:
         """Bring in what there is, or wait for it."""
         unseen = self._waiters.take_unseen()
         if self.transient:
             unseen = [] if self._started else ["replies"]  # its name does not matter: one queue for all
+        elif not self._started:
+            unseen = self._waiters.ids()
         for task_id in unseen:
             self._consumer.consume_from(task_id)
             self._started = True
@@ -132,9 +139,19 @@ class ConsumerReceiver:
         for task_id in self._waiters.take_left():
             if not self.transient:
                 self._consumer.cancel_for(task_id)
-        with contextlib.suppress(TimeoutError):
+        try:
             self._consumer.drain_events(timeout=_CONSUMER_TICK_SECONDS if not unseen else 0.001)
+        except TimeoutError:
+            return self._started
+        except Exception:
+            self._leave()  # Celery's may have a connection by now on which it consumes nothing
+            self._renew()
+            raise
         return self._started
+
+    def _leave(self) -> None:
+        with contextlib.suppress(Exception):
+            self._consumer.stop()
 
     def wake(self) -> None:
         """Do nothing: what is new is seen with the next step."""
