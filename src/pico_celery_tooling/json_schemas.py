@@ -33,11 +33,6 @@ def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
     }
 
 
-def all_schemas(document: Document) -> dict[str, dict[str, Any]]:
-    """Return the schemas of all tasks of a document, by name; see `schemas_of`."""
-    return {name: schemas_of(document, task) for name, task in document.tasks.items()}
-
-
 def _with_defaults(task: TaskRecord) -> JsonSchema:
     """Return the schema of all arguments, with the defaults of parameters, which forms begin with."""
     known = {one.name: one.default for one in task.parameters if one.default is not None}

@@ -16,7 +16,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
 from pico_celery.document.sampling import samples
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.json_schemas import all_schemas
+from pico_celery_tooling.json_schemas import schemas_of
 
 
 def schema(*arguments: str) -> Result:
@@ -89,7 +89,7 @@ def test_results_and_errors_are_told_as_workers_send_them(here: Path) -> None:
 
 def test_what_is_made_from_a_document_fits_its_schemas() -> None:
     document = document_of(default_catalog.contracts)
-    told = all_schemas(document)
+    told = {name: schemas_of(document, task) for name, task in document.tasks.items()}
     for name in ("orders.place", "orders.status"):
         validator = Draft202012Validator(told[name]["arguments"])
         for payload in samples(document, document.tasks[name].arguments, 10):

@@ -17,6 +17,7 @@ from pico_celery.client.hub.receivers import is_rpc
 from pico_celery.client.hub.waiters import Meta
 from pico_celery.client.idempotency import send_once
 from pico_celery.errors import PicoCeleryError
+from pico_celery_tooling.bounded import in_time
 from pico_celery_tooling.calling.call import Call
 from pico_celery_tooling.live.workers import broker_of
 
@@ -199,39 +200,6 @@ def state_of(app: Celery, sent: Sent) -> str:
         return in_time(lambda: str(backend.get_task_meta(sent.id, cache=False)["status"]), 1.0)
     except Exception:  # noqa: BLE001 - whatever is wrong with it
         return NO_STATE
-
-
-def in_time(call: Callable[[], T], seconds: float) -> T:
-    """Call something on a thread that may be left behind: a server that accepts and then says nothing holds it for ever.
-
-    Args:
-        call: What to call.
-        seconds: How long to wait for it.
-
-    Returns:
-        What it returned.
-
-    Raises:
-        TimeoutError: If it has not returned in time.
-        Exception: What it raised.
-    """
-    returned: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            returned.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="pico-celery-call", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise failures[0]
-    if not returned:
-        raise TimeoutError
-    return returned[0]
 
 
 def _check_backend(app: Celery) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from kombu.utils.url import maybe_sanitize_url
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery.errors import LockFileError
+from pico_celery_tooling.bounded import NoReturnError, in_time
 from pico_celery_tooling.output import ToolError
 
 DEFAULT_TIMEOUT: Final = 2.0
@@ -253,27 +253,14 @@ def _broadcast(
                 connection=connection,
             )
 
-    _in_time(app, send, timeout + _CONNECT_SECONDS + _GRACE_SECONDS, lambda: bool(replies))
+    try:
+        in_time(send, timeout + _CONNECT_SECONDS + _GRACE_SECONDS)
+    except NoReturnError as error:
+        if not replies:
+            raise _unreachable(app, str(error)) from None
+    except Exception as error:
+        raise _unreachable(app, f"{type(error).__name__}: {error}") from error
     return list(replies)
-
-
-def _in_time(app: Celery, send: Callable[[], None], seconds: float, has_come: Callable[[], bool]) -> None:
-    """Call something on a thread that may be left behind: a server that accepts and then says nothing holds it for ever."""
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 - told by the thread that waits
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="pico-celery-ask", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise _unreachable(app, f"{type(failures[0]).__name__}: {failures[0]}") from failures[0]
-    if thread.is_alive() and not has_come():
-        raise _unreachable(app, f"no answer within {seconds:g} s")
 
 
 def _unreachable(app: Celery, reason: str) -> ToolError:
