@@ -201,6 +201,7 @@ def test_every_command_teaches() -> None:
         assert f"\n  {name} " in listed.output
         taught = CliRunner().invoke(pico_celery, [name, "--help"], prog_name="pico-celery")
         assert taught.exit_code == 0, taught.output
+        assert "--json" in taught.output
         examples = taught.output.partition("\n")[2]
         assert re.search(rf"pico-celery (-A \S+ )?{name}", examples) or name == "completion", examples
 
