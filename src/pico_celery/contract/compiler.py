@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 from types import MappingProxyType
 from typing import Any, Final, NotRequired, Required, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from pico_celery.contract.definition import ParameterDefinition, TaskDefinition
@@ -138,7 +138,7 @@ def _task_digest(
                     "name": parameter.name,
                     "positional": parameter.kind is not inspect.Parameter.KEYWORD_ONLY,
                     "required": parameter.required,
-                    "default": None if parameter.required else _default_json(parameter),
+                    "default": parameter.default_data,
                     "type": parameter.payload.digest,
                 }
                 for parameter in sorted(parameters, key=lambda parameter: _digest_order(parameter, parameters))
@@ -153,14 +153,6 @@ def _digest_order(parameter: ParameterDefinition, parameters: list[ParameterDefi
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
         return len(parameters), parameter.name
     return parameters.index(parameter), ""
-
-
-def _default_json(parameter: ParameterDefinition) -> Any:
-    try:
-        value = parameter.payload.encode(parameter.payload.validate(parameter.default))
-        return sorted(value, key=repr) if isinstance(parameter.default, (set, frozenset)) else value
-    except (ValidationError, ValueError):
-        return repr(parameter.default)
 
 
 def _parameter(parameter: MethodParameter, subject: str, where: str, faults: list[Fault]) -> ParameterDefinition | None:

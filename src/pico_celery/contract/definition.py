@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from pico_celery.contract.error_definition import ErrorDefinition
 from pico_celery.contract.payload import Payload
 from pico_celery.contract.retry_policy import RetryPolicy
@@ -36,6 +38,17 @@ class ParameterDefinition:
     def required(self) -> bool:
         """Whether a caller must give it."""
         return self.default is MISSING and self.kind not in VARIADIC
+
+    @property
+    def default_data(self) -> Any:
+        """The default as JSON data, or as text where JSON cannot carry it; ``None`` where there is none."""
+        if self.required:
+            return None
+        try:
+            value = self.payload.encode(self.payload.validate(self.default))
+        except (ValidationError, ValueError):
+            return repr(self.default)
+        return sorted(value, key=repr) if isinstance(self.default, (set, frozenset)) else value
 
     def __str__(self) -> str:
         """Return it as it would stand in a signature, with its kind."""

@@ -44,9 +44,9 @@ def upcast(task: Callable[Concatenate[Any, ...], Coroutine[Any, Any, Any]], /) -
 
     It is asked on the worker, for each message that was not made from the very contract of the worker: older and newer
     ones, and all of plain Celery clients, which say nothing of their contract. So it must return arguments that are not
-    of the form that it knows, the current form above all, as they are. Arguments that came by position have the names of the
-    contract's parameters. Several functions of one task are asked one after
-    the other, in the order of their declaration: the oldest form first.
+    of the form that it knows, the current form above all, as they are. Arguments that came by position have the names of
+    the contract's parameters. Several functions of one task are asked one after the other, in the order of their
+    declaration: the oldest form first.
 
     Args:
         task: The contract's method.

@@ -8,7 +8,6 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final
 
-from pydantic import ValidationError
 from pydantic.json_schema import JsonSchemaMode
 
 from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
@@ -123,15 +122,14 @@ def _together(one: ContractRecord, other: ContractRecord) -> ContractRecord:
 
 
 def _task(task: TaskDefinition, schemas: _Schemas) -> TaskRecord:
-    options = task.options
     return TaskRecord(
         name=task.name,
         method=task.method,
         doc=task.doc,
         digest=task.digest,
-        since=options.get("since"),
-        deprecated=options.get("deprecated"),
-        aliases=tuple(options.get("aliases", ())),
+        since=task.since,
+        deprecated=task.deprecated,
+        aliases=task.aliases,
         upcast=bool(upcasters_of(task)),
         parameters=tuple(_parameter(parameter, schemas) for parameter in task.parameters),
         result=_result(task.result, schemas),
@@ -146,7 +144,7 @@ def _task(task: TaskDefinition, schemas: _Schemas) -> TaskRecord:
             )
             for error in sorted(task.errors, key=lambda error: error.code)
         ),
-        options={name: _plain(value) for name, value in sorted(options.items()) if name not in _NO_OPTIONS},
+        options={name: _plain(value) for name, value in sorted(task.options.items()) if name not in _NO_OPTIONS},
     )
 
 
@@ -157,7 +155,7 @@ def _parameter(parameter: ParameterDefinition, schemas: _Schemas) -> ParameterRe
         type=type_name(parameter.annotation),
         required=parameter.required,
         sensitive=parameter.payload.sensitive,
-        default=None if parameter.required else _default(parameter),
+        default="(not shown)" if parameter.payload.sensitive and not parameter.required else parameter.default_data,
         accepts=schemas.of(parameter.payload, "validation"),
         sends=_other(schemas, parameter.payload, "serialization"),
     )
@@ -176,17 +174,6 @@ def _other(schemas: _Schemas, payload: Payload, mode: JsonSchemaMode) -> dict[st
     other: JsonSchemaMode = "validation" if mode == "serialization" else "serialization"
     found = schemas.of(payload, mode)
     return None if found == schemas.of(payload, other) else found
-
-
-def _default(parameter: ParameterDefinition) -> Any:
-    payload = parameter.payload
-    if payload.sensitive:
-        return "(not shown)"
-    try:
-        value = payload.encode(payload.validate(parameter.default))
-    except (ValidationError, ValueError):
-        return repr(parameter.default)
-    return sorted(value, key=repr) if isinstance(parameter.default, (set, frozenset)) else value
 
 
 def _plain(value: Any) -> Any:

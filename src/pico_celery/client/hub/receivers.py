@@ -126,6 +126,20 @@ class ConsumerReceiver:
 
     def step(self) -> bool:
         """Bring in what there is, or wait for it."""
+        try:
+            has_begun = self._follow()  # somebody may wait for that
+            with contextlib.suppress(TimeoutError):
+                self._consumer.drain_events(timeout=0.001 if has_begun else _CONSUMER_TICK_SECONDS)
+        except Exception:
+            # Celery's consumer may be left half-way: with a connection on which it consumes nothing.
+            with contextlib.suppress(Exception):
+                self._consumer.stop()
+            self._renew()
+            raise
+        return self._started
+
+    def _follow(self) -> bool:
+        """Listen to what is waited for since the last step, and no more to what is not; tell whether there is any new."""
         unseen = self._waiters.take_unseen()
         if self.transient:
             unseen = [] if self._started else ["replies"]  # its name does not matter: one queue for all
@@ -139,19 +153,7 @@ class ConsumerReceiver:
         for task_id in self._waiters.take_left():
             if not self.transient:
                 self._consumer.cancel_for(task_id)
-        try:
-            self._consumer.drain_events(timeout=_CONSUMER_TICK_SECONDS if not unseen else 0.001)
-        except TimeoutError:
-            return self._started
-        except Exception:
-            self._leave()  # Celery's may have a connection by now on which it consumes nothing
-            self._renew()
-            raise
-        return self._started
-
-    def _leave(self) -> None:
-        with contextlib.suppress(Exception):
-            self._consumer.stop()
+        return bool(unseen)
 
     def wake(self) -> None:
         """Do nothing: what is new is seen with the next step."""

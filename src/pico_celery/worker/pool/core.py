@@ -39,14 +39,14 @@ class Core:
 
     def __init__(self, *, wanted: bool) -> None:
         self.number: int | None = None
-        self._allowed = _allowed() if wanted else frozenset()
+        self.allowed = _allowed() if wanted else frozenset()
         self._threads: set[int] = set()
         self._lock = threading.RLock()
         self._stopped = threading.Event()
 
     def start(self) -> None:
         """Start to look for a core that has room."""
-        if len(self._allowed) > 1 and _busy_times():
+        if len(self.allowed) > 1 and _busy_times():
             _bound.add(self)
             threading.Thread(target=self._watch, name="pico-celery-core", daemon=True).start()
 
@@ -57,7 +57,7 @@ class Core:
         with self._lock:
             self.number = None
             for thread in self._threads:
-                _move(thread, self._allowed)
+                _move(thread, self.allowed)
             self._threads.clear()
 
     def join(self) -> None:
@@ -71,8 +71,8 @@ class Core:
 
     def free(self) -> None:
         """Let the calling thread run anywhere: it may have been started by one that keeps to the core."""
-        if self._allowed:
-            _move(threading.get_native_id(), self._allowed)
+        if self.allowed:
+            _move(threading.get_native_id(), self.allowed)
 
     def _watch(self) -> None:
         self.free()
@@ -83,7 +83,7 @@ class Core:
             busy, own, now = _busy_times(), self._own_time(), time.monotonic()
             passed = now - then
             shares = {core: (busy[core] - before[core]) / passed for core in busy if core in before}
-            self._settle(choose(self.number, self._allowed, shares, (own - own_before) / passed))
+            self._settle(choose(self.number, self.allowed, shares, (own - own_before) / passed))
             before, own_before, then = busy, own, now
 
     def _settle(self, core: int | None) -> None:
@@ -93,7 +93,7 @@ class Core:
             self.number = core
             _logger.debug("the worker keeps to core %s", core)
             for thread in self._threads:
-                _move(thread, self._allowed if core is None else {core})
+                _move(thread, self.allowed if core is None else {core})
 
     def _own_time(self) -> float:
         with self._lock:
@@ -130,9 +130,9 @@ def choose(current: int | None, allowed: AbstractSet[int], busy: Mapping[int, fl
 def _allowed() -> frozenset[int]:
     if not hasattr(os, "sched_getaffinity"):
         return frozenset()
-    for other in list(_bound):
-        return other._allowed  # noqa: SLF001 - this thread may keep to the core of another worker of the process
-    return frozenset(os.sched_getaffinity(0))
+    # Where there is another worker in the process, this thread may keep to its core by now.
+    known = next((core.allowed for core in tuple(_bound)), None)
+    return frozenset(os.sched_getaffinity(0)) if known is None else known
 
 
 def _move(thread: int, cores: AbstractSet[int]) -> None:
