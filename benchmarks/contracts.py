@@ -111,7 +111,7 @@ import celery, jsonschema, pico_celery_tooling.cli.check_command
 from pico_celery_tooling.cli.main import collect_seldom
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import read, to_text
-from pico_celery.evolution.comparing import compare
+from pico_celery_tooling.evolution.compare import compare
 from pico_celery_tooling.sources.loading import load_contracts
 
 took = {"lock": [], "check": []}

@@ -45,22 +45,22 @@ if TYPE_CHECKING:
     from pico_celery.app.factory import CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
     from pico_celery.client.bound_sender import BoundSender
+    from pico_celery.client.call_scope import CallScope
     from pico_celery.client.canvas.building import chord, group
     from pico_celery.client.canvas.fork import Fork, GroupSignature
     from pico_celery.client.canvas.group_result import GroupResult
     from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
     from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
-    from pico_celery.client.client import CeleryClient, celery, send_task
+    from pico_celery.client.declaration import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
-    from pico_celery.client.outcome import Err, Ok
     from pico_celery.client.periodic import PeriodicTask, schedule
-    from pico_celery.client.result import AsyncResult
-    from pico_celery.client.scope import CallScope
+    from pico_celery.client.results.async_result import AsyncResult
+    from pico_celery.client.results.outcome import Err, Ok
     from pico_celery.client.sender import TaskSender
-    from pico_celery.worker.context import RetryOptions, TaskContext
     from pico_celery.worker.decorator import task
     from pico_celery.worker.options import ImplementationOptions
     from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
+    from pico_celery.worker.task_context import RetryOptions, TaskContext
 
 __all__ = [
     "AsyncResult",
@@ -145,27 +145,27 @@ _LATE = {
     "Workflow": "pico_celery.client.canvas.workflow",
     "chord": "pico_celery.client.canvas.building",
     "group": "pico_celery.client.canvas.building",
-    "AsyncResult": "pico_celery.client.result",
+    "AsyncResult": "pico_celery.client.results.async_result",
     "BoundSender": "pico_celery.client.bound_sender",
-    "CallScope": "pico_celery.client.scope",
-    "CeleryClient": "pico_celery.client.client",
+    "CallScope": "pico_celery.client.call_scope",
+    "CeleryClient": "pico_celery.client.declaration",
     "CeleryFactory": "pico_celery.app.factory",
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
-    "Err": "pico_celery.client.outcome",
+    "Err": "pico_celery.client.results.outcome",
     "ImplementationOptions": "pico_celery.worker.options",
-    "Ok": "pico_celery.client.outcome",
+    "Ok": "pico_celery.client.results.outcome",
     "PeriodicTask": "pico_celery.client.periodic",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
-    "RetryOptions": "pico_celery.worker.context",
+    "RetryOptions": "pico_celery.worker.task_context",
     "SendOptions": "pico_celery.client.options",
-    "TaskContext": "pico_celery.worker.context",
+    "TaskContext": "pico_celery.worker.task_context",
     "TaskSender": "pico_celery.client.sender",
-    "celery": "pico_celery.client.client",
+    "celery": "pico_celery.client.declaration",
     "create_app": "pico_celery.app.factory",
     "schedule": "pico_celery.client.periodic",
-    "send_task": "pico_celery.client.client",
+    "send_task": "pico_celery.client.declaration",
     "task": "pico_celery.worker.decorator",
 }
 

@@ -6,12 +6,15 @@ worker from ending at all.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -114,3 +117,50 @@ class DaemonThreads:
                 return self._calls.popleft()
             self._threads -= 1
             return None
+
+
+_MAX_THREADS: Final = 4
+
+_threads = DaemonThreads("pico-celery-io", _MAX_THREADS)
+
+
+def _reset_after_fork() -> None:
+    global _threads  # noqa: PLW0603 - no thread survives a fork
+    _threads = DaemonThreads("pico-celery-io", _MAX_THREADS)
+
+
+os.register_at_fork(after_in_child=_reset_after_fork)
+
+
+def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """Call something on a thread, in a copy of the caller's context.
+
+    Args:
+        function: What to call.
+        *args: Its positional arguments.
+        **kwargs: Its keyword arguments.
+
+    Returns:
+        A future of its result.
+    """
+    context = contextvars.copy_context()
+    return _threads.future_of(lambda: context.run(function, *args, **kwargs))
+
+
+async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call something on a thread and wait for it without blocking the event loop.
+
+    A cancelled wait leaves a call that has begun to itself.
+
+    Args:
+        function: What to call.
+        *args: Its positional arguments.
+        **kwargs: Its keyword arguments.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        Exception: What it raised.
+    """
+    return await asyncio.wrap_future(submit(function, *args, **kwargs))

@@ -21,8 +21,8 @@ from celery.exceptions import TaskRevokedError
 from celery.signals import before_task_publish
 
 from pico_celery import AsyncResult, CelerySettings, PayloadError, create_app
-from pico_celery.client.hub import hub as hubs
-from pico_celery.client.hub.hub import hub_of
+from pico_celery.client.results import hub as hubs
+from pico_celery.client.results.hub import hub_of
 from tests.integration.apps.contracts import Line, Order, Probe, Receipt
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import ROOT

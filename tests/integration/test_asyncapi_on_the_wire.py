@@ -14,10 +14,10 @@ from jsonschema import Draft7Validator
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.document.build import document_of
-from pico_celery.document.sampling import example
 from pico_celery_tooling.asyncapi.build import asyncapi_of
 from pico_celery_tooling.asyncapi.messages import View
 from pico_celery_tooling.asyncapi.settings import Settings
+from pico_celery_tooling.schema.sampling import example
 from tests.integration.apps.errors_contracts import Till, TillClient
 from tests.integration.conftest import Served, StartWorker
 from tests.support.waiting import eventually

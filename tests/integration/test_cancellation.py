@@ -19,8 +19,8 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, ExecutionError, ResultError, create_app
-from pico_celery.client import scope as scopes
-from pico_celery.client import sending
+from pico_celery.client import call_scope as scopes
+from pico_celery.client.publishing import publish as sending
 from tests.integration.apps.time_contracts import TimesClient
 from tests.integration.conftest import Served, StartWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, create_app
-from pico_celery.client.hub.hub import hub_of
+from pico_celery.client.results.hub import hub_of
 from tests.integration.apps.clients import ProbeClient
 from tests.integration.apps.contracts import Probe
 from tests.integration.conftest import Served, StartWorker, matrix, serve

@@ -11,7 +11,7 @@ from kombu import Connection
 from redis import Redis
 
 from pico_celery import CelerySettings, create_app
-from pico_celery.client.connection import BrokerConnection, keep_clients
+from pico_celery.client.publishing.redis_transport import BrokerConnection, keep_clients
 from tests.support.sites import Site, close_app
 
 

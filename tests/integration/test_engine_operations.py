@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 
 SOON = 30
 APP = "tests.integration.apps.operations_worker:celery_app"
-POOL = "pico_celery.worker.pool.pool:TaskPool"
+POOL = "pico_celery.worker.pool.task_pool:TaskPool"
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 CHOSEN_BY_SITES = "CELERY_WORKER_PREFETCH_MULTIPLIER"
 

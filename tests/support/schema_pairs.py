@@ -14,9 +14,9 @@ from uuid import UUID
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, TypeAdapter, create_model
 
+from pico_celery.document.lock_schema import LockSchema
 from pico_celery.document.records import Document
-from pico_celery.document.telling import LockSchema
-from pico_celery.evolution.refusals import Described
+from pico_celery_tooling.evolution.subset import Described
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from celery import Celery
 from kombu import Connection
 from redis import Redis
 
-from pico_celery.client.hub.hub import close_hub
+from pico_celery.client.results.hub import close_hub
 
 _SCALARS = (str, int, float, bool)
 

@@ -13,7 +13,7 @@ from celery import Celery
 from pico_ioc import DictSource, FlatDictSource, PicoContainer, configuration, init
 
 from pico_celery.containers import close_container
-from pico_celery.contract.undeclared import forget_warned
+from pico_celery.contract.deprecation import forget_warned
 from pico_celery.worker.loop import current_loop_service, stop_loop_service
 
 _numbers = itertools.count(1)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType, TypedDict
 
-from pico_celery.contract.assignability import is_assignable
+from pico_celery.contract.conformance import is_assignable
 from pico_celery.contract.typenames import type_name, value_text
 
 T = TypeVar("T")

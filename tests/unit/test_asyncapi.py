@@ -16,13 +16,13 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
-from pico_celery.document.sampling import example, samples
 from pico_celery_tooling.asyncapi.bindings import Protocol
 from pico_celery_tooling.asyncapi.build import asyncapi_of
 from pico_celery_tooling.asyncapi.dialect import draft7
 from pico_celery_tooling.asyncapi.messages import View
 from pico_celery_tooling.asyncapi.settings import Server, Settings
 from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.schema.sampling import example, samples
 
 SPECIFICATION = Path(__file__).parents[1] / "support" / "asyncapi-3.0.0.json"
 SHOP = document_of(one for one in default_catalog.contracts if one.cls.__module__.startswith(shop_contracts.__name__))

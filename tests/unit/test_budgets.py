@@ -24,7 +24,7 @@ from pydantic import BaseModel, field_validator
 from redis import Redis
 
 from pico_celery import CeleryClient, celery, contract, send_task, task
-from pico_celery.client.hub.hub import close_hub
+from pico_celery.client.results.hub import close_hub
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.results import decode_result, encode_result
@@ -209,7 +209,7 @@ def modules_after(source: str) -> set[str]:
 WORKER_SIDE = {
     "pico_celery.worker.registrar",
     "pico_celery.worker.loop",
-    "pico_celery.worker.execution",
+    "pico_celery.worker.binding",
     "pico_celery.app.factory",
 }
 NEVER = {

@@ -23,12 +23,12 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery.errors import OptionError, PayloadError
-from pico_celery_tooling.calling import call as calling
-from pico_celery_tooling.calling import sending as call_sending
-from pico_celery_tooling.calling.answer import Reader
-from pico_celery_tooling.calling.contract import find_task
-from pico_celery_tooling.calling.data import check_arguments, shown_arguments
-from pico_celery_tooling.calling.options import options_of
+from pico_celery_tooling.call import prepare as calling
+from pico_celery_tooling.call import send as call_sending
+from pico_celery_tooling.call.answer import Reader
+from pico_celery_tooling.call.arguments import check_arguments, shown_arguments
+from pico_celery_tooling.call.find_task import find_task
+from pico_celery_tooling.call.prepare import options_of
 from pico_celery_tooling.cli.main import pico_celery
 
 
@@ -285,7 +285,7 @@ def test_a_countdown_beyond_the_deadline_is_refused(document: Document) -> None:
 
 
 def find_in(document: Document, name: str) -> Any:
-    from pico_celery_tooling.calling.contract import Found
+    from pico_celery_tooling.call.find_task import Found
 
     return Found(task=document.tasks[name], document=document, contract="counter", origin="here")
 

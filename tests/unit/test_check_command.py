@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pico_celery.evolution.rules import RULES
-from pico_celery_tooling.application.check import APPLICATION_RULES
+from pico_celery_tooling.check.application.check import APPLICATION_RULES
 from pico_celery_tooling.cli.main import pico_celery
+from pico_celery_tooling.evolution.rules import RULES
 
 CONTRACT = """
 from typing import Literal, Protocol

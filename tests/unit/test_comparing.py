@@ -13,14 +13,14 @@ from pico_celery.contract.catalog import Catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_text, to_text
 from pico_celery.document.records import Document
-from pico_celery.evolution.comparing import compare
-from pico_celery.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery.evolution.ignoring import Ignore, ignoring
-from pico_celery.evolution.pairs import SHOWN_PAYLOADS
-from pico_celery.evolution.refusals import Refusal
-from pico_celery.evolution.rules import REFUSALS, RULES
-from pico_celery.evolution.verdict import Rollout, Verdict, fails, verdict_of
 from pico_celery.messaging.calls import decode_call
+from pico_celery_tooling.evolution.compare import compare
+from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
+from pico_celery_tooling.evolution.ignores import Ignore, ignoring
+from pico_celery_tooling.evolution.rollout import Rollout, Verdict, fails, verdict_of
+from pico_celery_tooling.evolution.rules import REFUSALS, RULES
+from pico_celery_tooling.evolution.subset import Refusal
+from pico_celery_tooling.evolution.task_pairs import SHOWN_PAYLOADS
 
 HEAD = """
 from datetime import datetime, timedelta

@@ -22,8 +22,8 @@ from pico_celery.contract.catalog import Catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_text, to_text
 from pico_celery.document.records import Document
-from pico_celery.evolution.comparing import compare
-from pico_celery.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.compare import compare
+from pico_celery_tooling.evolution.findings import NOTHING
 
 
 def document(of: Any) -> Document:

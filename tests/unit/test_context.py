@@ -12,7 +12,7 @@ from celery.exceptions import Retry
 from pico_ioc import PicoContainer, component
 
 from pico_celery import CeleryClient, ExecutionError, OptionError, TaskContext, celery, contract, send_task
-from pico_celery.client.offload import offload
+from pico_celery.threads import offload
 
 
 @contract("context")

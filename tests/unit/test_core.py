@@ -10,8 +10,8 @@ import pytest
 from tests.support.waiting import eventually
 
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.pool import core as core_module
-from pico_celery.worker.pool.core import Core, choose
+from pico_celery.worker.pool import cpu_affinity as core_module
+from pico_celery.worker.pool.cpu_affinity import Core, choose
 
 needs_cores = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core, or no Linux"

@@ -42,7 +42,7 @@ from pico_celery.messaging.envelope import envelope_faults
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
 from pico_celery.worker.deadlines import RunDeadline
-from pico_celery.worker.engine import EngineOptions
+from pico_celery.worker.engine_options import EngineOptions
 from pico_celery.worker.loop import LoopService
 
 SOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -31,7 +31,7 @@ from pico_celery import (
 from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.messaging.headers import contract_headers
-from pico_celery.worker.old_calls import forget_told, tell_old_call
+from pico_celery.worker.deprecation_log import forget_told, tell_old_call
 
 Boot = Callable[..., PicoContainer]
 
@@ -269,7 +269,7 @@ def test_the_usual_filter_shows_it_once_for_each_line(client: OrdersClient) -> N
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.name == "pico_celery.worker.old_calls"]
+    return [one.getMessage() for one in caplog.records if one.name == "pico_celery.worker.deprecation_log"]
 
 
 def test_a_worker_tells_once_that_a_deprecated_task_is_called_and_by_whom(
@@ -285,7 +285,7 @@ def test_a_worker_tells_once_that_a_deprecated_task_is_called_and_by_whom(
         "by a sender that does not say who it is (contract 'evolving'); later calls are not told"
     )
     assert told(caplog) == [expected]
-    assert {one.levelname for one in caplog.records if one.name == "pico_celery.worker.old_calls"} == {"INFO"}
+    assert {one.levelname for one in caplog.records if one.name == "pico_celery.worker.deprecation_log"} == {"INFO"}
 
 
 def test_what_a_sender_says_of_itself_is_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -35,7 +35,7 @@ from pico_celery import (
     errors,
     task_options,
 )
-from pico_celery.client.failures import CONTROLS, failure_of
+from pico_celery.client.results.outcome import CONTROLS, failure_of
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.failures import StoredFailure, declared_error, decode_failure, encode_failure
 

@@ -33,11 +33,11 @@ from pico_celery import (
     contract,
     send_task,
 )
-from pico_celery.client.hub import hub as hubs
-from pico_celery.client.hub.hub import close_hub, hub_of
-from pico_celery.client.hub.publisher import Job, Publisher
-from pico_celery.client.hub.task_ids import TaskIds
-from pico_celery.client.hub.waiters import Waiter, Waiters
+from pico_celery.client.publishing.publisher import Job, Publisher
+from pico_celery.client.results import hub as hubs
+from pico_celery.client.results.hub import close_hub, hub_of
+from pico_celery.client.results.receivers import TaskIds
+from pico_celery.client.results.waiters import Waiter, Waiters
 
 SOON = 10
 

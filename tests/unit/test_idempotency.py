@@ -24,7 +24,7 @@ from pico_celery import (
     task_options,
 )
 from pico_celery.client.idempotency import IdempotencyKey
-from pico_celery.contract.key import key_of
+from pico_celery.contract.idempotency_key import key_of
 from pico_celery.contract.marks import marks_of
 
 

@@ -25,8 +25,8 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import to_text
 from pico_celery.document.records import Document
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.describing.texts import describe_task, signature
-from pico_celery_tooling.describing.wording import in_words
+from pico_celery_tooling.describe.texts import describe_task, signature
+from pico_celery_tooling.describe.wording import in_words
 
 SECRET = SecretStr("hunter2-0815")
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.creating.writing import Change
-from pico_celery_tooling.creating.writing import write as write_changes
+from pico_celery_tooling.new.writing import Change
+from pico_celery_tooling.new.writing import write as write_changes
 from pico_celery_tooling.output import ToolError
 
 PLACE = ("orders.place", "--into", "shop", "--param", "order:Order", "--returns", "Receipt")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pico_celery_tooling.creating.editing import add_definition, add_import, add_member, add_module_import
+from pico_celery_tooling.new.editing import add_definition, add_import, add_member, add_module_import
 
 NAMES = {
     "datetime": ("date", "datetime", "UTC", "timedelta"),

@@ -24,8 +24,8 @@ from pico_celery import (
     task,
     task_options,
 )
-from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.options import merge_options
+from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.options import EXECUTING, SENDING
 from pico_celery.worker.options import task_attributes

@@ -26,7 +26,7 @@ from pico_celery import (
     contract,
     task_options,
 )
-from pico_celery.client.hub import hub
+from pico_celery.client.results import hub
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.failures import encode_failure

@@ -39,9 +39,9 @@ from pydantic import (
 from tests.support.schema_pairs import described
 
 from pico_celery.document.records import Document
-from pico_celery.document.validation import violations
-from pico_celery.evolution.findings import NOTHING
-from pico_celery.evolution.refusals import Described, Refusal, refusals
+from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.subset import Described, Refusal, refusals
+from pico_celery_tooling.schema.validation import violations
 
 
 class Color(Enum):

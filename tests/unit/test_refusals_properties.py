@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from pydantic import ValidationError
 from tests.support.schema_pairs import Spec, Version, built, pairs, specs
 
-from pico_celery.document.sampling import samples
-from pico_celery.evolution.findings import NOTHING
-from pico_celery.evolution.refusals import refusals
+from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.subset import refusals
+from pico_celery_tooling.schema.sampling import samples
 
 _SETTINGS = settings(
     max_examples=100,

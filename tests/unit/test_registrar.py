@@ -31,7 +31,7 @@ from pico_celery import (
 )
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.signature import location_of
-from pico_celery.worker.registration import registrations_of
+from pico_celery.worker.registrations import registrations_of
 
 Boot = Callable[..., PicoContainer]
 

@@ -35,7 +35,7 @@ from pico_celery import (
     task_options,
 )
 from pico_celery.contract.marks import marks_of
-from pico_celery.worker.failing import policy_of
+from pico_celery.worker.failures import policy_of
 from pico_celery.worker.options import task_attributes
 
 

@@ -29,9 +29,9 @@ from pydantic import (
 )
 from tests.support.schema_pairs import described
 
-from pico_celery.document.sampling import example, samples
-from pico_celery.document.sampling_patterns import matching
-from pico_celery.document.validation import violations
+from pico_celery_tooling.schema.sampling import example, samples
+from pico_celery_tooling.schema.sampling_scalars import matching
+from pico_celery_tooling.schema.validation import violations
 
 
 class Currency(Enum):

@@ -14,9 +14,9 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery.document.sampling import samples
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.json_schemas import schemas_of
+from pico_celery_tooling.schema.export import schemas_of
+from pico_celery_tooling.schema.sampling import samples
 
 
 def schema(*arguments: str) -> Result:

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from tests.support.schema_pairs import Version, built, described, specs
 
-from pico_celery.document.validation import Checker, Violation, violations
+from pico_celery_tooling.schema.validation import Checker, Violation, violations
 
 
 class Currency(Enum):

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from pico_celery.worker.pool.job import Callbacks, Job
+from pico_celery.worker.pool.jobs import Callbacks, Job
 from pico_celery.worker.pool.slots import Lane, Slots
 
 _numbers = count()

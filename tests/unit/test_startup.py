@@ -11,8 +11,8 @@ from pico_ioc import PicoContainer, cleanup, component, configure, factory, prov
 
 from pico_celery import AsyncResult, CeleryClient, ExecutionError, celery, send_task, task
 from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
+from pico_celery.worker.lifecycle import start_components, stop_components
 from pico_celery.worker.loop import current_loop_service
-from pico_celery.worker.startup import start_components, stop_components
 
 EVENTS: list[str] = []
 

@@ -29,7 +29,7 @@ from pico_celery.contract.upcasting import upcasters_of
 from pico_celery.document.build import document_of
 from pico_celery.messaging.calls import UNSHOWN, decode_call, shown_call
 from pico_celery.messaging.headers import contract_headers
-from pico_celery.worker.old_calls import forget_told
+from pico_celery.worker.deprecation_log import forget_told
 
 Boot = Callable[..., PicoContainer]
 asked: list[Mapping[str, Any]] = []
@@ -434,7 +434,7 @@ def test_eager_calls_of_clients_are_not_upcast_and_plain_ones_are(boot: Boot, ca
         for _ in range(2):
             assert app.tasks["upcasting.place"].apply((), OLD).get() == "7: sku-1 tea upcast"
     assert len(asked) == 2
-    (told,) = [one.getMessage() for one in caplog.records if one.name == "pico_celery.worker.old_calls"]
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "pico_celery.worker.deprecation_log"]
     assert told.startswith("upcasting.place is called by another contract than this worker has, and its arguments")
     assert "place_before_2" in told
 

@@ -17,12 +17,11 @@ from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document
-from pico_celery.evolution.findings import Level
-from pico_celery.worker import telling
-from pico_celery_tooling.live.asking import wait_until_good
-from pico_celery_tooling.live.meeting import Met, Side, meet
-from pico_celery_tooling.live.verifying import State, TaskReport, Wanted, differing, verify
-from pico_celery_tooling.live.workers import Answers, WorkerAnswer, ask
+from pico_celery.worker import inspect_command as telling
+from pico_celery_tooling.evolution.findings import Level
+from pico_celery_tooling.live.compatibility import Met, Side, meet
+from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer, ask
+from pico_celery_tooling.live.verify import State, TaskReport, Wanted, differing, verify, wait_until_good
 from pico_celery_tooling.output import ToolError
 
 NAME = "shop.buy"
@@ -307,7 +306,7 @@ def test_a_broker_that_cannot_be_reached_is_named_without_its_password(url: str)
 
 
 def test_an_answer_that_is_no_answer_is_a_problem_of_that_worker() -> None:
-    from pico_celery_tooling.live.workers import _answer
+    from pico_celery_tooling.live.inspect_client import _answer
 
     replies: tuple[Any, ...] = (None, "ok", [], {"ok": "pong"}, {"error": "KeyError('contracts')"}, {"tasks": 5})
     for reply in replies:
@@ -318,6 +317,6 @@ def test_an_answer_that_is_no_answer_is_a_problem_of_that_worker() -> None:
 
 
 def test_workers_of_one_name_are_told_apart() -> None:
-    from pico_celery_tooling.live.workers import _named
+    from pico_celery_tooling.live.inspect_client import _named
 
     assert _named([("a", 1), ("b", 2), ("a", 3)]) == [("a", 1), ("b", 2), ("a (2)", 3)]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from celery import Celery
 
 from pico_celery import AsyncResult, Catalog, contract
-from pico_celery.client.hub.hub import hub_of
+from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.marks import marks_of
 
 

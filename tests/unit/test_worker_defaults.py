@@ -11,7 +11,7 @@ from pico_ioc import PicoContainer, component
 
 from pico_celery import ExecutionError, SettingsError, create_app, task
 from pico_celery.app.settings import CelerySettings
-from pico_celery.worker.engine import EngineOptions, loop_factory
+from pico_celery.worker.engine_options import EngineOptions, loop_factory
 from pico_celery.worker.loop import LoopService
 from pico_celery.worker.pool import TaskPool
 

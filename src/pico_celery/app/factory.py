@@ -9,7 +9,7 @@ from pico_ioc import PicoContainer, factory, provides
 
 from pico_celery.app.embedded import EmbeddedBroker, directory_of, is_embedded
 from pico_celery.app.settings import DEFAULT_BACKEND_URL, CelerySettings, load_settings
-from pico_celery.client.connection import keep_clients
+from pico_celery.client.publishing.redis_transport import keep_clients
 from pico_celery.worker.registrar import RegistrationPolicy
 
 _APP_NAME = "pico_celery"

@@ -19,7 +19,7 @@ from pico_celery.containers import check_container, configured_tree, configured_
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.typenames import value_text
 from pico_celery.errors import Fault, SettingsError
-from pico_celery.worker.engine import SETTING_KINDS, EngineOptions
+from pico_celery.worker.engine_options import SETTING_KINDS, EngineOptions
 
 PREFIX: Final = "celery"
 DEFAULT_BROKER_URL: Final = "redis://localhost:6379/0"

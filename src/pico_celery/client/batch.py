@@ -11,13 +11,13 @@ from celery import Celery
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 from kombu.utils.functional import retry_over_time
 
-from pico_celery.client.certain_batch import NotPublishedError
-from pico_celery.client.confirmations import Confirmations
-from pico_celery.client.hub.hub import hub_of
-from pico_celery.client.hub.publisher import Job
 from pico_celery.client.options import refuse_options_of_one_call
-from pico_celery.client.result import AsyncResult
-from pico_celery.client.sending import Outgoing, is_eager, open_result, prepare, publish, published
+from pico_celery.client.publishing.confirmations import Confirmations
+from pico_celery.client.publishing.publish import Outgoing, is_eager, open_result, prepare, publish, published
+from pico_celery.client.publishing.publisher import Job
+from pico_celery.client.publishing.redis_transport import NotPublishedError
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import BatchError, Fault, PayloadError
 

@@ -8,12 +8,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, cast
 from celery import Celery
 
 from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loop, send_batch_soon
+from pico_celery.client.call_scope import CallScope
 from pico_celery.client.canvas.senders import SignatureMaker
 from pico_celery.client.options import SendOptions, check_send_options, merge_options
-from pico_celery.client.result import AsyncResult
-from pico_celery.client.scope import CallScope
-from pico_celery.client.sending import is_eager, prepare, publish, publish_on_loop, publish_soon
-from pico_celery.client.waiting import running_loop
+from pico_celery.client.publishing.publish import is_eager, prepare, publish, publish_on_loop, publish_soon
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.waiting import running_loop
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.deprecation import warn_if_deprecated
 

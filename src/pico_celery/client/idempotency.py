@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from celery import Celery
 
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.contract.key import key_of
+from pico_celery.contract.idempotency_key import key_of
 from pico_celery.errors import Fault, OptionError
 
 T = TypeVar("T")

@@ -7,14 +7,184 @@ is there.
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Union, get_args, get_origin
 
-from pico_celery.contract.knowable import TellingSchema, is_strict, may_send_nan, tells_all
+from pico_celery.contract.core_schema import TellingSchema, is_strict, may_send_nan, tells_all
 from pico_celery.contract.payload import UnusableTypeError, payload_of
-from pico_celery.contract.schemas import Schema, schema_fits
+
+_ANNOTATIONS: Final = frozenset(
+    {"title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly", "$comment", "$defs"}
+)
+_COMPARED: Final = frozenset(
+    {"type", "enum", "const", "anyOf", "oneOf", "$ref", "discriminator"}
+    | {"properties", "required", "additionalProperties"}
+    | {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"}
+    | {"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minLength", "maxLength"}
+)
+_AT_LEAST: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+_AT_MOST: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A part of a JSON Schema, with the definitions that its references name."""
+
+    node: Mapping[str, Any]
+    definitions: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, root: Mapping[str, Any]) -> Schema:
+        """Return a whole schema."""
+        return cls(root, root.get("$defs", {}))
+
+    def at(self, node: Any) -> Schema:
+        """Return another part of the same schema; ``true`` and a missing one allow everything."""
+        return Schema(node if isinstance(node, Mapping) else {}, self.definitions)
+
+    def resolved(self) -> Schema:
+        """Return what a reference refers to, or the part itself."""
+        reference = self.node.get("$ref")
+        return self if reference is None else self.at(self.definitions[reference.rsplit("/", 1)[-1]]).resolved()
+
+    @property
+    def choices(self) -> list[Schema]:
+        """The members of a union; none where it is not one."""
+        return [self.at(node) for node in (*self.node.get("anyOf", ()), *self.node.get("oneOf", ()))]
+
+
+def schema_fits(source: Schema, target: Schema, *, strict: bool = False) -> bool:
+    """Tell whether every value that the source describes is accepted by the target.
+
+    Args:
+        source: What is sent.
+        target: What is accepted.
+        strict: Whether the target converts nothing: no number from a boolean.
+
+    Returns:
+        Whether it is so; `False` where it cannot be known.
+    """
+    return _Comparison(strict=strict).fits(source, target)
+
+
+class _Comparison:
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._assumed: set[tuple[int, int]] = set()
+
+    def fits(self, source: Schema, target: Schema) -> bool:
+        source, target = source.resolved(), target.resolved()
+        pair = (id(source.node), id(target.node))
+        # A type that refers to itself fits if nothing else speaks against it.
+        if pair in self._assumed or not _said(source) or not _said(target):
+            return True
+        self._assumed.add(pair)
+        return self._fits(source, target)
+
+    def _fits(self, source: Schema, target: Schema) -> bool:
+        if source.choices:
+            return all(self.fits(choice, target) for choice in source.choices)
+        if target.choices:
+            tag = target.node.get("discriminator", {}).get("propertyName")
+            if tag is not None and tag not in source.node.get("required", ()):
+                return False
+            return any(self._would_fit(source, choice) for choice in target.choices)
+        if "enum" in source.node or "const" in source.node:
+            return all(_value_fits(value, target.node) for value in _values(source.node))
+        if "enum" in target.node or "const" in target.node:
+            return False
+        return self._type_fits(source, target)
+
+    def _would_fit(self, source: Schema, target: Schema) -> bool:
+        """Try one member of a union: what was assumed on the way holds only if it fits."""
+        assumed = set(self._assumed)
+        if self.fits(source, target):
+            return True
+        self._assumed = assumed
+        return False
+
+    def _type_fits(self, source: Schema, target: Schema) -> bool:
+        one, other = source.node.get("type"), target.node.get("type")
+        converted = (one, other) == ("integer", "number") or (
+            not self._strict and one == "boolean" and other in {"integer", "number"}
+        )
+        if (one != other and not converted) or not _bounds_fit(source.node, target.node):
+            return False
+        if any(
+            source.node.get(key) != value for key, value in target.node.items() if key not in _ANNOTATIONS | _COMPARED
+        ):
+            return False
+        if one == "object":
+            return self._object_fits(source, target)
+        return one != "array" or self._array_fits(source, target)
+
+    def _object_fits(self, source: Schema, target: Schema) -> bool:
+        given: Mapping[str, Any] = source.node.get("properties", {})
+        wanted: Mapping[str, Any] = target.node.get("properties", {})
+        patterns = source.node.get("patternProperties")
+        if patterns is not None and patterns != target.node.get("patternProperties"):
+            return False
+        if not set(target.node.get("required", ())) <= set(source.node.get("required", ())):
+            return False
+        if not all(self.fits(source.at(given[name]), target.at(wanted[name])) for name in wanted if name in given):
+            return False
+        more, others = source.node.get("additionalProperties", False), target.node.get("additionalProperties", True)
+        unnamed = [source.at(given[name]) for name in given if name not in wanted]
+        if more is not False:
+            unnamed.append(source.at(more))
+            # What is not named may have any of the names that the target knows.
+            if not all(self.fits(source.at(more), target.at(wanted[name])) for name in wanted if name not in given):
+                return False
+        if others is False:
+            return not unnamed
+        return all(self.fits(schema, target.at(others)) for schema in unnamed)
+
+    def _array_fits(self, source: Schema, target: Schema) -> bool:
+        unique = target.node.get("uniqueItems") and not source.node.get("uniqueItems")
+        if unique and target.node.get("minItems", 0) > 1:
+            return False
+        first, firsts = source.node.get("prefixItems", []), target.node.get("prefixItems", [])
+        length = max(len(first), len(firsts))
+        pairs = [(_item(source, at), _item(target, at)) for at in range(length)]
+        pairs.append((_item(source, length), _item(target, length)))
+        return all(one is None or (other is not None and self.fits(one, other)) for one, other in pairs)
+
+
+def _said(schema: Schema) -> set[str]:
+    """Return the keywords that say something; a schema without any is that of `Any`."""
+    return set(schema.node) - _ANNOTATIONS
+
+
+def _item(array: Schema, at: int) -> Schema | None:
+    """Return what an array says of the item at an index; ``None`` where there is none."""
+    first = array.node.get("prefixItems", [])
+    if at < len(first):
+        return array.at(first[at])
+    ends = "maxItems" in array.node and array.node["maxItems"] <= at
+    return None if ends or array.node.get("items") is False else array.at(array.node.get("items", {}))
+
+
+def _values(node: Mapping[str, Any]) -> list[Any]:
+    return [node["const"]] if "const" in node else list(node["enum"])
+
+
+def _value_fits(value: Any, target: Mapping[str, Any]) -> bool:
+    if "enum" in target or "const" in target:
+        return json.dumps(value) in [json.dumps(allowed) for allowed in _values(target)]
+    if set(target) - _ANNOTATIONS != {"type"}:
+        return False
+    kinds = {bool: {"boolean"}, int: {"integer", "number"}, float: {"number"}, str: {"string"}, type(None): {"null"}}
+    return target["type"] in kinds.get(type(value), set())
+
+
+def _bounds_fit(source: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
+    low = all(key in source and source[key] >= target[key] for key in _AT_LEAST if target.get(key) is not None)
+    return low and all(key in source and source[key] <= target[key] for key in _AT_MOST if target.get(key) is not None)
+
 
 _SEQUENCES: Final = (list, Sequence)
 _MAPPINGS: Final = (dict, Mapping)

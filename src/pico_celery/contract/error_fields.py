@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.payload import Payload, UnusableTypeError, payload_of
-from pico_celery.contract.typenames import type_name, value_text
-from pico_celery.contract.wire import is_veiled
+from pico_celery.contract.typenames import safe_repr, type_name, value_text
+from pico_celery.contract.wire_schema import is_veiled
 from pico_celery.errors import ErrorClassError, ErrorFieldsError, Fault
 
 SHOWN: Final = 20  # as of arguments and results
@@ -269,3 +269,37 @@ def _fits(payload: Payload, default: Any) -> bool:
     except (ValueError, TypeError):
         return False
     return True
+
+
+TEXT_LIMIT: Final = 1024  # as what logs show of arguments and results
+UNSHOWN: Final = "(not shown)"
+
+
+def shown_fields(declared: ErrorFields, values: Mapping[str, Any], separator: str) -> str:
+    """Return fields as pydantic shows them.
+
+    Args:
+        declared: The fields of the class.
+        values: Their values by name.
+        separator: What stands between two of them.
+
+    Returns:
+        The text, shortened; without fields that say ``repr=False``, and with secrets masked.
+    """
+    parts = [f"{name}={safe_repr(values[name]) if may else UNSHOWN}" for name, may in declared.shown.items()]
+    text = separator.join(parts)
+    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 3] + "..."
+
+
+def headline(cls: type[Any]) -> str:
+    """Return what the docstring of a class says first, or the name of a class without one."""
+    doc = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    return doc.split("\n", 1)[0] or cls.__name__
+
+
+def safe_text(error: BaseException) -> str:
+    """Return the text of an error, or its class where the text itself fails."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the error
+        return f"a {type(error).__name__}, whose text fails"

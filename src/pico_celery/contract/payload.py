@@ -1,6 +1,6 @@
 """Payloads: a type compiled once to what validates, encodes and decodes its values.
 
-Encoding is pydantic's JSON mode by alias, with what `pico_celery.contract.wire` adds, and two more differences, each
+Encoding is pydantic's JSON mode by alias, with what `pico_celery.contract.wire_schema` adds, and two more differences, each
 because a value would not survive otherwise: secrets inside models travel as they are (JSON mode masks them), and a value
 that does not fit its declared type is an error, not a warning.
 
@@ -34,9 +34,9 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnot
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaWarningKind
 from pydantic_core import CoreConfig, CoreSchema, SchemaSerializer, SchemaValidator, to_json, to_jsonable_python
 
+from pico_celery.contract.core_schema import BytesMode, SchemaFacts, Unreadable, inspect_schema
 from pico_celery.contract.digest import canonical_core_schema, canonical_schema, digest
-from pico_celery.contract.inspection import BytesMode, SchemaFacts, Unreadable, inspect_schema
-from pico_celery.contract.wire import is_veiled, wire_schema
+from pico_celery.contract.wire_schema import is_veiled, wire_schema
 
 _SECRETS: Final = (SecretStr, SecretBytes, Secret)
 _MASK: Final = b"**********"

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 from pydantic import BaseModel, Field
 
-from pico_celery.contract.error_fields import ErrorFields, read_fields
-from pico_celery.contract.error_texts import headline, safe_text, shown_fields
+from pico_celery.contract.error_fields import ErrorFields, headline, read_fields, safe_text, shown_fields
 from pico_celery.contract.naming import is_task_name
 from pico_celery.contract.typenames import safe_repr
 from pico_celery.errors import ErrorFieldsError, Fault, PicoCeleryError

@@ -17,6 +17,7 @@ from pico_celery.contract.payload import Payload
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.typenames import type_name
 from pico_celery.contract.upcasting import upcasters_of
+from pico_celery.document.lock_schema import LockSchema
 from pico_celery.document.records import (
     ContractRecord,
     Document,
@@ -26,7 +27,6 @@ from pico_celery.document.records import (
     ResultRecord,
     TaskRecord,
 )
-from pico_celery.document.telling import LockSchema
 
 _NO_OPTIONS: Final = frozenset({"errors", "since", "deprecated", "aliases"})
 """What has a place of its own in a record."""

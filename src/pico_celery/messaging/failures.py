@@ -17,8 +17,7 @@ from pydantic import ValidationError
 from pico_celery import errors
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.error_definition import ErrorDefinition
-from pico_celery.contract.error_fields import ErrorFields
-from pico_celery.contract.error_texts import safe_text
+from pico_celery.contract.error_fields import ErrorFields, safe_text
 from pico_celery.contract.task_error import TaskError, fields_of, restored, stored_form, values_of
 from pico_celery.errors import CallError, DeadlineExceeded, Fault, PicoCeleryError, RemoteError
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import Fault, ResultError
 from pico_celery.messaging.calls import UNSHOWN, shown
-from pico_celery.messaging.faults import result_faults, unencodable
 from pico_celery.messaging.headers import mismatch_note
+from pico_celery.messaging.validation_faults import result_faults, unencodable
 
 
 class SealedResult:

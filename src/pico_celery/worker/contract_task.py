@@ -21,18 +21,17 @@ from pico_celery.messaging.calls import decode_call, encode_call, shown_call
 from pico_celery.messaging.deadline import set_current_deadline, with_deadline
 from pico_celery.messaging.headers import DIGEST_HEADER, contract_headers, headers_of, is_current
 from pico_celery.messaging.results import SealedResult, encode_result
+from pico_celery.worker.binding import Binding, execute
 from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun
-from pico_celery.worker.current import Execution, install, run_as_current
 from pico_celery.worker.deadlines import deadline_of, start_in_time
-from pico_celery.worker.engine import EngineOptions
-from pico_celery.worker.execution import Binding, execute
-from pico_celery.worker.failing import outgoing, policy_of, retry_by
-from pico_celery.worker.guard import MessageGuard
+from pico_celery.worker.deprecation_log import tell_old_call
+from pico_celery.worker.engine_options import EngineOptions
+from pico_celery.worker.execution import Execution, ReplacementRequested, RetryRequested, install, run_as_current
+from pico_celery.worker.failures import outgoing, policy_of, retry_by
 from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
-from pico_celery.worker.old_calls import tell_old_call
+from pico_celery.worker.message_guard import MessageGuard
 from pico_celery.worker.options import sending_options, task_attributes
-from pico_celery.worker.requests import ReplacementRequested, RetryRequested
 from pico_celery.worker.retrying import RetryingTask
 
 
@@ -49,7 +48,7 @@ class ContractTask(RetryingTask):
     abstract = True
     typing = False  # the contract checks every path, with better messages
     serializer = "json"
-    Strategy = "pico_celery.worker.guard:strategy"
+    Strategy = "pico_celery.worker.message_guard:strategy"
     outdated = False
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -222,7 +221,7 @@ def register(app: Celery, binding: Binding) -> ContractTask:
     definition = binding.definition
     attributes = task_attributes(definition, binding.options)
     if definition.arguments.sensitive or definition.result.sensitive:
-        attributes["Request"] = "pico_celery.worker.sealed_request:SealedRequest"
+        attributes["Request"] = "pico_celery.worker.redacted_request:SealedRequest"
         attributes["MaxRetriesExceededError"] = SealedMaxRetriesExceededError
     members = {
         "name": definition.name,

@@ -11,7 +11,7 @@ from celery import Celery, signals
 from click.core import ParameterSource
 
 from pico_celery.worker.contract_task import ContractTask
-from pico_celery.worker.engine import DEFAULT_CONCURRENCY, DEFAULT_PREFETCH_MULTIPLIER
+from pico_celery.worker.engine_options import DEFAULT_CONCURRENCY, DEFAULT_PREFETCH_MULTIPLIER
 
 POOL: Final = "pico_celery.worker.pool:TaskPool"
 _CELERYS_PREFETCH_MULTIPLIER: Final = 4

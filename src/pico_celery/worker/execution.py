@@ -1,111 +1,214 @@
-"""One execution of a task: its component from the container, within a request scope of its own."""
+"""`celery.current_task` and ``task.request`` inside a coroutine.
+
+Celery keeps the running task and its request on stacks that belong to a thread or greenlet. A coroutine runs on the
+loop's thread, beside others: here its stacks belong to its execution instead, by a context variable that child tasks and
+`asyncio.to_thread` inherit.
+
+The stacks' ``__ident_func__`` is what Celery offers for this (``celery.utils.threads.LocalStack``); `install` checks that it
+works before the first task is registered.
+"""
 
 from __future__ import annotations
 
-import itertools
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from inspect import Parameter
-from typing import Any, Final
+import contextvars
+import threading
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future, wait
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final, Protocol, Self, TypeVar
 
-from pico_ioc import PicoContainer
+from celery import Task, _state
+from celery.exceptions import Ignore, Retry
+from celery.utils.threads import LocalStack, get_ident
 
-from pico_celery.containers import close_scope
-from pico_celery.contract.definition import TaskDefinition
-from pico_celery.worker.loop import LoopService
-from pico_celery.worker.startup import ensure_started
+from pico_celery.errors import ExecutionError
 
-SCOPE: Final = "request"
-_numbers = itertools.count(1)
-_logger = logging.getLogger(__name__)
+T = TypeVar("T")
+STORE_SECONDS: Final = 10.0
+_task_stack: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF001 - what celery.current_task reads
 
 
-@dataclass(frozen=True, kw_only=True)
-class Binding:
-    """A task bound to the method of a component.
+class Run(Protocol):
+    """What an execution may know of its coroutine on the loop."""
+
+    ended: bool
+    interrupted: bool
+    time_limits: tuple[timedelta | None, timedelta | None] | None
+
+
+class Execution:
+    """One execution of a task, as its coroutine sees it.
 
     Attributes:
-        definition: The task.
-        container: Where the component comes from.
-        key: The component's key in the container.
-        component: The component's class.
-        attribute: Name of the method.
-        where: ``file:line`` of the method.
-        options: Checked options of ``@task``.
+        task: The task.
+        request: Its request.
+        label: Name and id, as Celery's logs write them.
+        began: When it began, on the monotonic clock.
+        deadline: When it has to have ended, if its call said so.
+        run: Its coroutine, once it is on the loop.
+        pending: Stores of progress that may still be under way.
+        has_reported: Whether it has stored progress at all.
     """
 
-    definition: TaskDefinition
-    container: PicoContainer
-    key: Any
-    component: type[Any]
-    attribute: str
-    where: str
-    options: Mapping[str, Any]
+    __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
-    @cached_property
-    def has_positional_only(self) -> bool:
-        """Whether a parameter can be given by position only, which those of undeclared names can."""
-        return any(parameter.kind is Parameter.POSITIONAL_ONLY for parameter in self.definition.parameters)
+    def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
+        self.task = task
+        self.request = request
+        self.label = label
+        self.began = monotonic()
+        self.deadline: datetime | None = None
+        self.run: Run | None = None
+        self.pending: list[Future[Any]] = []
+        self.has_reported = False
 
-    @property
-    def method(self) -> str:
-        """Name of the method with its class."""
-        return f"{self.component.__qualname__}.{self.attribute}"
+    def wait_for_stores(self) -> None:
+        """Wait for stores of progress that were cancelled half-way, so that none comes after the result."""
+        if self.pending:
+            wait(tuple(self.pending), timeout=STORE_SECONDS)  # a copy: the loop takes out what is stored meanwhile
 
 
-async def execute(
-    service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
-    """Resolve the component and run the method, in a scope that ends with the execution.
+_execution: Final[contextvars.ContextVar[Execution | None]] = contextvars.ContextVar(
+    "pico_celery_execution", default=None
+)
+
+
+def current_execution() -> Execution | None:
+    """Return the execution that this context belongs to, if any."""
+    return _execution.get()
+
+
+def _ident() -> object:
+    execution = _execution.get()
+    return get_ident() if execution is None else execution
+
+
+def install(task: Task[..., Any]) -> None:
+    """Let a task's request, and the current task, follow the execution.
 
     Args:
-        service: The loop on which this runs.
-        binding: Task and method.
-        task_id: Id of the task.
-        args: Positional arguments, decoded.
-        kwargs: Keyword arguments, decoded.
-
-    Returns:
-        What the method returned.
+        task: A task that is bound to its application.
 
     Raises:
-        Exception: What the container or the method raised.
+        ExecutionError: If this Celery keeps its stacks in another way (``USE_FAST_LOCALS`` is set, or a new release).
     """
-    container = binding.container
-    # A redelivered task may run twice at once under one id.
-    scope_id = f"{task_id}/{next(_numbers)}"
-    token = container.activate_scope(SCOPE, scope_id)
+    stacks: tuple[Any, ...] = (_task_stack, task.request_stack)
+    for stack in stacks:
+        if getattr(stack, "__ident_func__", None) is not _ident:
+            _check(stack)
+            stack.__ident_func__ = _ident
+
+
+async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution.
+
+    Args:
+        execution: The execution. One for each call: a background task that outlives it must not see the next one's
+            request.
+        coroutine: The coroutine.
+
+    Returns:
+        Its result.
+
+    Raises:
+        BaseException: What the coroutine raised.
+    """
+    token = _execution.set(execution)
+    request_stack: Any = execution.task.request_stack
+    _task_stack.push(execution.task)
+    request_stack.push(execution.request)
     try:
-        component = await _resolve(service, binding)
-        if args or binding.has_positional_only:
-            args, kwargs = _call_arguments(binding.definition, args, kwargs)
-        return await getattr(component, binding.attribute)(*args, **kwargs)
+        return await coroutine
     finally:
-        for error in await close_scope(container, SCOPE, scope_id):
-            _logger.error("a clean-up after task %s failed: %r", task_id, error, exc_info=error)
-        container.deactivate_scope(SCOPE, token)
+        request_stack.pop()
+        _task_stack.pop()
+        _execution.reset(token)
 
 
-def _call_arguments(
-    definition: TaskDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Give positional-only parameters, which only undeclared names have, their values by position."""
-    names = [parameter.name for parameter in definition.parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
-    if not names or args:
-        return args, kwargs
-    positional = tuple(kwargs[name] for name in names if name in kwargs)
-    return positional, {name: value for name, value in kwargs.items() if name not in names}
+def _check(stack: Any) -> None:
+    if not hasattr(type(stack), "__ident_func__"):
+        raise ExecutionError(
+            "this Celery keeps its current task in a way that coroutines cannot follow: "
+            "unset USE_FAST_LOCALS, or install celery>=5.7,<5.8"
+        )
+    probe: Any = LocalStack()
+    probe.__ident_func__ = _ident
+    seen: list[Any] = []
+    context = contextvars.copy_context()
+    nobody: Any = None
+    context.run(_execution.set, Execution(nobody, nobody, ""))
+    context.run(probe.push, "it")
+    reader = threading.Thread(target=context.run, args=(lambda: seen.append(probe.top),))
+    reader.start()
+    reader.join()
+    if seen != ["it"] or probe.top is not None:
+        raise ExecutionError(
+            "this Celery does not look its current task up by __ident_func__: install celery>=5.7,<5.8"
+        )
 
 
-async def _resolve(service: LoopService, binding: Binding) -> Any:
-    name = f"{binding.container.container_id} {binding.definition.name}"
-    if name in service.resolved:
-        return await binding.container.aget(binding.key)
-    await ensure_started(binding.container, service)
-    # Two executions that both find a lazy singleton missing would both create it.
-    async with service.first_resolution:
-        component = await binding.container.aget(binding.key)
-        service.resolved.add(name)
-        return component
+class RetryRequested(Retry):
+    """A retry that a body asked for; it is published when the body has ended."""
+
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Build the request.
+
+        Args:
+            options: Those of `celery.Task.retry`.
+
+        Returns:
+            What ends the body.
+        """
+        when = options.get("eta") or options.get("countdown")
+        request = cls("the task asked for its retry", options.get("exc"), when)
+        request.options = {name: value for name, value in options.items() if value is not None}
+        return request
+
+    def carry_out(self, task: Task[..., Any]) -> Any:
+        """Publish the retry.
+
+        Args:
+            task: The task.
+
+        Raises:
+            Retry: Celery's own.
+        """
+        raise task.retry(**self.options)
+
+
+class ReplacementRequested(Ignore):
+    """A replacement that a body asked for; it is published when the body has ended."""
+
+    signature: Any
+
+    @classmethod
+    def of(cls, signature: Any) -> Self:
+        """Build the request.
+
+        Args:
+            signature: What takes the task's place.
+
+        Returns:
+            What ends the body.
+        """
+        request = cls("the task asked for its replacement")
+        request.signature = signature
+        return request
+
+    def carry_out(self, task: Task[..., Any]) -> Any:
+        """Publish the replacement.
+
+        Args:
+            task: The task.
+
+        Returns:
+            In eager mode, the result of the signature.
+
+        Raises:
+            Ignore: Celery's own.
+        """
+        return task.replace(self.signature)

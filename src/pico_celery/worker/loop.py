@@ -17,8 +17,29 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.engine import EngineOptions, loop_factory
-from pico_celery.worker.naming import named_task
+from pico_celery.worker.engine_options import EngineOptions, loop_factory
+from pico_celery.worker.execution import current_execution
+
+
+def named_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+) -> asyncio.Task[Any]:
+    """Create an asyncio task; the loop's task factory.
+
+    Args:
+        loop: The loop.
+        coroutine: What the task runs.
+        **options: Those of `asyncio.Task`.
+
+    Returns:
+        The task, named after the execution that creates it unless it has a name.
+    """
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    execution = current_execution()
+    if execution is not None:
+        task.set_name(f"{execution.label} {task.get_name()}")
+    return task
+
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import EXECUTING, SENDING, Duration, Priority, check_options, refuse_second_policy
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.errors import DeadlineExceeded
-from pico_celery.worker.failing import retry_attributes
+from pico_celery.worker.failures import retry_attributes
 
 Exceptions = tuple[type[BaseException], ...] | list[type[BaseException]]
 

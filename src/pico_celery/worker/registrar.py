@@ -11,24 +11,24 @@ from typing import Any
 from celery import Celery
 from pico_ioc import PicoContainer, component, configure
 
-from pico_celery.client.client import client_faults, senders_of
-from pico_celery.client.connection import keep_clients
+from pico_celery.client.declaration import client_faults, senders_of
 from pico_celery.client.periodic import add_periodic, periodic_tasks_of
+from pico_celery.client.publishing.redis_transport import keep_clients
 from pico_celery.containers import check_container
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.conformance import compare_signature, conformance_error
 from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.deprecation import warn_undeclared
 from pico_celery.contract.marks import Implementation, marks_of
 from pico_celery.contract.signature import location_of, read_signature
-from pico_celery.contract.undeclared import warn_undeclared
 from pico_celery.errors import Fault
+from pico_celery.worker.binding import Binding
 from pico_celery.worker.contract_task import ContractTask, register
 from pico_celery.worker.defaults import set_worker_defaults
-from pico_celery.worker.execution import Binding
-from pico_celery.worker.registration import remember_registration
-from pico_celery.worker.startup import remember_container
-from pico_celery.worker.telling import tell_contracts
+from pico_celery.worker.inspect_command import tell_contracts
+from pico_celery.worker.lifecycle import remember_container
+from pico_celery.worker.registrations import remember_registration
 
 
 @dataclass(frozen=True, slots=True)

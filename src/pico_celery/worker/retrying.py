@@ -17,12 +17,11 @@ from pico_celery.errors import DeadlineExceeded, ExecutionError
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.deadline import seconds_until
 from pico_celery.messaging.headers import contract_headers, headers_of
-from pico_celery.worker.current import current_execution
+from pico_celery.worker.binding import Binding
 from pico_celery.worker.deadlines import deadline_of
-from pico_celery.worker.execution import Binding
-from pico_celery.worker.failing import outgoing
+from pico_celery.worker.execution import RetryRequested, current_execution
+from pico_celery.worker.failures import outgoing
 from pico_celery.worker.loop import running_loop_service
-from pico_celery.worker.requests import RetryRequested
 
 _STORED: Final = "pico_celery_retry_stored"
 _logger = logging.getLogger(__name__)

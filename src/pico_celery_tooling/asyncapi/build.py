@@ -15,7 +15,7 @@ from pico_celery_tooling.asyncapi import messages
 from pico_celery_tooling.asyncapi.bindings import Destination, call_channel, operation_bindings, reply_channel
 from pico_celery_tooling.asyncapi.dialect import component_name, draft7, strict
 from pico_celery_tooling.asyncapi.settings import Server, Settings
-from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.describe.docstrings import read_docstring
 
 ASYNCAPI: Final = "3.0.0"
 REPLIES: Final = "results"

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pico_celery.document.records import ErrorRecord, ParameterRecord, TaskRecord
 from pico_celery_tooling.asyncapi.dialect import draft7, strict
-from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.describe.docstrings import read_docstring
 
 View = Literal["worker", "client"]
 

@@ -68,9 +68,9 @@ def command(
     pico-celery asyncapi --server amqp://broker.example.org/shop
     pico-celery asyncapi shop_contracts --view client
     """
-    from pico_celery.document.sampling import example  # noqa: PLC0415 - the command line starts without it
     from pico_celery_tooling.asyncapi.build import asyncapi_of  # noqa: PLC0415 - as above
     from pico_celery_tooling.asyncapi.settings import Settings  # noqa: PLC0415 - as above
+    from pico_celery_tooling.schema.sampling import example  # noqa: PLC0415 - the command line starts without it
     from pico_celery_tooling.sources.source import read_source  # noqa: PLC0415 - as above
 
     broker = None if server is None else _server(server, protocol)

@@ -11,15 +11,15 @@ from click.core import ParameterSource
 
 from pico_celery.errors import PicoCeleryError
 from pico_celery_tooling.cli.call_output import CallError, notes_of, print_answer
-from pico_celery_tooling.completing import TASK_NAME
+from pico_celery_tooling.cli.completing import TASK_NAME
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.calling.answer import Answer
-    from pico_celery_tooling.calling.call import Call
-    from pico_celery_tooling.calling.contract import Found
-    from pico_celery_tooling.calling.sending import Sent
+    from pico_celery_tooling.call.answer import Answer
+    from pico_celery_tooling.call.find_task import Found
+    from pico_celery_tooling.call.prepare import Call
+    from pico_celery_tooling.call.send import Sent
 
 _EXIT_INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 _STATES: Final = {
@@ -82,7 +82,7 @@ def command(
     Exit codes: 0 a result, 1 the task failed, or its result does not fit the contract, 2 nothing was sent or nothing came
     back, 130 interrupted while waiting.
     """
-    from pico_celery_tooling.calling.contract import find_task  # noqa: PLC0415 - --help needs none of it
+    from pico_celery_tooling.call.find_task import find_task  # noqa: PLC0415 - --help needs none of it
 
     broker, result_backend = _servers(broker, result_backend)
     app = _once(lambda: _application(broker, result_backend))
@@ -154,25 +154,27 @@ def _application(broker: str | None, backend: str | None) -> Any:
                 f"name the application ({root} -A your.module:app call ...), or give a --broker",
             )
         return application()
-    from pico_celery_tooling.calling.call import application_at  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.call.prepare import application_at  # noqa: PLC0415 - it needs Celery
 
     return application_at(broker, backend)
 
 
 def _print_example(found: Found) -> None:
-    from pico_celery.document.sampling import example  # noqa: PLC0415 - only where it is asked for
+    from pico_celery_tooling.schema.sampling import example  # noqa: PLC0415 - only where it is asked for
 
     print_json(example(found.document, found.task.arguments))
 
 
 def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> Call:
-    from pico_celery_tooling.calling.data import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
+    from pico_celery_tooling.call.arguments import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
 
     arguments = {} if data is None else read_data(data)
     check_arguments(found.task, found.document, arguments, None)  # before anything slow is loaded
 
-    from pico_celery_tooling.calling.call import prepare  # noqa: PLC0415 - as above
-    from pico_celery_tooling.calling.options import options_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.call.prepare import (  # noqa: PLC0415 - as above
+        options_of,
+        prepare,
+    )
 
     chosen = options_of(found.task, options)
     app()  # may bring the contract in Python, which checks more, and computes idempotency keys
@@ -180,7 +182,7 @@ def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Call
 
 
 def _send(app: Any, call: Call) -> Sent:
-    from pico_celery_tooling.calling.sending import UnreachableError, send  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.call.send import UnreachableError, send  # noqa: PLC0415 - it needs Celery
 
     try:
         return send(app, call)
@@ -195,7 +197,7 @@ def _send(app: Any, call: Call) -> Sent:
 
 def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
     """Tell why there is no result to wait for; ``None`` where there is one."""
-    from pico_celery.client.hub.hub import hub_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery.client.results.hub import hub_of  # noqa: PLC0415 - it needs Celery
 
     if no_wait:
         return ""
@@ -207,8 +209,8 @@ def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
 
 
 def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
-    from pico_celery_tooling.calling.answer import Reader  # noqa: PLC0415 - only where something came back
-    from pico_celery_tooling.calling.sending import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+    from pico_celery_tooling.call.answer import Reader  # noqa: PLC0415 - only where something came back
+    from pico_celery_tooling.call.send import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
 
     name = f"{found.task.name}[{sent.id}]"
     told = {"task": found.task.name, "id": sent.id}

@@ -11,10 +11,10 @@ from pico_celery.errors import FaultsError, PicoCeleryError
 from pico_celery_tooling.output import ToolError, print_json
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.calling.answer import Answer
-    from pico_celery_tooling.calling.call import Call
-    from pico_celery_tooling.calling.contract import Found
-    from pico_celery_tooling.calling.sending import Sent
+    from pico_celery_tooling.call.answer import Answer
+    from pico_celery_tooling.call.find_task import Found
+    from pico_celery_tooling.call.prepare import Call
+    from pico_celery_tooling.call.send import Sent
 
 
 class CallError(ToolError):

@@ -9,14 +9,14 @@ import click
 
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.document.records import ContractRecord, Document, TaskRecord
+from pico_celery_tooling.cli.completing import DESCRIBED_NAME
 from pico_celery_tooling.cli.live_options import answers_of, live_options, nobody_answered
-from pico_celery_tooling.completing import DESCRIBED_NAME
-from pico_celery_tooling.describing.texts import describe_contract, describe_task
+from pico_celery_tooling.describe.texts import describe_contract, describe_task
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.nearest import nearest_document
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.live.workers import Answers, WorkerAnswer
+    from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer
 
 
 @click.command("describe")
@@ -71,7 +71,7 @@ def _text(document: Document, found: TaskRecord | ContractRecord) -> str:
 
 
 def _example(document: Document, task: TaskRecord) -> Any:
-    from pico_celery.document.sampling import example  # noqa: PLC0415 - a contract as a whole needs none
+    from pico_celery_tooling.schema.sampling import example  # noqa: PLC0415 - a contract as a whole needs none
 
     return example(document, task.arguments)
 

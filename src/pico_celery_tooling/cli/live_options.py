@@ -10,7 +10,7 @@ import click
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.live.workers import Answers
+    from pico_celery_tooling.live.inspect_client import Answers
 
 DEFAULT_SECONDS: Final = 2.0
 _LEAST_SECONDS: Final = 0.1
@@ -45,7 +45,7 @@ def answers_of(timeout: float, *, definitions: bool | Collection[str] = False) -
         ToolError: If the application cannot be loaded, or its broker cannot be reached.
     """
     app = application()
-    from pico_celery_tooling.live.workers import ask  # noqa: PLC0415 - it imports Celery
+    from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - it imports Celery
 
     return ask(app, timeout, definitions=definitions)
 

@@ -46,11 +46,11 @@ def command(
     pico-celery new orders.place --param order:Order --param '*' --param dry_run:bool=False --error PaymentDeclined
     pico-celery new orders.cancel --param order_id:int --queue orders --dry-run
     """
-    from pico_celery_tooling.creating.planning import plan_task  # noqa: PLC0415 - so that --help of others starts fast
-    from pico_celery_tooling.creating.project import Project  # noqa: PLC0415
-    from pico_celery_tooling.creating.report import report_of  # noqa: PLC0415
-    from pico_celery_tooling.creating.request import Request  # noqa: PLC0415
-    from pico_celery_tooling.creating.writing import diff, write  # noqa: PLC0415
+    from pico_celery_tooling.new.planning import plan_task  # noqa: PLC0415 - so that --help of others starts fast
+    from pico_celery_tooling.new.project import Project  # noqa: PLC0415
+    from pico_celery_tooling.new.report import report_of  # noqa: PLC0415
+    from pico_celery_tooling.new.request import Request  # noqa: PLC0415
+    from pico_celery_tooling.new.writing import diff, write  # noqa: PLC0415
 
     request = Request.of(task, **options)
     root = Path.cwd()

@@ -14,8 +14,8 @@ from pico_celery_tooling.sources.loading import application
 from pico_celery_tooling.sources.source import read_source
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.live.verifying import Serving, TaskReport
-    from pico_celery_tooling.live.workers import Answers
+    from pico_celery_tooling.live.inspect_client import Answers
+    from pico_celery_tooling.live.verify import Serving, TaskReport
 
 _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow", "compatible": "cyan", "fine": "green"}
 
@@ -63,8 +63,9 @@ def command(source: str | None, *, live: bool, timeout: float, against: str | No
     if wait and not live:
         raise ToolError("--wait is for workers that are about to start", "ask them: add --live")
     app = application()
-    from pico_celery_tooling.live import asking, wanting  # noqa: PLC0415 - with Celery
-    from pico_celery_tooling.live.verifying import verify  # noqa: PLC0415 - as these
+    from pico_celery_tooling.live import expected_calls as wanting  # noqa: PLC0415 - with Celery
+    from pico_celery_tooling.live import verify as asking  # noqa: PLC0415 - with Celery
+    from pico_celery_tooling.live.verify import verify  # noqa: PLC0415 - as these
 
     wanted = wanting.wanted_of(app, None if source is None else read_source(source).document)
     if live:
@@ -85,7 +86,7 @@ def command(source: str | None, *, live: bool, timeout: float, against: str | No
 
 
 def _data(answers: Answers, reports: list[TaskReport]) -> dict[str, Any]:
-    from pico_celery_tooling.checking.reporting import finding_data  # noqa: PLC0415 - for this way of printing alone
+    from pico_celery_tooling.check.report import finding_data  # noqa: PLC0415 - for this way of printing alone
 
     def serving(one: Serving) -> dict[str, Any]:
         more = {"reason": one.reason} if one.reason else {}

@@ -11,8 +11,8 @@ from typing import Any, Final
 from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.naming import prefix_of
 from pico_celery.document.records import Document, JsonSchema, TaskRecord
-from pico_celery.document.sampling import example
-from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.describe.docstrings import read_docstring
+from pico_celery_tooling.schema.sampling import example
 from pico_celery_tooling.site.changes import Changes
 from pico_celery_tooling.site.context import Example, Place, Site, display_name, plain_key
 from pico_celery_tooling.site.other_pages import changes_page, contract_page, index_page, model_page, models_page

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pico_celery.document.records import Document, TaskRecord
-from pico_celery.evolution.findings import Finding
+from pico_celery_tooling.evolution.findings import Finding
 
 ADDED: Final = "added"
 CHANGED: Final = "changed"
@@ -46,7 +46,7 @@ def changes_since(old: Document, new: Document, since: str) -> Changes:
     Returns:
         What changed.
     """
-    from pico_celery.evolution.comparing import compare  # noqa: PLC0415 - most sites compare nothing
+    from pico_celery_tooling.evolution.compare import compare  # noqa: PLC0415 - most sites compare nothing
 
     findings: dict[str, list[Finding]] = {}
     for finding in compare(old, new):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pico_celery.document.records import REFERENCE, JsonSchema
-from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.describe.docstrings import read_docstring
 from pico_celery_tooling.site.context import Place, display_name
 from pico_celery_tooling.site.highlight import json_text
 from pico_celery_tooling.site.html import Child, Html, code, join, separated, tag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pico_celery.document.records import ContractRecord, TaskRecord
-from pico_celery_tooling.describing.docstrings import read_docstring
+from pico_celery_tooling.describe.docstrings import read_docstring
 from pico_celery_tooling.site.change_list import finding_list
 from pico_celery_tooling.site.changes import ADDED, TEXT, Changes
 from pico_celery_tooling.site.context import Place, display_name, form_of, plain_key

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from pico_celery.document.lock_schema import DECIMAL, DEMANDS, KEYS, STRICT
 from pico_celery.document.records import REFERENCE, JsonSchema
-from pico_celery.document.telling import DECIMAL, DEMANDS, KEYS, STRICT
 from pico_celery_tooling.site.html import Child, Html, code, join, separated
 
 Link = Callable[[str], Html]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pico_celery.document.records import ErrorRecord, ParameterRecord, TaskRecord
-from pico_celery_tooling.describing.docstrings import Docstring, read_docstring
+from pico_celery_tooling.describe.docstrings import Docstring, read_docstring
 from pico_celery_tooling.site.change_list import change_list
 from pico_celery_tooling.site.context import Place
 from pico_celery_tooling.site.fields import Tree

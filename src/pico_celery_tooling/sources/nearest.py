@@ -53,7 +53,7 @@ def contracts_of(app: Any) -> list[ContractDefinition]:
     Raises:
         ToolError: If there are none.
     """
-    from pico_celery.worker.registration import registrations_of  # noqa: PLC0415 - offline commands need no Celery
+    from pico_celery.worker.registrations import registrations_of  # noqa: PLC0415 - offline commands need no Celery
 
     catalogs = [*(registration.catalog for registration in registrations_of(app)), default_catalog]
     found = list(dict.fromkeys(contract for catalog in catalogs for contract in catalog.contracts))

@@ -7,12 +7,12 @@ from typing import Any, overload
 
 from typing_extensions import TypeVar
 
-from pico_celery.client.canvas.flow import parallel
 from pico_celery.client.canvas.fork import Fork, GroupSignature
 from pico_celery.client.canvas.kinds import made
 from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
-from pico_celery.client.canvas.typed import GroupMember, TypedSignature, joined
+from pico_celery.client.canvas.signature_mixin import GroupMember, TypedSignature, joined
 from pico_celery.client.canvas.workflow import ImmutableSignature, Workflow
+from pico_celery.client.canvas.workflow_spec import parallel
 from pico_celery.errors import CompositionError, Fault
 
 A = TypeVar("A")

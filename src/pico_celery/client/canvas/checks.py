@@ -9,14 +9,14 @@ from celery import Celery
 from celery.canvas import Signature
 from pydantic import ValidationError
 
-from pico_celery.client.canvas.flow import Flow, join
+from pico_celery.client.canvas.workflow_spec import Flow, join
 from pico_celery.client.deadlines import check_in_time, defer_timeout, run_within, settle_deadline
-from pico_celery.client.hub.hub import hub_of
 from pico_celery.client.options import check_send_options, merge_options, refuse_options_of_one_call
+from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import type_name
 from pico_celery.errors import CompositionError, Fault, UnboundClientError
-from pico_celery.messaging.partials import encode_first, first_parameter
+from pico_celery.messaging.calls import encode_first, first_parameter
 
 # What Celery's canvas passes to the parts of a workflow beside a caller's options.
 _INTERNAL: Final = frozenset(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Unpack
 
 from pico_celery.client.canvas.checks import as_errback, check_joinable, require_app, send_workflow
 from pico_celery.client.canvas.group_result import GroupResult, S_co, T_co, typed_group
-from pico_celery.client.canvas.typed import GroupMember, T, TypedSignature, joined
+from pico_celery.client.canvas.signature_mixin import GroupMember, T, TypedSignature, joined
 from pico_celery.client.options import SendOptions
-from pico_celery.client.sending import on_publisher
+from pico_celery.client.publishing.publish import on_publisher
 from pico_celery.errors import CompositionError, Fault
 
 if TYPE_CHECKING:

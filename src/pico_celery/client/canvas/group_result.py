@@ -15,8 +15,8 @@ from celery.result import GroupResult as CeleryGroupResult
 from typing_extensions import TypeVar
 from vine import barrier
 
-from pico_celery.client.eager_result import EagerAsyncResult
-from pico_celery.client.result import AsyncResult
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.eager_result import EagerAsyncResult
 from pico_celery.contract.definition import TaskDefinition
 
 T_co = TypeVar("T_co", covariant=True)

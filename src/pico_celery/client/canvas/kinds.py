@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from celery import canvas
 
-from pico_celery.client.canvas.flow import Flow, chain_of
 from pico_celery.client.canvas.fork import Fork, GroupSignature
 from pico_celery.client.canvas.group_result import S_co, T_co
 from pico_celery.client.canvas.partial import PartialGroup, PartialSignature, PartialTask
+from pico_celery.client.canvas.signature_mixin import A_contra, R_co, TypedSignature
 from pico_celery.client.canvas.step import Step
-from pico_celery.client.canvas.typed import A_contra, R_co, TypedSignature
 from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
+from pico_celery.client.canvas.workflow_spec import Flow, chain_of
 
 # Celery's types would have them generic in another way.
 _Chain: Any = canvas.chain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pico_celery.client.canvas.checks import as_callback, as_errback
-from pico_celery.client.canvas.typed import R_co, TypedSignature
+from pico_celery.client.canvas.signature_mixin import R_co, TypedSignature
 
 if TYPE_CHECKING:
     from pico_celery.client.canvas.partial import PartialSignature

@@ -9,14 +9,13 @@ from typing import Any
 from celery import Celery
 
 from pico_celery.client.canvas.checks import step_options
-from pico_celery.client.canvas.flow import Flow, parallel
 from pico_celery.client.canvas.kinds import made
 from pico_celery.client.canvas.step import Step
+from pico_celery.client.canvas.workflow_spec import Flow, parallel
 from pico_celery.client.options import refuse_options_of_one_call
-from pico_celery.client.sending import message_options
+from pico_celery.client.publishing.publish import message_options
 from pico_celery.contract.definition import TaskDefinition
-from pico_celery.messaging.calls import EncodedCall, encode_call
-from pico_celery.messaging.partials import encode_rest, first_parameter
+from pico_celery.messaging.calls import EncodedCall, encode_call, encode_rest, first_parameter
 
 SentWith = tuple[Celery | None, Mapping[str, Any]]
 """The application, where there is one, and the options of the call."""

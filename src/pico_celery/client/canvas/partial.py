@@ -12,14 +12,14 @@ from pico_celery.client.canvas.checks import (
     send_workflow,
     set_options,
 )
-from pico_celery.client.canvas.flow import Flow
 from pico_celery.client.canvas.group_result import GroupResult, S_co, T_co, typed_group, typed_result
 from pico_celery.client.canvas.links import LinkedSignature
+from pico_celery.client.canvas.signature_mixin import A_contra, R_co, S, T, TypedSignature, joined
 from pico_celery.client.canvas.step import Step, step_of
-from pico_celery.client.canvas.typed import A_contra, R_co, S, T, TypedSignature, joined
+from pico_celery.client.canvas.workflow_spec import Flow
 from pico_celery.client.options import SendOptions
-from pico_celery.client.result import AsyncResult
-from pico_celery.client.sending import on_publisher
+from pico_celery.client.publishing.publish import on_publisher
+from pico_celery.client.results.async_result import AsyncResult
 
 if TYPE_CHECKING:
     from pico_celery.client.canvas.workflow import ImmutableSignature

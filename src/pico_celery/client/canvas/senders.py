@@ -17,7 +17,7 @@ from pico_celery.contract.deprecation import warn_if_deprecated
 if TYPE_CHECKING:
     from pico_celery.client.canvas.fork import GroupSignature
     from pico_celery.client.canvas.partial import PartialSignature
-    from pico_celery.client.canvas.typed import TakesFirst, TakesMore
+    from pico_celery.client.canvas.signature_mixin import TakesFirst, TakesMore
     from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature
 
 P = ParamSpec("P")

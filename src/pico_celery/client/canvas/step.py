@@ -8,8 +8,8 @@ from celery import Celery
 from celery.canvas import Signature
 
 from pico_celery.client.deadlines import hand_on_deadlines
-from pico_celery.client.hub.hub import hub_of
-from pico_celery.client.result import AsyncResult
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall
 

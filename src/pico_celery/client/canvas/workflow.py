@@ -12,16 +12,16 @@ from pico_celery.client.canvas.checks import (
     send_workflow,
     set_options,
 )
-from pico_celery.client.canvas.flow import Flow
 from pico_celery.client.canvas.group_result import typed_result
 from pico_celery.client.canvas.links import LinkedSignature
+from pico_celery.client.canvas.signature_mixin import GroupMember, Q, R_co, S, T, TakesMore, joined
 from pico_celery.client.canvas.step import Step, step_of
-from pico_celery.client.canvas.typed import GroupMember, Q, R_co, S, T, TakesMore, joined
+from pico_celery.client.canvas.workflow_spec import Flow
 from pico_celery.client.deadlines import resume_timeout
-from pico_celery.client.eager_result import EagerAsyncResult
 from pico_celery.client.options import SendOptions, merge_options
-from pico_celery.client.result import AsyncResult
-from pico_celery.client.sending import on_publisher, prepare_encoded, publish
+from pico_celery.client.publishing.publish import on_publisher, prepare_encoded, publish
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.eager_result import EagerAsyncResult
 from pico_celery.messaging.calls import EncodedCall
 from pico_celery.messaging.results import decode_result
 

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from itertools import count
 
-from pico_celery.worker.pool.job import Job
+from pico_celery.worker.pool.jobs import Job
 
 
 class Lane:

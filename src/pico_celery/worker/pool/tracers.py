@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from pico_celery.threads import DaemonThreads
 from pico_celery.worker.bridge import waiting
-from pico_celery.worker.pool.job import CoroutineJob
+from pico_celery.worker.pool.jobs import CoroutineJob
 
 try:
     from greenlet import getcurrent, greenlet

@@ -1,0 +1,1 @@
+"""Sending: a prepared call becomes a message on the broker."""

@@ -1,0 +1,296 @@
+"""A call on its way out: prepared without I/O, then published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from celery import Celery
+from kombu.exceptions import EncodeError
+
+from pico_celery.client.deadlines import check_in_time, patience_seconds, settle_deadline
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
+from pico_celery.client.publishing.publisher import Job
+from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.eager_result import EagerAsyncResult
+from pico_celery.client.results.hub import hub_of
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.errors import DeadlineExceeded, Fault, PayloadError
+from pico_celery.messaging.calls import EncodedCall, encode_call
+from pico_celery.messaging.deadline import after
+from pico_celery.messaging.headers import contract_headers
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A call that is ready to be published.
+
+    Attributes:
+        definition: The task.
+        call: Its arguments, validated and encoded.
+        options: Options of `celery.Celery.send_task`, headers included; with a key, ``task_id`` too.
+        deadline: When it is to have ended.
+        key: Its idempotency key.
+    """
+
+    definition: TaskDefinition
+    call: EncodedCall
+    options: Mapping[str, Any]
+    deadline: datetime | None = None
+    key: IdempotencyKey | None = None
+
+
+def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Outgoing:
+    """Validate and encode a call, and settle what it is sent with. No I/O.
+
+    Args:
+        definition: The task.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+        options: Checked options.
+
+    Returns:
+        What `publish` takes.
+
+    Raises:
+        PayloadError: If the arguments do not fit the contract.
+        DeadlineExceeded: If the running task that makes the call has no time left.
+        OptionError: If options contradict each other.
+    """
+    return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
+
+
+def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> Outgoing:
+    """Settle what an encoded call is sent with, at the time when it is sent. No I/O.
+
+    Args:
+        definition: The task.
+        call: Its arguments, validated and encoded.
+        options: Checked options.
+
+    Returns:
+        What `publish` takes.
+
+    Raises:
+        DeadlineExceeded: If the running task that makes the call has no time left.
+        OptionError: If options contradict each other.
+    """
+    settled, deadline = settle_deadline(options)
+    check_in_time(definition.name, options, deadline)
+    key = settle_key(definition, call.kwargs, settled)
+    return Outgoing(
+        definition=definition, call=call, options=message_options(definition, settled), deadline=deadline, key=key
+    )
+
+
+def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of sending with the headers of the contract. No I/O.
+
+    Args:
+        definition: The task.
+        options: Checked options.
+
+    Returns:
+        New options.
+    """
+    own, headers = options.get("headers"), contract_headers(definition)
+    return {**options, "headers": {**own, **headers} if own else dict(headers)}
+
+
+def publish(
+    app: Celery, outgoing: Outgoing, result: AsyncResult[Any] | None = None, producer: Any = None
+) -> AsyncResult[Any]:
+    """Publish one call, unless another one has its idempotency key, holding the calling thread.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+        result: Its result, where that was opened before (`open_result`).
+        producer: kombu's producer; one of the application's pool without it.
+
+    Returns:
+        The typed result; with a key, perhaps that of the first call with it.
+
+    Raises:
+        PayloadError: If the broker's serializer cannot carry the arguments.
+        OptionError: If the result backend knows no idempotency keys.
+        kombu.exceptions.OperationalError: If the broker cannot be reached.
+    """
+    if is_eager(app, outgoing.definition):
+        return _execute(app, outgoing) if outgoing.key is None else _execute_once(app, outgoing, outgoing.key)
+    opened = open_result(app, outgoing) if result is None else result
+    if outgoing.key is None:
+        return _send(app, outgoing, opened, producer)
+    send = partial(_send, app, outgoing, opened, producer)
+    return send_once(app, outgoing.key, opened.id, send, opened.adopt)
+
+
+def _send(app: Celery, outgoing: Outgoing, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
+    definition, hub = outgoing.definition, hub_of(app)
+    try:
+        with hub.sending([result]) as added:
+            sent = hub.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
+    except EncodeError as error:
+        got = type(error).__name__ if definition.arguments.sensitive else str(error)
+        fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
+        raise PayloadError.of(definition.name, [fault]) from None
+    return cast("AsyncResult[Any]", sent)
+
+
+def _execute(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    definition, call = outgoing.definition, outgoing.call
+    eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
+    result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
+    result.deadline = outgoing.deadline
+    return result
+
+
+def _execute_once(app: Celery, outgoing: Outgoing, key: IdempotencyKey) -> AsyncResult[Any]:
+    first: AsyncResult[Any] | None = eager_keys.find(app, key)
+    if first is None:
+        first = _execute(app, outgoing)
+        first.app, first.key = app, key
+        eager_keys.keep(app, key, first)
+    return first
+
+
+def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> AsyncResult[Any]:
+    """Hand a call over to the thread that publishes, so that the event loop goes on.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+        loop: The event loop on which this is called.
+
+    Returns:
+        The typed result. Where the call cannot be sent, whoever waits for it is told why.
+    """
+    result = open_result(app, outgoing)
+
+    def done(error: BaseException | None) -> None:
+        if error is not None:
+            result.not_sent(error)
+
+    hub = hub_of(app)
+    if not result.ignored:
+        # Who waits for it before it is sent need not look for it in the backend.
+        result.heard = hub.expect(result)
+    job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
+    hub.publisher.submit(job, loop.call_soon)
+    return result
+
+
+async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    """Publish one call and wait until the broker has it, leaving the event loop free.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        The typed result; with a key, perhaps that of the first call with it.
+
+    Raises:
+        PayloadError: If the broker's serializer cannot carry the arguments.
+        OptionError: If the result backend knows no idempotency keys.
+        kombu.exceptions.OperationalError: If the broker cannot be reached.
+    """
+    return await published(publish_in_background(app, outgoing), outgoing.definition.name, outgoing.deadline)
+
+
+def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult[Any]]:
+    """Publish one call on the thread that publishes.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
+        sent.
+    """
+    publisher = hub_of(app).publisher
+    return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
+
+
+async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: float | timedelta | None = None) -> T:
+    """Send something on the thread that publishes, leaving the event loop free.
+
+    Args:
+        app: The application.
+        send: What sends it, holding that thread.
+        name: What it is, for messages.
+        within: How long that may take, in seconds or as a `timedelta`.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        Exception: What it raised.
+    """
+    seconds = within.total_seconds() if isinstance(within, timedelta) else within
+    future = hub_of(app).publisher.future_of(lambda _: send(), alone=True)
+    return await published(future, name, None if seconds is None else after(seconds))
+
+
+async def published(future: Future[T], name: str, deadline: datetime | None) -> T:
+    """Wait for what the publishing thread does, leaving the event loop free.
+
+    Args:
+        future: Of `Publisher.future_of`.
+        name: What is published, for messages.
+        deadline: When the call is to have ended.
+
+    Returns:
+        Its result.
+
+    Raises:
+        DeadlineExceeded: If the broker has not taken it by then. What has not begun is not sent any more; a worker that
+            gets it nevertheless does not start it.
+        Exception: What it raised.
+    """
+    import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
+
+    # Shielded: what has been handed over is sent, whoever stops waiting for that.
+    waiting = asyncio.shield(asyncio.wrap_future(future))
+    if deadline is None:
+        return await waiting
+    done, _ = await asyncio.wait([waiting], timeout=patience_seconds(deadline, None))
+    if not done:
+        waiting.cancel()
+        future.cancel()
+        raise DeadlineExceeded.of(name, "", deadline, "publishing")
+    return await waiting
+
+
+def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+    """Return the result of a call that has not been sent yet.
+
+    Args:
+        app: The application.
+        outgoing: The call.
+
+    Returns:
+        The typed result, with an id of its own.
+    """
+    options = outgoing.options
+    task_id = options.get("task_id") or hub_of(app).ids.new()
+    result: AsyncResult[Any] = AsyncResult(
+        task_id, app=app, definition=outgoing.definition, deadline=outgoing.deadline, key=outgoing.key
+    )
+    result.ignored = cast("Any", options.get("ignore_result"))
+    return result
+
+
+def is_eager(app: Celery, definition: TaskDefinition) -> bool:
+    """Tell whether calls of a task are run where they are made (``task_always_eager``)."""
+    return bool(app.conf.task_always_eager) and definition.name in app.tasks

@@ -1,0 +1,1 @@
+"""Results: waiting for them, hearing of them, and what callers hold."""

@@ -1,0 +1,109 @@
+"""How a call ended, as a value to match: `Ok` or `Err`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
+from celery import states
+from celery.exceptions import (
+    ChordError,
+    Ignore,
+    InvalidTaskError,
+    MaxRetriesExceededError,
+    NotRegistered,
+    Reject,
+    Retry,
+    TaskRevokedError,
+)
+
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.messaging.failures import StoredFailure, decode_failure
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Generic[R_co]):
+    """The task succeeded.
+
+    Attributes:
+        value: Its validated result.
+    """
+
+    value: R_co
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """The task failed.
+
+    Attributes:
+        error: What ``get`` would raise: a declared error, a `RemoteError`, or one of this library's or Celery's own, such as
+            a revocation.
+    """
+
+    error: Exception
+
+
+_STAY: Final[tuple[type[Exception], ...]] = (
+    ChordError,
+    Ignore,
+    InvalidTaskError,
+    MaxRetriesExceededError,
+    NotRegistered,
+    Reject,
+    Retry,
+    SoftTimeLimitExceeded,
+    TaskRevokedError,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+CONTROLS: Final[dict[str, type[Exception]]] = {
+    **{f"{cls.__module__}.{cls.__qualname__}": cls for cls in _STAY},
+    # A worker's own forms of these, which a client need not have.
+    "pico_celery.worker.contract_task.SealedMaxRetriesExceededError": MaxRetriesExceededError,
+    "pico_celery.worker.coroutine.SoftTimeLimitCancelled": SoftTimeLimitExceeded,
+}
+"""Exceptions of Celery that tell what became of a task, by the names under which they are stored.
+
+All others of Celery's and kombu's, such as a time-out or a broker that cannot be reached, tell what failed inside the task;
+to a caller they would tell the same of its own wait or broker.
+"""
+
+
+_CONTROLS_OF_FAILURES: Final = {name: cls for name, cls in CONTROLS.items() if cls is not TaskRevokedError}
+
+
+def is_failure(stored: object) -> bool:
+    """Tell whether what a result backend keeps is a failure.
+
+    Args:
+        stored: A mapping as Celery stores an exception, or the exception that it has made of it; or anything else.
+
+    Returns:
+        Whether it is.
+    """
+    return isinstance(stored, BaseException) or (isinstance(stored, Mapping) and "exc_type" in stored)
+
+
+def failure_of(
+    definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object, state: str = ""
+) -> Exception:
+    """Return the exception that a stored failure of a contract's task is to its caller.
+
+    Args:
+        definitions: The task, and those before it in its chain.
+        task_id: Id of the task.
+        stored: What the result backend keeps, or the exception that Celery has made of it.
+        traceback: The stored traceback.
+        state: The stored state, where it is known: a task that failed with a revocation waited for one that was revoked.
+
+    Returns:
+        The exception; the text of its traceback on the worker is in `celery.result.AsyncResult.traceback`.
+    """
+    failure = StoredFailure.of(stored, traceback)
+    return decode_failure(definitions, task_id, failure, _CONTROLS_OF_FAILURES if state == states.FAILURE else CONTROLS)

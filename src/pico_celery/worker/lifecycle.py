@@ -1,0 +1,145 @@
+"""What starts before the first task of a process and stops after the last: the container's asynchronous singletons.
+
+They are created on the worker's loop, and closed on it; what they hold (connection pools, clients) lives as long as the
+process.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from concurrent.futures import wait
+from typing import Any, Final
+
+from celery import Celery, current_app, signals
+from celery.worker import state
+from pico_ioc import PicoContainer
+
+from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
+from pico_celery.errors import ExecutionError
+from pico_celery.worker.engine_options import EngineOptions
+from pico_celery.worker.loop import LoopService, current_loop_service, stop_loop_service
+
+_containers: Final[weakref.WeakKeyDictionary[Celery, weakref.ReferenceType[PicoContainer]]] = (
+    weakref.WeakKeyDictionary()
+)
+_LOOK_SECONDS: Final = 0.5
+_logger = logging.getLogger(__name__)
+
+
+def remember_container(app: Celery, container: PicoContainer) -> None:
+    """Start and stop a container's components with the workers of an application.
+
+    Args:
+        app: The application.
+        container: Its container.
+    """
+    _containers[app] = weakref.ref(container)
+    signals.worker_process_init.connect(_start_in_process, weak=False, dispatch_uid="pico-celery-start")
+    signals.worker_ready.connect(_start_when_ready, weak=False, dispatch_uid="pico-celery-start")
+    for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
+        signal.connect(_stop_at_shutdown, weak=False, dispatch_uid="pico-celery-stop")
+
+
+async def ensure_started(container: PicoContainer, service: LoopService) -> None:
+    """Create the asynchronous singletons of a container, once in a process.
+
+    Args:
+        container: The container.
+        service: The loop on which this runs.
+
+    Raises:
+        ExecutionError: If one of them cannot be created; the next call tries again.
+    """
+    name = f"container {container.container_id}"
+    if name in service.resolved:
+        return
+    async with service.first_resolution:
+        if name in service.resolved:
+            return
+        for key in asynchronous_singletons(container):
+            try:
+                await start_singleton(container, key)
+            except Exception as error:
+                raise ExecutionError(
+                    f"the component {getattr(key, '__qualname__', key)} could not be started on the worker's event loop: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        service.resolved.add(name)
+
+
+def start_components(app: Celery | None, service: LoopService) -> None:
+    """Create the asynchronous singletons of an application's container.
+
+    Args:
+        app: The application.
+        service: The loop.
+
+    Raises:
+        ExecutionError: If one of them cannot be created.
+        WorkerShutdown: If the worker is told to end meanwhile.
+    """
+    container = _container_of(app)
+    if container is None:
+        return
+    started = service.submit(ensure_started(container, service))
+    while not wait([started], timeout=_LOOK_SECONDS).done:
+        state.maybe_shutdown()  # a component that does not come up must not keep a worker from ending
+    started.result()
+
+
+def stop_components(app: Celery | None, timeout_seconds: float) -> None:
+    """Run the clean-ups of an application's container on the loop, then stop the loop.
+
+    Args:
+        app: The application.
+        timeout_seconds: As long as the clean-ups may take.
+    """
+    container = _container_of(app)
+    _stop([] if container is None else [container], timeout_seconds)
+
+
+def _stop(containers: list[PicoContainer], timeout_seconds: float) -> None:
+    async def close() -> None:
+        for container in containers:
+            await close_container(container)
+
+    stop_loop_service(close, timeout_seconds)
+
+
+def _container_of(app: Celery | None) -> PicoContainer | None:
+    reference = None if app is None else _containers.get(app)
+    return None if reference is None else reference()
+
+
+def _start_in_process(**_: Any) -> None:
+    """Start in a child of prefork, or in a solo worker; a failure fails the tasks, each with its reason."""
+    for app in list(_containers):
+        if current_app == app:  # the child of a prefork worker makes its application the current one
+            _try_to_start(app)
+
+
+def _start_when_ready(sender: Any, **_: Any) -> None:
+    pool = getattr(sender, "pool", None)
+    # The master of a prefork worker goes on forking: a loop's thread has no place in it.
+    if type(pool).__module__ != "celery.concurrency.prefork":
+        _try_to_start(sender.app)
+
+
+def _try_to_start(app: Celery) -> None:
+    if _container_of(app) is None:
+        return
+    try:
+        start_components(app, current_loop_service(EngineOptions.of(app)))
+    except ExecutionError:
+        _logger.exception("the worker's components did not start; each task tries again")
+
+
+def _stop_at_shutdown(sender: Any = None, **_: Any) -> None:
+    """Stop when a worker, or a child of prefork, ends; the child says no application."""
+    app = getattr(sender, "app", None)
+    if app is not None:
+        stop_components(app, EngineOptions.of(app).shutdown_seconds)
+        return
+    containers = [container for one in list(_containers) if (container := _container_of(one)) is not None]
+    _stop(containers, max((EngineOptions.of(one).shutdown_seconds for one in list(_containers)), default=0.0))

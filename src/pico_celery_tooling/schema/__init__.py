@@ -1,0 +1,1 @@
+"""JSON Schemas of contracts: normalized, validated against, sampled and described."""
