@@ -16,7 +16,7 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
-from pico_celery_tooling.cli import completing
+from pico_celery_tooling.cli import completion_command as completing
 from pico_celery_tooling.cli.main import pico_celery
 
 PROGRAM = "from pico_celery_tooling.cli.main import main; main()"

@@ -48,9 +48,12 @@ def command(
     """
     from pico_celery_tooling.new.planning import plan_task  # noqa: PLC0415 - so that --help of others starts fast
     from pico_celery_tooling.new.project import Project  # noqa: PLC0415
-    from pico_celery_tooling.new.report import report_of  # noqa: PLC0415
     from pico_celery_tooling.new.request import Request  # noqa: PLC0415
-    from pico_celery_tooling.new.writing import diff, write  # noqa: PLC0415
+    from pico_celery_tooling.new.writing import (  # noqa: PLC0415
+        diff,
+        report_of,
+        write,
+    )
 
     request = Request.of(task, **options)
     root = Path.cwd()

@@ -11,7 +11,7 @@ import click
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.document.lockfile import LOCK_FILE
 from pico_celery.document.records import Document
-from pico_celery_tooling.cli.completing import SCHEMA_TARGET, TASK_NAME
+from pico_celery_tooling.cli.completion_command import SCHEMA_TARGET, TASK_NAME
 from pico_celery_tooling.output import ToolError, json_option, print_json
 from pico_celery_tooling.schema.export import PARTS, schemas_of
 from pico_celery_tooling.sources.source import read_lock, read_source

@@ -6,8 +6,7 @@ import ast
 import re
 from collections.abc import Collection
 
-from pico_celery_tooling.new.ordering import Section, member_key, natural, section_of
-from pico_celery_tooling.new.rendering import INDENT, import_line
+from pico_celery_tooling.new.source_text import INDENT, Section, import_line, member_key, natural, section_of
 
 _PLAIN = re.compile(r"from\s+[\w.]+\s+import\s+(?P<names>[\w ,]+)")
 _Place = tuple[Section, int, tuple[tuple[int, int, str], ...]]

@@ -2,14 +2,135 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
-from pico_celery_tooling.new.drafts import Drafts
+from pico_celery_tooling.new.editing import add_definition, add_import, add_member, add_module_import
+from pico_celery_tooling.new.existing import Place, client_of, contract_of, worker_of
 from pico_celery_tooling.new.names import TaskName
 from pico_celery_tooling.new.project import Found, Project
-from pico_celery_tooling.new.rendering import Expression
+from pico_celery_tooling.new.python_file import Defined, Imported, PythonFile
 from pico_celery_tooling.new.request import Request
+from pico_celery_tooling.new.source_text import Expression, docstring
+from pico_celery_tooling.output import ToolError
+
+
+@dataclass
+class Draft:
+    """A file as it is to be.
+
+    Attributes:
+        file: With all that was added so far.
+        before: As it is on the disk; ``None`` if it is not there.
+        added: What was added, for people.
+    """
+
+    file: PythonFile
+    before: PythonFile | None
+    added: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Drafts:
+    """All files that a command writes.
+
+    Attributes:
+        project: The package.
+        drafts: By path, in the order in which they were opened.
+    """
+
+    project: Project
+    drafts: dict[Path, Draft] = field(default_factory=dict)
+
+    def open(self, path: Path, module: str, doc: str) -> Draft:
+        """Open a file that is there, or begin it.
+
+        Args:
+            path: Where it is.
+            module: Name by which it is imported.
+            doc: Its docstring, if it is new.
+
+        Returns:
+            It.
+        """
+        if path not in self.drafts:
+            before = PythonFile.read(path, module) if path.exists() else None
+            fresh = PythonFile(path, module, docstring(doc, width=self.project.width) + "\n")
+            self.drafts[path] = Draft(before or fresh, before)
+        return self.drafts[path]
+
+    def packages(self, module: str) -> None:
+        """Begin the packages above a module, as far as they are not there."""
+        parts = module.split(".")[:-1]
+        for count in range(1, len(parts) + 1):
+            name = ".".join(parts[:count])
+            path = self.project.path_of(name, package=True)
+            is_namespace = path.parent.is_dir() and count < len(parts)
+            if not path.exists() and not is_namespace and path not in self.drafts:
+                title = (
+                    f"The package ``{name}``." if count == 1 else f"{parts[count - 1].capitalize()} of ``{parts[0]}``."
+                )
+                self.open(path, name, title).added.append("the package")
+
+    def require(self, draft: Draft, local: str, found: Found) -> None:
+        """Have a name in a file.
+
+        Args:
+            draft: The file.
+            local: What it is called there.
+            found: Where it is from.
+
+        Raises:
+            ToolError: If the name is something else there.
+        """
+        if found.module == draft.file.module:
+            return
+        binding = draft.file.bindings.get(local)
+        if binding is not None:
+            self._refuse_other(draft, local, binding, found)
+            return
+        first_party = self.project.first_party(draft.file.module)
+        if found.name == "":
+            text = add_module_import(draft.file.text, found.module, local, first_party=first_party)
+        else:
+            name = found.name if found.name == local else f"{found.name} as {local}"
+            text = add_import(draft.file.text, found.module, name, first_party=first_party, width=self.project.width)
+        draft.file = replace(draft.file, text=text)
+
+    def require_all(self, draft: Draft, names: Iterable[tuple[str, str]]) -> None:
+        """Have names in a file, each given as module and name, or ``name as other``."""
+        for module, text in sorted(names):
+            name, _, local = text.partition(" as ")
+            self.require(draft, local or name, Found(module, name))
+
+    def _refuse_other(self, draft: Draft, local: str, binding: Imported | Defined, found: Found) -> None:
+        place = f"{self.project.shown(draft.file.path)}:{binding.line}"
+        if isinstance(binding, Imported) and binding.typing_only:
+            raise ToolError(
+                f"{place} imports {local!r} under TYPE_CHECKING only, and it is needed at run time",
+                "move that import out of the if",
+            )
+        there = self.project.resolve(draft.file, local)
+        if there is None or (there.module, there.name) != (found.module, found.name):
+            raise ToolError(
+                f"{place}: {local!r} is something else there than {found.module}.{found.name or local}",
+                "rename one of them",
+            )
+
+    def member(self, draft: Draft, class_name: str, block: str, *, blank: bool = True) -> None:
+        """Put a member at the end of a class."""
+        draft.file = replace(draft.file, text=add_member(draft.file.text, class_name, block, blank=blank))
+
+    def define(self, draft: Draft, block: str, *, before: str | None = None) -> None:
+        """Put a class or function into a file."""
+        draft.file = replace(draft.file, text=add_definition(draft.file.text, block, before=before))
+
+    def append(self, draft: Draft, block: str) -> None:
+        """Put statements at the end of a file, after a blank line."""
+        draft.file = replace(draft.file, text=f"{draft.file.text.rstrip()}\n\n{block}\n")
 
 
 @dataclass
@@ -83,3 +204,115 @@ class Plan:
     def made(self) -> list[str]:
         """The classes that are new."""
         return [*self.models, *self.new_errors]
+
+
+_DECORATORS: Final = {"workers": "component", "clients": "celery"}
+
+
+def conventional(plan: Plan, kind: str) -> Draft:
+    """Open the file for a kind of code: a single module of that name if there is one, or one for the domain.
+
+    Args:
+        plan: What is known so far.
+        kind: ``contracts``, ``workers`` or ``clients``.
+
+    Returns:
+        The file.
+    """
+    single = f"{plan.project.package}.{kind}"
+    module = single if plan.project.path_of(single).exists() else f"{single}.{plan.name.module}"
+    apart = plan.project.contracts
+    if kind == "contracts" and apart is not None:
+        module = apart.package if apart.is_module else f"{apart.package}.{plan.name.module}"
+    plan.drafts.packages(module)
+    return plan.drafts.open(plan.project.path_of(module), module, f"{kind.capitalize()} of ``{plan.name.domain}``.")
+
+
+def place_of(plan: Plan, kind: str, there: Place | None, class_name: str) -> tuple[Draft, Place | None]:
+    """Return the file that a worker or client goes into, and the class that it extends.
+
+    Args:
+        plan: What is known so far.
+        kind: ``workers`` or ``clients``.
+        there: The class that has tasks of the contract.
+        class_name: What a new one is called.
+
+    Returns:
+        The file, and the class if one is there.
+
+    Raises:
+        ToolError: If that name, or that of the method, is taken.
+    """
+    if there is None:
+        near = _other_version(plan, kind)
+        draft = conventional(plan, kind) if near is None else plan.drafts.open(near.path, near.module, "")
+        node = None if draft.before is None else draft.before.class_named(class_name)
+        if draft.before is None or node is None or not _is_marked(node, _DECORATORS[kind]):
+            refuse_taken(plan, draft, class_name)
+            return draft, None
+        there = Place(file=draft.before, name=class_name)
+    for member in there.node.body:
+        if plan.name.action in bound_by(member):
+            raise ToolError(
+                f"{plan.project.shown(there.file.path)}:{member.lineno}: {there.name} has a {plan.name.action!r} already",
+                "rename it, or choose another action",
+            )
+    return plan.drafts.open(there.file.path, there.file.module, ""), there
+
+
+def _is_marked(node: ast.ClassDef, decorator: str) -> bool:
+    return decorator in {ast.unparse(found).partition("(")[0] for found in node.decorator_list}
+
+
+def _other_version(plan: Plan, kind: str) -> PythonFile | None:
+    """Return the file that has the worker or client of an earlier version of the contract."""
+    find = worker_of if kind == "workers" else client_of
+    for version in range(plan.name.version - 1, 0, -1):
+        name = type(plan.name)(domain=plan.name.domain, version=version, action=plan.name.action)
+        found = find(plan.project, name, contract_of(plan.project, name))
+        if found is not None:
+            return found.file
+    return None
+
+
+def refuse_taken(plan: Plan, draft: Draft, name: str) -> None:
+    """Refuse to define a name that a file has.
+
+    Args:
+        plan: What is known so far.
+        draft: The file.
+        name: The name.
+
+    Raises:
+        ToolError: If it has.
+    """
+    binding = draft.file.bindings.get(name)
+    if binding is not None:
+        what = "defined" if isinstance(binding, Defined) else "imported"
+        raise ToolError(
+            f"{plan.project.shown(draft.file.path)}:{binding.line}: {name} is {what} there already",
+            "rename it, or choose another name for the task",
+        )
+
+
+def contract_in(plan: Plan, draft: Draft) -> str:
+    """Have the contract's class in a file, and return what it is called there."""
+    for local in draft.file.bindings:
+        found = plan.project.resolve(draft.file, local)
+        if found is not None and (found.module, found.name) == (plan.contract_module, plan.contract):
+            return local
+    plan.drafts.require(draft, plan.contract, Found(plan.contract_module, plan.contract))
+    return plan.contract
+
+
+def bound_by(member: ast.stmt) -> set[str]:
+    """Return the names that a member of a class has."""
+    match member:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {target.id for target in targets if isinstance(target, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()

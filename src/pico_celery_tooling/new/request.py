@@ -2,12 +2,146 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from pico_celery.contract.naming import did_you_mean
+from pico_celery_tooling.new.examples import BUILTINS, KNOWN, namespace
 from pico_celery_tooling.new.names import TaskName, parse_task_name
-from pico_celery_tooling.new.parameters import Parameter, parse_parameters
+from pico_celery_tooling.new.source_text import Expression, annotated, names_in, source
 from pico_celery_tooling.output import ToolError
+
+MARK: Final = "*"
+"""What stands, as in a signature, before the parameters that can be given by name only."""
+_FORM: Final = "write name:type, or name:type=default, such as --param order:Order --param dry_run:bool=False"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter.
+
+    Attributes:
+        name: Its name, which is its name on the wire.
+        type: Its annotation.
+        default: Its default, where it has one.
+        keyword_only: Whether it cannot be given by position.
+    """
+
+    name: str
+    type: ast.expr
+    default: ast.expr | None = None
+    keyword_only: bool = False
+
+    @property
+    def role(self) -> str:
+        """What it is called in messages."""
+        return f"--param {self.name}"
+
+
+def parse_parameters(texts: Sequence[str], *, keyword_only: bool) -> tuple[Parameter, ...]:
+    """Read the parameters.
+
+    Args:
+        texts: One for each, and perhaps a ``*``.
+        keyword_only: Whether none can be given by position.
+
+    Returns:
+        The parameters.
+
+    Raises:
+        ToolError: If one of them is none, or a name is there twice.
+    """
+    parameters: list[Parameter] = []
+    for text in texts:
+        if text.strip() == MARK:
+            keyword_only = True
+            continue
+        parameter = replace(_parse(text), keyword_only=keyword_only)
+        if any(other.name == parameter.name for other in parameters):
+            raise ToolError(f"{parameter.role} is there twice", "a parameter's name is its name on the wire")
+        if not keyword_only and parameter.default is None and parameters and parameters[-1].default is not None:
+            raise ToolError(
+                f"{parameter.role} has no default and follows --param {parameters[-1].name}, which has one",
+                f"put it first, or make what follows keyword-only: --param '{MARK}' or --keyword-only",
+            )
+        parameters.append(parameter)
+    return tuple(parameters)
+
+
+def _parse(text: str) -> Parameter:
+    name = text.partition(":")[0].partition("=")[0].strip()
+    try:
+        function = ast.parse(f"def f(*, {text}): ...").body[0]
+    except SyntaxError as error:
+        raise ToolError(f"--param {text!r} is not a parameter: {error.msg}", _FORM) from None
+    if not isinstance(function, ast.FunctionDef) or _count(function.args) != 1 or not function.args.kwonlyargs:
+        raise ToolError(f"--param {text!r} is not one parameter", _FORM)
+    argument, default = function.args.kwonlyargs[0], function.args.kw_defaults[0]
+    if isinstance(default, ast.Name) and isinstance(argument.annotation, ast.Name) and argument.annotation.id == "str":
+        default = ast.Constant(default.id)  # the shell took its quotes
+    if argument.annotation is None:
+        raise ToolError(f"--param {name} has no type", _FORM)
+    if name == "self" or name.startswith("__"):
+        raise ToolError(f"--param {name}: no parameter can be called so", "choose another name")
+    parameter = Parameter(name=argument.arg, type=argument.annotation, default=default)
+    source(parameter.type, parameter.role)
+    if default is not None:
+        _check_default(parameter, default)
+    return parameter
+
+
+def _count(arguments: ast.arguments) -> int:
+    single = [found for found in (arguments.vararg, arguments.kwarg) if found is not None]
+    return len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *single])
+
+
+def _check_default(parameter: Parameter, default: ast.expr) -> None:
+    """Refuse a default of another type, where no class of the user is needed to tell."""
+    shown = source(default, parameter.role)
+    unknown = [name for name in names_in(default) if "." not in name and name not in KNOWN and name not in BUILTINS]
+    if isinstance(default, ast.Name) and unknown:
+        raise ToolError(
+            f"{parameter.role}: the default {unknown[0]} is no value",
+            f"{did_you_mean(unknown[0], ['True', 'False', 'None'])}; text needs quotes that the shell leaves: '{parameter.name}:str=\"a text\"'",
+        )
+    names = {*names_in(parameter.type), *names_in(default)}
+    if not names <= {*BUILTINS, *KNOWN}:
+        return
+    type_text = source(parameter.type, parameter.role)
+    space = namespace()
+    try:
+        value = eval(shown, space)  # noqa: S307 - constants, and calls of these types: `source` refuses anything else
+        TypeAdapter(eval(type_text, space)).validate_python(value, strict=True)  # noqa: S307
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]["msg"]
+        raise ToolError(f"{parameter.role}: {type_text} cannot have the default {shown}: {detail}") from None
+    except Exception as error:  # noqa: BLE001 - whatever a constructor raises
+        raise ToolError(f"{parameter.role}: {type_text}={shown}: {type(error).__name__}: {error}") from None
+
+
+def in_signature(parameters: Sequence[Parameter], annotations: Sequence[str]) -> list[Expression]:
+    """Return the parameters as they stand in a signature, ``self`` first.
+
+    Args:
+        parameters: The parameters.
+        annotations: Their types, as they stand in the file.
+
+    Returns:
+        The texts between the commas.
+    """
+    texts: list[Expression] = ["self"]
+    was_keyword_only = False
+    for parameter, annotation in zip(parameters, annotations, strict=True):
+        if parameter.keyword_only and not was_keyword_only:
+            texts.append(MARK)
+            was_keyword_only = True
+        default = "" if parameter.default is None else f" = {source(parameter.default, parameter.role)}"
+        texts.append(annotated(annotation, f"{parameter.name}: ", default))
+    return texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

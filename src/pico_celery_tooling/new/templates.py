@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pico_celery_tooling.new.examples import NEW_FIELD
 from pico_celery_tooling.new.names import TaskName
-from pico_celery_tooling.new.rendering import (
+from pico_celery_tooling.new.source_text import (
     INDENT,
     Brackets,
     Expression,
@@ -16,7 +17,6 @@ from pico_celery_tooling.new.rendering import (
     signature,
     statement,
 )
-from pico_celery_tooling.new.samples import NEW_FIELD
 
 NOT_WRITTEN = "nobody has written it yet"
 """What a worker says whose result cannot be made up."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pico_celery.contract.naming import prefix_of, snake_case
-from pico_celery_tooling.new.expressions import dotted
-from pico_celery_tooling.new.files import PythonFile
 from pico_celery_tooling.new.names import TaskName
 from pico_celery_tooling.new.project import Found, Project
+from pico_celery_tooling.new.python_file import PythonFile
+from pico_celery_tooling.new.source_text import dotted
 
 _Value = TypeVar("_Value")
 

@@ -6,13 +6,62 @@ Only what the written files contain is covered: calls, collections, signatures, 
 from __future__ import annotations
 
 import ast
+import json
 import re
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
-from pico_celery_tooling.new.ordering import member_key
+from pico_celery_tooling.output import ToolError
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+class Section(IntEnum):
+    """Groups of imports, in their order."""
+
+    FUTURE = 0
+    STANDARD = 1
+    THIRD_PARTY = 2
+    FIRST_PARTY = 3
+    LOCAL = 4
+
+
+def section_of(module: str, first_party: Collection[str]) -> Section:
+    """Return the group of an import.
+
+    Args:
+        module: What is imported; with leading dots if it is relative.
+        first_party: Names of the project's own top-level packages.
+
+    Returns:
+        Its group.
+    """
+    top = module.partition(".")[0]
+    if module == "__future__":
+        return Section.FUTURE
+    if module.startswith("."):
+        return Section.LOCAL
+    if top in first_party:
+        return Section.FIRST_PARTY
+    return Section.STANDARD if top in sys.stdlib_module_names else Section.THIRD_PARTY
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return the key by which names are sorted: numbers in them by their value, letters without case."""
+    parts = _DIGITS.split(name)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in parts if part)
+
+
+def member_key(name: str) -> tuple[int, tuple[tuple[int, int, str], ...], str]:
+    """Return the key of an imported name: constants, classes, then the others."""
+    plain = name.partition(" as ")[0]
+    kind = 0 if len(plain) > 1 and plain.isupper() else 1 if plain[:1].isupper() else 2
+    return kind, natural(plain), name
+
 
 INDENT: Final = "    "
 _CALL: Final = re.compile(r"\w\($")
@@ -191,3 +240,85 @@ def docstring(summary: str, *details: str, level: int = 0, width: int = WIDTH) -
 
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def dotted(node: ast.AST) -> str | None:
+    """Return ``a.b.c`` of a name or attribute, or ``None``."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        base = dotted(node.value)
+        return None if base is None else f"{base}.{node.attr}"
+    return None
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    """Iterate over the dotted names of an expression, in their order."""
+    name = dotted(node)
+    if name is not None:
+        yield name
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from names_in(child)
+
+
+def source(node: ast.AST, role: str) -> str:  # noqa: C901, PLR0911 - one case for each form
+    """Return an expression as text, with double quotes.
+
+    Args:
+        node: A type or a default.
+        role: What it is, for the message.
+
+    Returns:
+        The text.
+
+    Raises:
+        ToolError: If there is something in it that belongs to neither.
+    """
+
+    def inner(child: ast.AST) -> str:
+        return source(child, role)
+
+    match node:
+        case ast.Name() | ast.Attribute() if (name := dotted(node)) is not None:
+            return name
+        case ast.Constant(value=str() as text):
+            return json.dumps(text, ensure_ascii=False)
+        case ast.Constant(value=value) if not isinstance(value, (bytes, complex)):
+            return "..." if value is ... else repr(value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+            return f"-{inner(node.operand)}"
+        case ast.BinOp(op=ast.BitOr()):
+            return f"{inner(node.left)} | {inner(node.right)}"
+        case ast.Subscript(slice=ast.Tuple(elts=[_, *_] as elements)):
+            return f"{inner(node.value)}[{', '.join(map(inner, elements))}]"
+        case ast.Subscript():
+            return f"{inner(node.value)}[{inner(node.slice)}]"
+        case ast.Tuple(elts=elements):
+            return f"({', '.join(map(inner, elements))}{',' if len(elements) == 1 else ''})"
+        case ast.Call(keywords=keywords) if all(keyword.arg for keyword in keywords):
+            named = [f"{keyword.arg}={inner(keyword.value)}" for keyword in keywords]
+            return f"{inner(node.func)}({', '.join([*map(inner, node.args), *named])})"
+        case ast.List() | ast.Dict() | ast.Set():
+            raise ToolError(f"{role}: {ast.unparse(node)} is shared by all calls", "use None or () as the default")
+        case _:
+            raise ToolError(f"{role}: {ast.unparse(node)!r} is neither a type nor a constant", "such as list[int]")
+
+
+def parse_type(text: str, role: str) -> ast.expr:
+    """Read an annotation.
+
+    Args:
+        text: Such as ``list[Order]``.
+        role: Whose it is, for the message.
+
+    Returns:
+        The expression.
+
+    Raises:
+        ToolError: If it is no expression.
+    """
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ToolError(f"{role}: {text!r} is not a type: {error.msg}", "such as Receipt or list[int]") from None
