@@ -27,9 +27,9 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from pico_celery.client.options import SendOptions, check_send_options
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.sender import APP_ATTRIBUTE, TaskSender
-from pico_celery.contract.catalog import Catalog, default_catalog
+from pico_celery.contract.catalog import Catalog, declared, default_catalog
 from pico_celery.contract.conformance import compare_signature, conformance_error, is_assignable
-from pico_celery.contract.definition import TaskDefinition, declared
+from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.deprecation import warn_undeclared
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.naming import is_task_name

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MethodType
 from typing import Any
 
 from pydantic import ValidationError
 
 from pico_celery.contract.error_definition import ErrorDefinition
-from pico_celery.contract.marks import marks_of
 from pico_celery.contract.payload import Payload
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.signature import KINDS, MISSING, VARIADIC
 from pico_celery.contract.typenames import type_name
-from pico_celery.errors import DecoratorError, Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +134,6 @@ class TaskDefinition:
         """Return a parameter by its name, or ``None``."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        """Pickle by name: a definition belongs to the process that declared it."""
-        from pico_celery.contract.catalog import definition_named  # noqa: PLC0415 - the catalog stands above
-
-        return definition_named, (self.name,)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ContractDefinition:
@@ -165,41 +156,3 @@ class ContractDefinition:
     doc: str
     where: str
     digest: str
-
-
-def declared(task: Callable[..., Any] | str, user: str) -> TaskDefinition:
-    """Return the definition of a contract's method.
-
-    Args:
-        task: The method, taken from the contract's class; a name is none.
-        user: Who asks, for the message.
-
-    Returns:
-        The definition.
-
-    Raises:
-        DecoratorError: If no contract declares it.
-    """
-    definition = marks_of(task).definition
-    if definition is None or isinstance(task, MethodType):
-        name = getattr(task, "__qualname__", repr(task))
-        fault = Fault(
-            task=user,
-            expected="a method of a contract, such as Orders.place",
-            got=name,
-            remedy=_remedy(task, name),
-            code="not_a_contract_method",
-        )
-        raise DecoratorError.of(user, [fault])
-    return definition
-
-
-def _remedy(task: Callable[..., Any] | str, name: str) -> str:
-    if isinstance(task, str):
-        return "name the method itself, not the task: it is checked by types then"
-    if isinstance(task, MethodType):
-        return "take the method from the contract's class, not from an instance"
-    implementation = marks_of(task).implementation
-    if implementation is not None:
-        return f"this is an implementation of {implementation.name}: take the method of its contract"
-    return f"decorate {name.rsplit('.', 1)[0]} with @contract" if "." in name else "take the method of a contract"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, TypeVar
 
-from pico_celery.contract.definition import TaskDefinition, declared
+from pico_celery.contract.catalog import declared
+from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.signature import location_of
 from pico_celery.contract.typenames import type_name
 from pico_celery.errors import DecoratorError, Fault, PayloadError

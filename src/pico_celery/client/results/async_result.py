@@ -17,9 +17,9 @@ from pico_celery.client.idempotency import IdempotencyKey, release
 from pico_celery.client.results.hub_result import HeardResult
 from pico_celery.client.results.outcome import Err, Ok, failure_of, is_failure
 from pico_celery.client.results.waiting import running_loop, wait_for, wait_for_on_loop
-from pico_celery.contract.catalog import default_catalog
+from pico_celery.contract.catalog import declared, default_catalog
 from pico_celery.contract.conformance import is_assignable
-from pico_celery.contract.definition import TaskDefinition, declared
+from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
 
