@@ -124,7 +124,7 @@ class Worker:
 
     @task(Work.relay)
     async def relay(self) -> None:
-        await (await self._client.nothing.send())
+        await (await self._client.nothing.asend())
 
 
 _container = init(

@@ -62,7 +62,7 @@ def test_no_call_is_published_on_the_event_loop(served: Served) -> None:
 
     async def call() -> int:
         assert await served.shop.place(ORDER) == RECEIPT
-        assert await (await served.shop.place.send(ORDER)) == RECEIPT
+        assert await (await served.shop.place.asend(ORDER)) == RECEIPT
         assert await value((await served.shop.place.asend_many([ORDER]))[0]) == RECEIPT
         assert await value(served.shop.place.send_many([ORDER])[0]) == RECEIPT
         return threading.get_ident()
@@ -114,7 +114,7 @@ def test_calls_are_published_in_their_order(served: Served) -> None:
 def test_a_result_that_came_before_it_is_awaited_is_there(served: Served) -> None:
     async def call() -> Receipt:
         await served.shop.place(ORDER)  # the process listens now
-        result = await served.shop.place.send(ORDER)
+        result = await served.shop.place.asend(ORDER)
         assert await asyncio.to_thread(
             eventually, lambda: f"shop.place[{result.id}] succeeded" in served.worker.log, SOON
         )
@@ -290,7 +290,7 @@ def test_a_wrong_payload_is_refused_by_the_call_on_a_loop_too(served: Served) ->
 
 def test_a_revoked_call_is_told_to_who_awaits_it(served: Served) -> None:
     async def call() -> None:
-        result = await served.shop.cancel.with_options(countdown=9).send(uuid4().int % 10**9)
+        result = await served.shop.cancel.with_options(countdown=9).asend(uuid4().int % 10**9)
         revoke = served.app.control.revoke
         assert await asyncio.to_thread(
             eventually,

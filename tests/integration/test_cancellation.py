@@ -86,7 +86,7 @@ def test_a_cancelled_await_of_a_result_leaves_the_task_alone(served: Served, tim
     results: list[AsyncResult[str]] = []
 
     async def leave() -> None:
-        results.append(await times.hold.send(key))
+        results.append(await times.hold.asend(key))
         waiting = asyncio.ensure_future(_await(results[0]))
         await until(started(served, key))
         waiting.cancel()
@@ -108,7 +108,7 @@ def test_a_call_that_ends_gives_its_result_and_revokes_nothing(served: Served, t
     ids: list[str] = []
 
     async def use() -> None:
-        assert await times.tell.call(key) is None
+        assert await times.tell.acall(key) is None
         async with times.tell.scope(key) as result:
             ids.append(result.id)
             assert await result is None
@@ -119,7 +119,7 @@ def test_a_call_that_ends_gives_its_result_and_revokes_nothing(served: Served, t
 
 
 async def by_cancelling(times: TimesClient, served: Served, key: str) -> None:
-    waiting = asyncio.create_task(times.hold.call(key))
+    waiting = asyncio.create_task(times.hold.acall(key))
     await until(started(served, key))
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -130,7 +130,7 @@ async def by_timeout(times: TimesClient, served: Served, key: str) -> None:
     async with asyncio.timeout(None) as limit:
         waiting = asyncio.ensure_future(until(started(served, key)))
         waiting.add_done_callback(lambda _: limit.reschedule(0))
-        await times.hold.call(key)
+        await times.hold.acall(key)
 
 
 async def by_group(times: TimesClient, served: Served, key: str) -> None:
@@ -139,7 +139,7 @@ async def by_group(times: TimesClient, served: Served, key: str) -> None:
         raise ValueError("the other one failed")
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(times.hold.call(key))
+        group.create_task(times.hold.acall(key))
         group.create_task(fail())
 
 
@@ -163,7 +163,7 @@ async def by_break(times: TimesClient, served: Served, key: str) -> None:
 
 
 async def by_end_of_the_loop(times: TimesClient, served: Served, key: str) -> None:
-    waiting = asyncio.create_task(times.hold.call(key))
+    waiting = asyncio.create_task(times.hold.acall(key))
     waiting.add_done_callback(lambda _: None)
     await until(started(served, key))
 
@@ -252,7 +252,7 @@ def test_a_call_that_is_cancelled_while_it_is_published_is_revoked_too(
     monkeypatch.setattr(sending, "publish", slowly)
 
     async def leave() -> None:
-        waiting = asyncio.create_task(times.hold.call(key))
+        waiting = asyncio.create_task(times.hold.acall(key))
         await until(began.is_set)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -121,14 +121,14 @@ def test_results_are_awaited_and_come_as_they_complete(served: Served, flows: Fl
     key = f"late-{uuid4().hex}"
 
     async def run() -> list[str]:
-        sent = await group([flows.wait.s(key), flows.wait.s(f"{key}-first")]).send()
+        sent = await group([flows.wait.s(key), flows.wait.s(f"{key}-first")]).asend()
         served.worker.note(f"{key}-first")
         order = []
         async for member in sent:
             order.append(await member)
             served.worker.note(key)
         assert await sent == [key, f"{key}-first"]
-        chain = await (flows.make.s(1) | flows.number.s()).send()
+        chain = await (flows.make.s(1) | flows.number.s()).asend()
         assert await chain == 1
         return order
 
@@ -141,7 +141,7 @@ def test_leaving_the_iteration_early_and_a_cancelled_wait_leave_the_tasks_alone(
     key = f"left-{uuid4().hex}"
 
     async def run() -> None:
-        sent = await group([flows.wait.s(key), flows.wait.s(f"{key}-first")]).send()
+        sent = await group([flows.wait.s(key), flows.wait.s(f"{key}-first")]).asend()
         served.worker.note(f"{key}-first")
         async for member in sent:
             assert await member == f"{key}-first"

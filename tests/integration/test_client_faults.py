@@ -61,7 +61,7 @@ def test_a_result_that_is_stored_while_the_connection_is_lost_is_not_lost(served
     with behind_proxy(served) as (proxy, probe):
 
         async def call() -> list[str]:
-            waiting = [asyncio.ensure_future(value(await probe.hold.send(key))) for key in keys]
+            waiting = [asyncio.ensure_future(value(await probe.hold.asend(key))) for key in keys]
             hub = hub_of(probe.hold._app)
             assert await asyncio.to_thread(eventually, hub._listening.is_set, SOON)
             for key in keys[:5]:
@@ -81,7 +81,7 @@ def test_a_consumer_that_cannot_connect_again_at_once_is_made_anew(served: Serve
     with behind_proxy(served) as (proxy, probe):
 
         async def call() -> str:
-            result = await probe.hold.send(key)
+            result = await probe.hold.asend(key)
             waiting = asyncio.ensure_future(value(result))
             hub = hub_of(probe.hold._app)
             assert await asyncio.to_thread(eventually, hub._listening.is_set, SOON)
@@ -141,7 +141,7 @@ def test_a_call_that_cannot_be_sent_fails_where_it_is_awaited_and_is_logged_wher
         with pytest.raises(OperationalError):
             await probe.hold("never")
         with pytest.raises(OperationalError):
-            await probe.hold.send("never")
+            await probe.hold.asend("never")
         with pytest.raises(OperationalError):
             await asyncio.to_thread(probe.hold("never").get, timeout=SOON)
         probe.hold("forgotten")
@@ -173,7 +173,7 @@ def test_where_patterns_are_forbidden_each_result_is_subscribed_to(restricted_re
     app = create_app(CelerySettings(broker_url="memory://", backend_url=restricted_redis))
 
     async def call() -> list[str]:
-        results = [await ProbeClient(app).hold.send(str(number)) for number in range(5)]
+        results = [await ProbeClient(app).hold.asend(str(number)) for number in range(5)]
         waiting = [asyncio.ensure_future(value(result)) for result in results]
         await asyncio.sleep(0)
         store: Any = app.backend
@@ -196,7 +196,7 @@ def test_a_call_whose_worker_is_killed_ends_at_its_deadline(start_worker: StartW
         probe, key = ProbeClient(started.app), f"killed-{uuid4().hex}"
 
         async def call() -> None:
-            result = await probe.hold.with_options(timeout=4).send(key)
+            result = await probe.hold.with_options(timeout=4).asend(key)
             assert await asyncio.to_thread(
                 eventually, lambda: f"probe.hold[{result.id}] received" in started.worker.log
             )
@@ -219,7 +219,7 @@ def test_calls_outlive_a_restart_of_broker_and_backend(tmp_path: Path) -> None:
             probe, keys = ProbeClient(started.app), [f"restart-{uuid4().hex}" for _ in range(5)]
 
             async def call() -> list[str]:
-                waiting = [asyncio.ensure_future(value(await probe.hold.send(key))) for key in keys]
+                waiting = [asyncio.ensure_future(value(await probe.hold.asend(key))) for key in keys]
                 assert await asyncio.to_thread(
                     eventually, lambda: all(started.worker.noted(f"{key}-started") for key in keys)
                 )

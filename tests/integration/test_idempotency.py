@@ -101,8 +101,8 @@ def test_an_awaited_call_with_a_key_is_the_same_call(times: TimesClient) -> None
     order = new_order()
 
     async def both() -> list[int]:
-        first = await times.once.send(order)
-        return [await first, await times.once.call(order), await (await times.once.send(order))]
+        first = await times.once.asend(order)
+        return [await first, await times.once.acall(order), await (await times.once.asend(order))]
 
     assert asyncio.run(both()) == [1, 1, 1]
 

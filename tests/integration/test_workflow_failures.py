@@ -180,7 +180,7 @@ def test_link_error_gets_the_id_of_a_task_with_a_declared_error(served: Served, 
 def test_scopes_and_calls_raise_declared_errors(till: TillClient) -> None:
     async def use() -> None:
         with pytest.raises(Declined) as caught:
-            await till.pay.call("declined")
+            await till.pay.acall("declined")
         assert caught.value == DECLINED
         async with till.pay.scope("declined") as result:
             assert await result.aoutcome() == Err(DECLINED)

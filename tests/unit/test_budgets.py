@@ -337,7 +337,7 @@ def test_a_call_and_its_result_take_one_redis_command_where_celerys_client_takes
         result.get(timeout=20)
 
     async def awaited() -> None:
-        result = await client.place.send(order)
+        result = await client.place.asend(order)
         worker.backend.store_result(result.id, {"id": 1}, "SUCCESS")
         await result
 

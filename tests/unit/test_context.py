@@ -84,7 +84,7 @@ class ContextsWorker(Contexts):
         await self.context.retry(count_down=1)  # type: ignore[call-arg]  # the mistake
 
     async def call(self) -> dict[str, Any]:
-        return await (await self.client.tell.send())
+        return await (await self.client.tell.asend())
 
     async def block(self) -> None:
         self.client.tell()
@@ -127,7 +127,7 @@ def test_a_task_awaits_another_one(client: ContextsClient) -> None:
 
 
 def test_a_task_that_runs_another_one_synchronously_is_told_to_await_it(client: ContextsClient) -> None:
-    with pytest.raises(ExecutionError, match=r"await client\.task\.send"):
+    with pytest.raises(ExecutionError, match=r"await client\.task\.asend"):
         client.block().get()
 
 

@@ -189,11 +189,11 @@ async def _awaited(client: OrdersClient) -> None:
 
 
 async def _sent(client: OrdersClient) -> None:
-    await client.place.send("a")  # HERE
+    await client.place.asend("a")  # HERE
 
 
 async def _called(client: OrdersClient) -> None:
-    await client.place.call("a")  # HERE
+    await client.place.acall("a")  # HERE
 
 
 async def _scoped(client: OrdersClient) -> None:
@@ -241,7 +241,7 @@ def test_every_caller_is_warned_once_at_the_line_of_the_call(client: OrdersClien
 
 def test_what_runs_as_a_task_of_its_own_is_warned_of_too(client: OrdersClient) -> None:
     async def gathered() -> None:
-        await asyncio.gather(client.place.send("a"), client.place.call("a"))
+        await asyncio.gather(client.place.asend("a"), client.place.acall("a"))
 
     with pytest.warns(DeprecatedTaskWarning, match=r"evolving\.place is deprecated: use evolving\.v2\.place") as caught:
         asyncio.run(gathered())

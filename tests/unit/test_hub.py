@@ -278,7 +278,7 @@ def test_results_of_a_backend_that_only_polls_are_awaited_by_one_thread(celery_a
     client = NumbersClient(celery_app)
 
     async def call() -> list[int]:
-        results = [await client.double.send(number) for number in range(50)]
+        results = [await client.double.asend(number) for number in range(50)]
         waiting = [asyncio.ensure_future(value(result)) for result in results]
         await asyncio.sleep(0)
         names = [thread.name for thread in threading.enumerate()]
@@ -323,7 +323,7 @@ def test_a_database_is_asked_for_all_that_are_waited_for_at_once(tmp_path: Path)
         queries.append(statement)
 
     async def call() -> list[int]:
-        results = [await client.double.send(number) for number in range(40)]
+        results = [await client.double.asend(number) for number in range(40)]
         waiting = [asyncio.ensure_future(value(result)) for result in results]
         assert await asyncio.to_thread(eventually, lambda: len(queries) > 3)
         for number, result in enumerate(results):
@@ -512,10 +512,10 @@ def test_a_broker_that_does_not_take_a_call_holds_nobody_beyond_the_deadline(cel
         return str(caught.value)
 
     ways: list[Callable[[Any], Any]] = [
-        lambda sender: sender.send(1),
-        lambda sender: sender.call(1),
+        lambda sender: sender.asend(1),
+        lambda sender: sender.acall(1),
         lambda sender: sender.asend_many([1]),
-        lambda sender: (sender.s(1) | client.double.s()).send(timeout=0.1),
+        lambda sender: (sender.s(1) | client.double.s()).asend(timeout=0.1),
     ]
     try:
         for way in ways:

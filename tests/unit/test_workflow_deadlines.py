@@ -244,7 +244,7 @@ def test_waiting_for_a_workflow_ends_at_its_deadline(client: StepsClient) -> Non
         assert raised.value.noticed == "waiting"
 
     async def wait() -> None:
-        for result in (await chain.send(timeout=SHORT), await calls.send(timeout=SHORT)):
+        for result in (await chain.asend(timeout=SHORT), await calls.asend(timeout=SHORT)):
             with pytest.raises(DeadlineExceeded):
                 await result
 
@@ -259,7 +259,7 @@ def test_a_part_is_sent_with_a_deadline_too(client: StepsClient, sent: list[Mess
     assert len({member.deadline for member in members}) == 1
 
     async def send() -> Any:
-        return await group([client.first.s(), client.limited.s()]).send(1, timeout=5)
+        return await group([client.first.s(), client.limited.s()]).asend(1, timeout=5)
 
     awaited = asyncio.run(send())
     assert {write_deadline(member.deadline) for member in awaited} == {sent[-1][0][DEADLINE_HEADER]}

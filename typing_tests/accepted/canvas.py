@@ -153,10 +153,10 @@ def links(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
 
 
 async def awaited(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
-    result = await orders.place.s(order).send(countdown=1)
+    result = await orders.place.s(order).asend(countdown=1)
     assert_type(result, AsyncResult[Receipt])
-    assert_type(await (await (orders.place.s(order) | shipping.ship.s()).send()), str)
-    sent = await orders.place.map([order]).send()
+    assert_type(await (await (orders.place.s(order) | shipping.ship.s()).asend()), str)
+    sent = await orders.place.map([order]).asend()
     assert_type(await sent, list[Receipt])
     async for member in sent:
         assert_type(await member, Receipt)

@@ -45,8 +45,8 @@ class OrdersWorker:
             await context.retry(**options)
         if context.retries > 2:
             await context.retry(eta=datetime.now(UTC))
-        result = await self.client.place.send(Order(id=1), dry_run=True)
+        result = await self.client.place.asend(Order(id=1), dry_run=True)
         assert_type(result, AsyncResult[Receipt])
         assert_type(await result, Receipt)
-        assert_type(await (await self.client.count.with_options(countdown=1).send()), int)
+        assert_type(await (await self.client.count.with_options(countdown=1).asend()), int)
         return []

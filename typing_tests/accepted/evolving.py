@@ -62,17 +62,17 @@ class LifeClient(CeleryClient):
 
 
 async def a_call_is_a_coroutine(client: LifeClient) -> None:
-    assert_type(await client.end.send("it", soon=True), AsyncResult[int])
-    assert_type(await client.end.call("it"), int)
-    assert_type(await asyncio.create_task(client.end.call("it")), int)
+    assert_type(await client.end.asend("it", soon=True), AsyncResult[int])
+    assert_type(await client.end.acall("it"), int)
+    assert_type(await asyncio.create_task(client.end.acall("it")), int)
     assert_type(await client.end.asend_many(["it"], soon=True), list[AsyncResult[int]])
-    first, second = await asyncio.gather(client.end.send("it"), client.end.call("it"))
+    first, second = await asyncio.gather(client.end.asend("it"), client.end.acall("it"))
     assert_type(first, AsyncResult[int])
     assert_type(second, int)
-    sending: Coroutine[Any, Any, AsyncResult[int]] = client.end.send("it")
+    sending: Coroutine[Any, Any, AsyncResult[int]] = client.end.asend("it")
     assert_type(await sending, AsyncResult[int])
     async with asyncio.TaskGroup() as group:
-        group.create_task(client.end.call("it"))
+        group.create_task(client.end.acall("it"))
 
 
 def functions_stay_what_they_are() -> None:

@@ -60,10 +60,10 @@ def deadlines(client: BookingsClient, order: Order) -> None:
 
 
 async def scopes(client: OrdersClient, named: NamedClient, order: Order) -> None:
-    assert_type(await client.place.call(order, dry_run=True), Receipt)
-    assert_type(await client.place.with_options(timeout=5).call(order), Receipt)
-    assert_type(await client.count.call(), int)
-    assert_type(await named.place.call(order), Receipt)
+    assert_type(await client.place.acall(order, dry_run=True), Receipt)
+    assert_type(await client.place.with_options(timeout=5).acall(order), Receipt)
+    assert_type(await client.count.acall(), int)
+    assert_type(await named.place.acall(order), Receipt)
     scope = client.place.scope(order)
     assert_type(scope, CallScope[Receipt])
     async with scope as result:

@@ -25,10 +25,10 @@ def deadlines(orders: OrdersClient, shipping: ShippingClient, order: Order) -> N
 
 async def awaited_deadlines(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
     chain = orders.place.s(order) | shipping.ship.s()
-    assert_type(await chain.send(timeout=5), AsyncResult[str])
-    assert_type(await orders.place.map([order]).send(timeout=5), GroupResult[Receipt])
+    assert_type(await chain.asend(timeout=5), AsyncResult[str])
+    assert_type(await orders.place.map([order]).asend(timeout=5), GroupResult[Receipt])
     parts = group([shipping.ship.s(), shipping.ship.s()])
-    assert_type(await parts.send(await orders.place(order), timeout=5), GroupResult[str])
+    assert_type(await parts.asend(await orders.place(order), timeout=5), GroupResult[str])
 
 
 def outcomes(orders: OrdersClient, shipping: ShippingClient, order: Order) -> list[str]:

@@ -22,8 +22,8 @@ async def telling(context: TaskContext) -> None:
 
 
 async def sending(client: OrdersClient, order: Order) -> None:
-    client.place.send(order)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]  # not awaited
-    await client.place.send(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type
-    await client.place.send(order, dryrun=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt keyword
-    receipt: int = await (await client.place.send(order))  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # another result
+    client.place.asend(order)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]  # not awaited
+    await client.place.asend(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type
+    await client.place.asend(order, dryrun=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt keyword
+    receipt: int = await (await client.place.asend(order))  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # another result
     assert receipt

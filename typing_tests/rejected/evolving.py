@@ -86,5 +86,5 @@ upcast(Orders)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] 
 
 
 async def what_is_sent_must_be_awaited(client: LifeClient) -> None:
-    sending: Coroutine[Any, Any, int] = client.finish.send("it")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType, reportDeprecated]  # a result is no value
+    sending: Coroutine[Any, Any, int] = client.finish.asend("it")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType, reportDeprecated]  # a result is no value
     await sending

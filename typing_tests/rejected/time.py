@@ -26,12 +26,12 @@ def options(client: OrdersClient) -> None:
 
 
 async def scopes(client: OrdersClient, order: Order) -> None:
-    await client.place.call(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type
-    await client.place.call()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # missing
-    await client.place.call(order, dryrun=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt keyword
+    await client.place.acall(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type
+    await client.place.acall()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # missing
+    await client.place.acall(order, dryrun=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # misspelt keyword
     client.place.scope("order")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # wrong type, in a scope
-    number: int = await client.place.call(order)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # another result
-    client.place.call(order)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]  # not awaited
+    number: int = await client.place.acall(order)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # another result
+    client.place.acall(order)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]  # not awaited
     async with client.place.scope(order) as result:
         receipt: Receipt = result  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # a result is no value
         number = await result  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # another result, awaited

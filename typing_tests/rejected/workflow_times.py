@@ -15,7 +15,7 @@ def deadlines(orders: OrdersClient, shipping: ShippingClient, order: Order) -> N
 
 
 async def awaited_deadlines(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
-    await (orders.place.s(order) | shipping.ship.s()).send(timeout="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a text is no time of a chain that is awaited
+    await (orders.place.s(order) | shipping.ship.s()).asend(timeout="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a text is no time of a chain that is awaited
 
 
 def outcomes(orders: OrdersClient, order: Order) -> object:

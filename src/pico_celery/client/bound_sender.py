@@ -64,7 +64,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             return publish_soon(app, outgoing, loop)
         return publish(app, outgoing)
 
-    async def send(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
+    async def asend(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.
 
         Args:
@@ -165,7 +165,7 @@ class BoundSender(SignatureMaker[P, R_co]):
         warn_if_deprecated(self.definition)
         return CallScope(self._app, prepare(self.definition, args, kwargs, self._options))
 
-    async def call(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    async def acall(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Publish the call and wait for its result; if the wait ends before the task, the task is revoked.
 
         Args:

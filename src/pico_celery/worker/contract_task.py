@@ -135,7 +135,7 @@ class ContractTask(RetryingTask):
         if service.is_current_thread():
             raise ExecutionError(
                 f"{self.name} is run synchronously from inside another task's coroutine, which would block the event loop "
-                "for ever: await a client's call instead (await client.task.send(...))"
+                "for ever: await a client's call instead (await client.task.asend(...))"
             )
         return service
 

@@ -98,8 +98,8 @@ class FlowsWorker:
     @task(Flows.nested)
     async def nested(self, numbers: list[int]) -> list[int]:
         flows = self.flows
-        items = await (await flows.make.map(numbers).send())
-        total = await (await (flows.make.map(numbers) | flows.total.s()).send())
+        items = await (await flows.make.map(numbers).asend())
+        total = await (await (flows.make.map(numbers) | flows.total.s()).asend())
         return [*[item.number for item in items], total]
 
 

@@ -392,20 +392,20 @@ class FlowWorker:
 
     @task(Flow.call)
     async def call(self) -> Call:
-        result = await self.client.place.send()
+        result = await self.client.place.asend()
         called = await result
         assert isinstance(called, Seen)
         return Call(caller=self.looker.look(), called=called)
 
     @task(Flow.get)
     async def get(self, how: Literal["ours", "celery"]) -> None:
-        result = await self.client.add.send(1, 2)
+        result = await self.client.add.asend(1, 2)
         wait: Callable[[], Any] = result.get if how == "ours" else partial(self.app.AsyncResult(result.id).get)
         wait()
 
     @task(Flow.get_then_await)
     async def get_then_await(self, a: int, b: int) -> int:
-        result = await self.client.add.send(a, b)
+        result = await self.client.add.asend(a, b)
         try:
             return result.get()
         except ExecutionError:

@@ -432,7 +432,7 @@ class TracingWorker:
         await self.crowds.join(f"outer-{size}", size)
         with tracer.start_as_current_span(f"body of outer {number}"):
             await asyncio.sleep(0.01)
-            inner = await self.client.inner.send(number)
+            inner = await self.client.inner.asend(number)
             return await inner
 
     @task(Tracing.inner)

@@ -54,7 +54,7 @@ class StepsWorker:
     @task(Steps.nest)
     async def nest(self, detached: bool) -> Dues:
         chain = self.steps.due.s(self._told([])) | self.steps.due_limited.s()
-        return await (await (chain.send(timeout=None) if detached else chain.send()))
+        return await (await (chain.asend(timeout=None) if detached else chain.asend()))
 
     @task(Steps.tell)
     async def tell(self, task_id: str, key: str) -> None:

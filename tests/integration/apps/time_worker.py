@@ -70,13 +70,13 @@ class TimesWorker:
         registered: Any = celery_app.tasks["time.tell"]
         one = registered.si(key)
         if way == "client":
-            await self.client.tell.send(key)
+            await self.client.tell.asend(key)
         elif way == "await":
-            await self.client.tell.call(key)
+            await self.client.tell.acall(key)
         elif way == "thread":
             await asyncio.to_thread(lambda: self.client.tell(key))
         elif way == "detached":
-            await self.client.tell.with_options(timeout=None).send(key)
+            await self.client.tell.with_options(timeout=None).asend(key)
         elif way == "delay":
             registered.delay(key)
         elif way == "link":
@@ -118,7 +118,7 @@ class TimesWorker:
     @task(Times.relay)
     async def relay(self, order: int) -> str:
         registered: Any = celery_app.tasks["time.once"]
-        by_client = await self.client.once.send(order)
+        by_client = await self.client.once.asend(order)
         by_task = await asyncio.to_thread(registered.delay, order)  # in Celery's own words
         assert by_task.id == by_client.id
         return by_client.id
@@ -138,7 +138,7 @@ celery_app = container.get(Celery)
 async def leave_early(key: str) -> None:
     """Wait for a task, and be cancelled when it has started."""
     client = container.get(TimesClient)
-    waiting = asyncio.create_task(client.hold.call(key))
+    waiting = asyncio.create_task(client.hold.acall(key))
     await wait_for_note(f"{key}-started", LONG_SECONDS)
     waiting.cancel()
 

@@ -63,7 +63,7 @@ class Fork(TypedSignature[S_co], Generic[T_co, S_co]):
         untyped: Any = self  # Celery's own canvas may give it arguments
         return untyped.apply_async(args, kwargs)  # type: ignore[no-any-return]  # as above
 
-    async def send(self, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
+    async def asend(self, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
         """Send the workflow without blocking the event loop; inside a task too.
 
         Args:

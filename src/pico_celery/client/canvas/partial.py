@@ -74,7 +74,7 @@ class PartialSignature(LinkedSignature[R_co], Generic[A_contra, R_co]):
         """Send it with the first argument in place of the result before it, as `apply_async` does without options."""
         return self.apply_async((first,))
 
-    async def send(self, first: A_contra, /, **options: Unpack[SendOptions]) -> AsyncResult[R_co]:
+    async def asend(self, first: A_contra, /, **options: Unpack[SendOptions]) -> AsyncResult[R_co]:
         """Send it with the first argument, without blocking the event loop; inside a task too.
 
         Args:
@@ -130,8 +130,8 @@ class PartialGroup(TypedSignature[S_co], Generic[A_contra, T_co, S_co]):
         """Send it with the first argument in place of the result before it, as `apply_async` does without options."""
         return self.apply_async((first,))
 
-    async def send(self, first: A_contra, /, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
-        """Send it with the first argument, without blocking the event loop, as `PartialSignature.send` does."""
+    async def asend(self, first: A_contra, /, **options: Unpack[SendOptions]) -> GroupResult[T_co, S_co]:
+        """Send it with the first argument, without blocking the event loop, as `PartialSignature.asend` does."""
         return await on_publisher(
             require_app(self), lambda: self.apply_async((first,), **options), self.flow.name, options.get("timeout")
         )

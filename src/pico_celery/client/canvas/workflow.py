@@ -99,7 +99,7 @@ class Workflow(GroupMember[R_co], LinkedSignature[R_co]):
         untyped: Any = self  # Celery's own canvas may give it arguments
         return untyped.apply_async(args, kwargs)  # type: ignore[no-any-return]  # as above
 
-    async def send(self, **options: Unpack[SendOptions]) -> AsyncResult[R_co]:
+    async def asend(self, **options: Unpack[SendOptions]) -> AsyncResult[R_co]:
         """Send the workflow without blocking the event loop; inside a task too.
 
         Args:
