@@ -18,7 +18,7 @@ from pico_celery.client.publishing.publish import is_eager, open_result, publish
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.publishing.redis_transport import NotPublishedError
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import BatchError, Fault, PayloadError
 
@@ -90,7 +90,7 @@ def send_batch(
         if any(call.key for call in calls):
             batch.send_with_keys()
             return opened
-        with hub_of(app).sending(opened) as added:
+        with runtime_of(app).results.sending(opened) as added:
             batch.send(added)
     except Exception as error:
         raise batch.error(error) from error
@@ -117,7 +117,7 @@ def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncRes
         if not all(told):
             _logger.error("a batch was not sent whole, and nobody waits for all of it yet: %s", error)
 
-    hub_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
+    runtime_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
     return opened
 
 
@@ -136,7 +136,7 @@ async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncR
     """
     if not calls:
         return []
-    future = hub_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)
+    future = runtime_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)
     return await published(future, calls[0].definition.name, calls[0].deadline)
 
 
@@ -153,7 +153,7 @@ class _Batch:
         self.results = results
         self.sent: set[int] = set()
         self.unknown: set[int] = set()
-        self._post = hub_of(app).post
+        self._post = runtime_of(app).post
 
     def send(self, added: Mapping[str, Any]) -> None:
         for first in range(0, len(self.calls), _CHUNK):

@@ -18,7 +18,7 @@ from celery import Celery
 from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publish import publish_in_background, published
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.threads import submit
 
@@ -41,7 +41,7 @@ class CallScope(Generic[R_co]):
     def __init__(self, app: Celery, outgoing: PreparedCall) -> None:
         self._app = app
         # With an id known beforehand, a call can be revoked of which it is not known yet whether it was sent.
-        self._id: str = outgoing.options.get("task_id") or hub_of(app).ids.new()
+        self._id: str = outgoing.options.get("task_id") or runtime_of(app).ids.new()
         self._outgoing = replace(outgoing, options={**outgoing.options, "task_id": self._id})
         self._entered = False
         self._result: AsyncResult[R_co] | None = None

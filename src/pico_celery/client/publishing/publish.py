@@ -17,7 +17,7 @@ from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.eager_result import EagerAsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, Fault, PayloadError
 from pico_celery.messaging.deadline import after, seconds_of
@@ -57,10 +57,10 @@ def publish(
 
 
 def _send(app: Celery, outgoing: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
-    definition, hub = outgoing.definition, hub_of(app)
+    definition, runtime = outgoing.definition, runtime_of(app)
     try:
-        with hub.sending([result]) as added:
-            sent = hub.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
+        with runtime.results.sending([result]) as added:
+            sent = runtime.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
     except EncodeError as error:
         got = type(error).__name__ if definition.arguments.sensitive else str(error)
         fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
@@ -102,12 +102,12 @@ def publish_soon(app: Celery, outgoing: PreparedCall, loop: AbstractEventLoop) -
         if error is not None:
             result.not_sent(error)
 
-    hub = hub_of(app)
+    runtime = runtime_of(app)
     if not result.ignored:
         # Who waits for it before it is sent need not look for it in the backend.
-        result.heard = hub.expect(result)
+        result.heard = runtime.results.expect(result)
     job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
-    hub.publisher.submit(job, loop.call_soon)
+    runtime.publisher.submit(job, loop.call_soon)
     return result
 
 
@@ -140,7 +140,7 @@ def publish_in_background(app: Celery, outgoing: PreparedCall) -> Future[AsyncRe
         A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
         sent.
     """
-    publisher = hub_of(app).publisher
+    publisher = runtime_of(app).publisher
     return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
 
 
@@ -159,7 +159,7 @@ async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: fl
     Raises:
         Exception: What it raised.
     """
-    future = hub_of(app).publisher.future_of(lambda _: send(), alone=True)
+    future = runtime_of(app).publisher.future_of(lambda _: send(), alone=True)
     return await published(future, name, None if within is None else after(seconds_of(within)))
 
 
@@ -204,7 +204,7 @@ def open_result(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
         The typed result, with an id of its own.
     """
     options = outgoing.options
-    task_id = options.get("task_id") or hub_of(app).ids.new()
+    task_id = options.get("task_id") or runtime_of(app).ids.new()
     result: AsyncResult[Any] = AsyncResult(
         task_id, app=app, definition=outgoing.definition, deadline=outgoing.deadline, key=outgoing.key
     )
