@@ -13,7 +13,7 @@ from celery import Celery
 from kombu import Connection
 from redis import Redis
 
-from pico_celery.client.results.hub import close_hub
+from pico_celery.client.runtime import close_runtime
 
 _SCALARS = (str, int, float, bool)
 
@@ -125,7 +125,7 @@ def _remove_keys(url: str, prefix: str) -> None:
 
 def close_app(app: Celery) -> None:
     """Close the connections of an application."""
-    close_hub(app)
+    close_runtime(app)
     close_backend(app)
     app.close()
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, field_validator
 from redis import Redis
 
 from pico_celery import CeleryClient, celery, contract, send_task, task
-from pico_celery.client.results.hub import close_hub
+from pico_celery.client.runtime import close_runtime
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.results import decode_result, encode_result
@@ -355,7 +355,7 @@ def test_a_call_and_its_result_take_one_redis_command_where_celerys_client_takes
         on_loops = _commands(app, private_redis, lambda: asyncio.run(awaited()))
         plains = _commands(app, private_redis, lambda: end(plain.delay({"id": 1}, note="x")))
     finally:
-        close_hub(app)
+        close_runtime(app)
         app.close()
         for backend in (app.backend, worker.backend):
             backend.client.close()  # type: ignore[attr-defined]

@@ -29,7 +29,8 @@ from pico_celery import (
     send_task,
     task_options,
 )
-from pico_celery.client.deadlines import GRACE_SECONDS, settle_deadline
+from pico_celery.client.deadlines import GRACE_SECONDS
+from pico_celery.client.publishing.prepare import resolve_deadline
 from pico_celery.messaging.deadline import (
     DEADLINE_HEADER,
     inherit,
@@ -185,7 +186,7 @@ def test_a_countdown_that_is_not_shorter_than_the_timeout_is_an_error_of_the_cal
 
 
 def test_a_timeout_beyond_all_time_is_the_end_of_time() -> None:
-    _, deadline = settle_deadline({"timeout": 1e18})
+    _, deadline = resolve_deadline({"timeout": 1e18})
     assert deadline is not None
     assert deadline.year == 9999
 
@@ -415,7 +416,7 @@ class HereWorker(Here):
 
     async def nested(self) -> list[Any]:
         headers: dict[str, Any] = {}
-        settled, _ = settle_deadline({"headers": headers})
+        settled, _ = resolve_deadline({"headers": headers})
         return [settled["headers"].get(DEADLINE_HEADER) == str(self.context.deadline).replace(" ", "T")]
 
     async def ask_again(self, countdown: float) -> None:

@@ -35,9 +35,10 @@ from pico_celery import (
 )
 from pico_celery.client.publishing.publisher import Job, Publisher
 from pico_celery.client.results import hub as hubs
-from pico_celery.client.results.hub import close_hub, hub_of
+from pico_celery.client.results.hub import hub_of
 from pico_celery.client.results.receivers import TaskIds
 from pico_celery.client.results.waiters import Waiter, Waiters
+from pico_celery.client.runtime import close_runtime, runtime_of
 
 SOON = 10
 
@@ -267,7 +268,7 @@ def test_an_application_has_one_hub_that_goes_with_it() -> None:
     assert hub_of(app) is hub
     NumbersClient(app).double(1)
     gone = weakref.ref(hub)
-    close_hub(app)
+    close_runtime(app)
     app.close()
     del app, hub
     gc.collect()
@@ -310,7 +311,7 @@ def test_a_client_that_holds_a_reply_goes_on_listening(monkeypatch: pytest.Monke
     assert hub._thread is not None
     del result
     assert eventually(lambda: hub._thread is None, SOON)
-    close_hub(app)
+    close_runtime(app)
     app.close()
 
 
@@ -335,7 +336,7 @@ def test_a_database_is_asked_for_all_that_are_waited_for_at_once(tmp_path: Path)
         assert asyncio.run(asyncio.wait_for(call(), 30)) == [number * 2 for number in range(40)]
     finally:
         event.remove(Engine, "before_cursor_execute", count)
-        close_hub(app)
+        close_runtime(app)
         app.close()
     looks = [query for query in queries if query.startswith("SELECT") and " IN (" in query]
     single = [query for query in queries if query.startswith("SELECT") and "task_id = ?" in query]
@@ -439,7 +440,7 @@ def test_who_waits_when_the_hub_is_closed_is_told(celery_app: Celery) -> None:
     waiting = threading.Thread(target=wait)
     waiting.start()
     assert eventually(lambda: bool(hub_of(celery_app)._waiters), SOON)
-    close_hub(celery_app)
+    close_runtime(celery_app)
     waiting.join(SOON)
     assert "was closed while its results were waited for" in str(told[0])
 
@@ -504,7 +505,7 @@ def test_then_hears_that_a_call_was_not_sent(celery_app: Celery) -> None:
 
 def test_a_broker_that_does_not_take_a_call_holds_nobody_beyond_the_deadline(celery_app: Celery) -> None:
     client, hold = NumbersClient(celery_app), threading.Event()
-    hub_of(celery_app).publisher.call(lambda: hold.wait(SOON))  # as a broker that does not answer
+    runtime_of(celery_app).publisher.call(lambda: hold.wait(SOON))  # as a broker that does not answer
 
     async def call(way: Callable[[Any], Any]) -> str:
         with pytest.raises(DeadlineExceeded) as caught:
@@ -523,7 +524,7 @@ def test_a_broker_that_does_not_take_a_call_holds_nobody_beyond_the_deadline(cel
             assert "the broker has not taken it; see that the broker can be reached" in said
     finally:
         hold.set()
-    close_hub(celery_app)
+    close_runtime(celery_app)
 
 
 @pytest.mark.parametrize("timeout", [float("nan"), float("inf")])

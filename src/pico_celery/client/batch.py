@@ -13,11 +13,12 @@ from kombu.utils.functional import retry_over_time
 
 from pico_celery.client.options import refuse_options_of_one_call
 from pico_celery.client.publishing.confirmations import Confirmations
-from pico_celery.client.publishing.publish import Outgoing, is_eager, open_result, prepare, publish, published
+from pico_celery.client.publishing.prepare import PreparedCall, prepare
+from pico_celery.client.publishing.publish import is_eager, open_result, publish, published
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.publishing.redis_transport import NotPublishedError
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import BatchError, Fault, PayloadError
 
@@ -33,7 +34,7 @@ def prepare_many(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any],
-) -> list[Outgoing]:
+) -> list[PreparedCall]:
     """Validate and encode the calls of a batch.
 
     Args:
@@ -51,7 +52,7 @@ def prepare_many(
         OptionError: If an option is given that only one call can have.
     """
     refuse_options_of_one_call(definition.name, options, "an option that many calls can share")
-    calls: list[Outgoing] = []
+    calls: list[PreparedCall] = []
     faults: list[Fault] = []
     for position, item in enumerate(items):
         try:
@@ -64,7 +65,7 @@ def prepare_many(
 
 
 def send_batch(
-    app: Celery, calls: Sequence[Outgoing], results: Sequence[AsyncResult[Any]] | None = None
+    app: Celery, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[Any]] | None = None
 ) -> list[AsyncResult[Any]]:
     """Publish a batch, holding the calling thread.
 
@@ -89,14 +90,14 @@ def send_batch(
         if any(call.key for call in calls):
             batch.send_with_keys()
             return opened
-        with hub_of(app).sending(opened) as added:
+        with runtime_of(app).results.sending(opened) as added:
             batch.send(added)
     except Exception as error:
         raise batch.error(error) from error
     return opened
 
 
-def send_batch_soon(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
     """Hand a batch over to the thread that publishes, so that the event loop goes on.
 
     Args:
@@ -116,11 +117,11 @@ def send_batch_soon(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[
         if not all(told):
             _logger.error("a batch was not sent whole, and nobody waits for all of it yet: %s", error)
 
-    hub_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
+    runtime_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
     return opened
 
 
-async def send_batch_on_loop(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
     """Publish a batch and wait until the broker has it, leaving the event loop free.
 
     Args:
@@ -135,24 +136,24 @@ async def send_batch_on_loop(app: Celery, calls: Sequence[Outgoing]) -> list[Asy
     """
     if not calls:
         return []
-    future = hub_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)
+    future = runtime_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)
     return await published(future, calls[0].definition.name, calls[0].deadline)
 
 
-def _open_results(app: Celery, calls: Sequence[Outgoing]) -> list[AsyncResult[Any]]:
+def _open_results(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
     return [open_result(app, call) for call in calls]
 
 
 class _Batch:
     """The calls of a batch, and how far they are."""
 
-    def __init__(self, app: Any, calls: Sequence[Outgoing], results: Sequence[AsyncResult[Any]]) -> None:
+    def __init__(self, app: Any, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[Any]]) -> None:
         self.app = app
         self.calls = calls
         self.results = results
         self.sent: set[int] = set()
         self.unknown: set[int] = set()
-        self._post = hub_of(app).post
+        self._post = runtime_of(app).post
 
     def send(self, added: Mapping[str, Any]) -> None:
         for first in range(0, len(self.calls), _CHUNK):
@@ -165,7 +166,7 @@ class _Batch:
         """Send one by one: of each it is asked first whether another call has its idempotency key."""
         for position, (call, result) in enumerate(zip(self.calls, self.results, strict=True)):
             publish(self.app, call, result)
-            self._settle([position])
+            self._note_sent([position])
 
     def error(self, reason: Exception) -> BatchError:
         unsent = [position for position in range(len(self.calls)) if position not in self.sent | self.unknown]
@@ -209,13 +210,13 @@ class _Batch:
         except BatchPublishError:
             self.unknown.update(positions)
             raise
-        self._settle(positions)
+        self._note_sent(positions)
 
     def _send_each(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
         for position in positions:
             self.unknown.add(position)
             self._publish(producer, position, added)
-            self._settle([position])
+            self._note_sent([position])
 
     def _send_confirmed(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
         """Send over a channel of its own, whose messages the broker confirms all at once at the end."""
@@ -227,12 +228,12 @@ class _Batch:
                 confirmations.wait(len(positions))
             finally:
                 confirmed, refused = confirmations.outcome(len(positions))
-                self._settle(positions[number] for number in confirmed)
+                self._note_sent(positions[number] for number in confirmed)
                 self.unknown.difference_update(positions[number] for number in refused)
             if refused:
                 raise NotPublishedError(f"the broker refused {len(refused)} messages")
 
-    def _settle(self, positions: Iterable[int]) -> None:
+    def _note_sent(self, positions: Iterable[int]) -> None:
         for position in positions:
             self.unknown.discard(position)
             self.sent.add(position)

@@ -7,11 +7,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, cast
 
 from celery import Celery
 
-from pico_celery.client.batch import prepare_many, send_batch, send_batch_on_loop, send_batch_soon
+from pico_celery.client.batch import asend_batch, prepare_many, send_batch, send_batch_soon
 from pico_celery.client.call_scope import CallScope
 from pico_celery.client.canvas.senders import SignatureMaker
 from pico_celery.client.options import SendOptions, check_send_options, merge_options
-from pico_celery.client.publishing.publish import is_eager, prepare, publish, publish_on_loop, publish_soon
+from pico_celery.client.publishing.prepare import prepare
+from pico_celery.client.publishing.publish import apublish, is_eager, publish, publish_soon
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.waiting import running_loop
 from pico_celery.contract.definition import TaskDefinition
@@ -79,7 +80,7 @@ class BoundSender(SignatureMaker[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         warn_if_deprecated(self.definition)
-        return await publish_on_loop(self._app, prepare(self.definition, args, kwargs, self._options))
+        return await apublish(self._app, prepare(self.definition, args, kwargs, self._options))
 
     def send_many(  # pyright: ignore[reportGeneralTypeIssues]  # any callable with a first parameter: mypy knows it only so
         self: Callable[Concatenate[First, Rest], AsyncResult[R]],
@@ -145,7 +146,7 @@ class BoundSender(SignatureMaker[P, R_co]):
         self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
         """Send many calls, as `asend_many` does, without its types."""
-        return await send_batch_on_loop(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
+        return await asend_batch(self._app, prepare_many(self.definition, items, args, kwargs, self._options))
 
     def scope(self, *args: P.args, **kwargs: P.kwargs) -> CallScope[R_co]:
         """Validate the arguments, and return a scope in which the call lives: ``async with ... as result``.

@@ -15,9 +15,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from celery import Celery
 
-from pico_celery.client.publishing.publish import Outgoing, publish_in_background, published
+from pico_celery.client.publishing.prepare import PreparedCall
+from pico_celery.client.publishing.publish import publish_in_background, published
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.threads import submit
 
@@ -37,10 +38,10 @@ class CallScope(Generic[R_co]):
         outgoing: The call.
     """
 
-    def __init__(self, app: Celery, outgoing: Outgoing) -> None:
+    def __init__(self, app: Celery, outgoing: PreparedCall) -> None:
         self._app = app
         # With an id known beforehand, a call can be revoked of which it is not known yet whether it was sent.
-        self._id: str = outgoing.options.get("task_id") or hub_of(app).ids.new()
+        self._id: str = outgoing.options.get("task_id") or runtime_of(app).ids.new()
         self._outgoing = replace(outgoing, options={**outgoing.options, "task_id": self._id})
         self._entered = False
         self._result: AsyncResult[R_co] | None = None
@@ -149,7 +150,7 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 atexit.register(_wait_for_pending)
 
 
-def _check_is_kept(app: Celery, outgoing: Outgoing) -> None:
+def _check_is_kept(app: Celery, outgoing: PreparedCall) -> None:
     ignored = outgoing.options.get("ignore_result")
     if not ignored and (ignored is not None or not app.conf.task_ignore_result):
         return

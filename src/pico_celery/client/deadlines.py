@@ -1,28 +1,26 @@
-"""From ``timeout=`` to the deadline of a call: computed once, and never later than that of the task which makes the call."""
+"""Deadlines of workflows, whose steps are sent later, and of every message that the body of a task sends."""
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from celery.signals import before_task_publish
 
-from pico_celery.errors import DeadlineExceeded, Fault, OptionError
 from pico_celery.messaging.deadline import (
     DEADLINE_HEADER,
     TIMEOUT_HEADER,
-    after,
     current_deadline,
+    deadline_in,
     inherit,
-    read_deadline,
+    seconds_of,
     seconds_until,
     set_current_deadline,
     start_timeout,
     with_deadline,
-    write_deadline,
 )
 
 T = TypeVar("T")
@@ -31,76 +29,6 @@ GRACE_SECONDS: Final = 0.5
 """How long a client waits beyond a deadline, so that what the worker says of it arrives."""
 _NOT_GIVEN: Final[Any] = object()
 _OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
-
-
-def settle_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
-    """Put a header in the place of the option ``timeout``.
-
-    Args:
-        options: Checked options of a call.
-
-    Returns:
-        The options as Celery takes them, and the deadline: the first of the call's own, of that which its headers have
-        already, and of that of the running task. With a ``timeout`` of ``None`` there is none.
-    """
-    settled = dict(options)
-    headers, inherited = settled.get("headers") or {}, current_deadline()
-    timeout = settled.pop("timeout", _NOT_GIVEN)
-    if timeout is _NOT_GIVEN and inherited is None and DEADLINE_HEADER not in headers:
-        return settled, None
-    if timeout is None or (DEADLINE_HEADER in headers and headers[DEADLINE_HEADER] is None):
-        settled["headers"] = {**headers, DEADLINE_HEADER: None}
-        return settled, None
-    own = None if timeout is _NOT_GIVEN else after(_seconds(timeout))
-    found = [one for one in (own, _written(headers), inherited) if one is not None]
-    deadline = min(found, default=None)
-    if deadline is not None:
-        settled["headers"] = {**headers, DEADLINE_HEADER: write_deadline(deadline)}
-    return settled, deadline
-
-
-def check_in_time(task: str, given: Mapping[str, Any], deadline: datetime | None) -> None:
-    """Refuse a call that cannot begin before its deadline.
-
-    Args:
-        task: Name of the task.
-        given: Options of the call, ``timeout`` included.
-        deadline: Its deadline.
-
-    Raises:
-        OptionError: If its own ``countdown`` is not shorter than its ``timeout``.
-        DeadlineExceeded: If the running task that makes it has no time left for it.
-    """
-    if deadline is None:
-        return
-    countdown, timeout = _seconds(given.get("countdown") or 0), given.get("timeout")
-    timeout = None if timeout is None else _seconds(timeout)
-    if timeout is not None and 0 < timeout <= countdown:
-        remedy = "the timeout counts from the call: give a longer one, or timeout=None"
-        expected = f"more than the countdown of {countdown:g} s"
-        fault = Fault(
-            task=task, path="timeout", expected=expected, got=f"{timeout:g} s", remedy=remedy, code="timeout_too_short"
-        )
-        raise OptionError.of(task, [fault])
-    if seconds_until(deadline) <= max(countdown, _seconds_until_eta(given)):
-        raise DeadlineExceeded.of(task, str(given.get("task_id") or ""), deadline, "unsent")
-
-
-def _seconds(duration: float | timedelta) -> float:
-    return duration.total_seconds() if isinstance(duration, timedelta) else duration
-
-
-def _seconds_until_eta(given: Mapping[str, Any]) -> float:
-    eta = given.get("eta")
-    # A time without a zone is one in the application's zone, which the worker knows.
-    return seconds_until(eta) if isinstance(eta, datetime) and eta.tzinfo is not None else 0.0
-
-
-def _written(headers: Mapping[str, Any]) -> datetime | None:
-    try:
-        return read_deadline(headers.get(DEADLINE_HEADER))
-    except ValueError:
-        return None
 
 
 def patience_seconds(deadline: datetime | None, timeout: float | None) -> float | None:
@@ -132,7 +60,7 @@ def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
     deferred = {name: value for name, value in options.items() if name not in _OF_A_CALL}
     timeout = options.get("timeout", _NOT_GIVEN)
     if timeout is not _NOT_GIVEN:
-        seconds = None if timeout is None else _seconds(timeout)
+        seconds = None if timeout is None else seconds_of(timeout)
         deferred["headers"] = {**(deferred.get("headers") or {}), TIMEOUT_HEADER: seconds}
     return deferred
 
@@ -218,4 +146,4 @@ def _hand_on(headers: Any, body: Any, **_: Any) -> None:
         if embed.get("chord"):
             embed["chord"] = with_deadline(embed["chord"], deadline)
     if sent is not None:
-        sent[headers.get("id") or embed.get("id") or ""] = _written(headers)
+        sent[headers.get("id") or embed.get("id") or ""] = deadline_in(headers)

@@ -52,7 +52,9 @@ class IdempotencyKey:
         return f"idempotency-{self.task}-{digest}"
 
 
-def settle_key(definition: TaskDefinition, kwargs: Mapping[str, Any], options: dict[str, Any]) -> IdempotencyKey | None:
+def resolve_key(
+    definition: TaskDefinition, kwargs: Mapping[str, Any], options: dict[str, Any]
+) -> IdempotencyKey | None:
     """Take the options of idempotency out of those of a call.
 
     Args:

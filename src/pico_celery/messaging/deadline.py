@@ -69,6 +69,19 @@ def read_deadline(value: Any) -> datetime | None:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
+def deadline_in(headers: Mapping[str, Any]) -> datetime | None:
+    """Return the deadline that headers say, or ``None`` where they say none that can be read."""
+    try:
+        return read_deadline(headers.get(DEADLINE_HEADER))
+    except ValueError:
+        return None
+
+
+def seconds_of(duration: float | timedelta) -> float:
+    """Return a duration in seconds."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
 def seconds_until(deadline: datetime) -> float:
     """Return how many seconds are left until a deadline; less than none where it has passed."""
     return (deadline - datetime.now(UTC)).total_seconds()

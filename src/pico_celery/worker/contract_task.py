@@ -13,13 +13,14 @@ from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
-from pico_celery.client.deadlines import check_in_time, hand_on_deadlines, resume_timeout, settle_deadline
-from pico_celery.client.idempotency import send_once, settle_key
+from pico_celery.client.deadlines import hand_on_deadlines, resume_timeout
+from pico_celery.client.idempotency import send_once
+from pico_celery.client.publishing.prepare import prepare, resolve_deadline
 from pico_celery.contract.deprecation import warn_if_deprecated, warn_of_old_call
 from pico_celery.errors import ExecutionError
-from pico_celery.messaging.calls import decode_call, encode_call, shown_call
+from pico_celery.messaging.calls import decode_call, shown_call
 from pico_celery.messaging.deadline import set_current_deadline, with_deadline
-from pico_celery.messaging.headers import DIGEST_HEADER, contract_headers, headers_of, is_current
+from pico_celery.messaging.headers import DIGEST_HEADER, headers_of, is_current
 from pico_celery.messaging.results import SealedResult, encode_result
 from pico_celery.worker.binding import Binding, execute
 from pico_celery.worker.bridge import wait_for
@@ -183,9 +184,8 @@ class ContractTask(RetryingTask):
         options = {**sending_options(self.definition, self.binding.options), **resume_timeout(given)}
         if options.get("retries"):
             options.pop("timeout", None)  # it counts from the call, not from its last try
-        encoded = DIGEST_HEADER in (options.get("headers") or {})
-        timed, (options, deadline) = options, settle_deadline(options)
-        if encoded or "parent_id" in options or "root_id" in options:
+        if DIGEST_HEADER in (options.get("headers") or {}) or "parent_id" in options or "root_id" in options:
+            options, _ = resolve_deadline(options)
             options.pop("idempotency_ttl", None)  # what a canvas or a retry sends is never another call
             if self.definition.arguments.sensitive and "kwargsrepr" not in options:
                 shown = shown_call(self.definition, args or (), kwargs or {}, options.get("headers"))
@@ -195,12 +195,9 @@ class ContractTask(RetryingTask):
             warn_of_old_call(self.name, self.definition)
             return self.app.tasks[self.definition.name].apply_async(args, kwargs, *rest, **given)
         warn_if_deprecated(self.definition)
-        call = encode_call(self.definition, args or (), kwargs or {})
-        check_in_time(self.name, timed, deadline)
-        options.setdefault("argsrepr", call.argsrepr)
-        options.setdefault("kwargsrepr", call.kwargsrepr)
-        options["headers"] = {**(options.get("headers") or {}), **contract_headers(self.definition)}
-        key = settle_key(self.definition, call.kwargs, options)
+        prepared = prepare(self.definition, args or (), kwargs or {}, options)
+        call, key = prepared.call, prepared.key
+        options = {"argsrepr": call.argsrepr, "kwargsrepr": call.kwargsrepr, **prepared.options}
         if key is None or self.app.conf.task_always_eager:
             return super().apply_async(call.args, call.kwargs, *rest, **options)
         task_id = options.setdefault("task_id", uuid())

@@ -13,9 +13,9 @@ from celery import Celery
 from pico_celery.app.embedded import EmbeddedBroker, directory_of, is_embedded
 from pico_celery.app.factory import create_app
 from pico_celery.app.settings import CelerySettings
-from pico_celery.client.deadlines import check_in_time, settle_deadline
 from pico_celery.client.idempotency import IdempotencyKey
 from pico_celery.client.options import SendOptions, check_send_options, merge_options
+from pico_celery.client.publishing.prepare import fix_deadline
 from pico_celery.contract.idempotency_key import key_of
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.options import SENDING
@@ -100,18 +100,17 @@ def prepare(found: Found, data: Mapping[str, Any], options: Mapping[str, Any]) -
     """
     task, definition = found.task, found.definition
     check_arguments(task, found.document, data, definition)
-    settled, deadline = settle_deadline(options)
-    check_in_time(task.name, options, deadline)
-    text, ttl = settled.pop("idempotency_key", None), settled.pop("idempotency_ttl", None)
+    resolved, deadline = fix_deadline(task.name, options)
+    text, ttl = resolved.pop("idempotency_key", None), resolved.pop("idempotency_ttl", None)
     has_key = "key" in task.options
     if text is None and has_key and definition is not None:
         text = key_of(definition, definition.arguments.decode(data))
-    headers = {**(settled.get("headers") or {}), CONTRACT_HEADER: found.contract, DIGEST_HEADER: task.digest}
+    headers = {**(resolved.get("headers") or {}), CONTRACT_HEADER: found.contract, DIGEST_HEADER: task.digest}
     return Call(
         task=task.name,
         kwargs=data,
         options={
-            **settled,
+            **resolved,
             "headers": headers,
             "argsrepr": "()",
             "kwargsrepr": shown_arguments(task, found.document, data, definition),

@@ -10,8 +10,9 @@ from celery.canvas import Signature
 from pydantic import ValidationError
 
 from pico_celery.client.canvas.workflow_spec import Flow, join
-from pico_celery.client.deadlines import check_in_time, defer_timeout, run_within, settle_deadline
+from pico_celery.client.deadlines import defer_timeout, run_within
 from pico_celery.client.options import check_send_options, merge_options, refuse_options_of_one_call
+from pico_celery.client.publishing.prepare import fix_deadline
 from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.typenames import type_name
@@ -108,8 +109,7 @@ def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Cal
     """
     checked = checked_options(options, flow.name)
     refuse_options_of_one_call(flow.name, checked, "an option of a workflow", ("idempotency_key", "idempotency_ttl"))
-    _, deadline = settle_deadline({name: checked[name] for name in ("timeout",) if name in checked})
-    check_in_time(flow.name, checked, deadline)
+    _, deadline = fix_deadline(flow.name, {name: value for name, value in checked.items() if name != "headers"})
     checked.pop("timeout", None)
     if app.conf.task_always_eager:
         return run_within(deadline, lambda: send(**checked))[0]

@@ -13,7 +13,7 @@ from pico_celery.client.canvas.kinds import made
 from pico_celery.client.canvas.step import Step
 from pico_celery.client.canvas.workflow_spec import Flow, parallel
 from pico_celery.client.options import refuse_options_of_one_call
-from pico_celery.client.publishing.publish import message_options
+from pico_celery.client.publishing.prepare import message_options
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall, encode_call, encode_rest, first_parameter
 

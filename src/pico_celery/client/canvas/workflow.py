@@ -19,7 +19,8 @@ from pico_celery.client.canvas.step import Step, step_of
 from pico_celery.client.canvas.workflow_spec import Flow
 from pico_celery.client.deadlines import resume_timeout
 from pico_celery.client.options import SendOptions, merge_options
-from pico_celery.client.publishing.publish import on_publisher, prepare_encoded, publish
+from pico_celery.client.publishing.prepare import prepare_encoded
+from pico_celery.client.publishing.publish import on_publisher, publish
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.eager_result import EagerAsyncResult
 from pico_celery.messaging.calls import EncodedCall

@@ -1,10 +1,9 @@
-"""A call on its way out: prepared without I/O, then published."""
+"""Publishing a prepared call: `publish` blocks, `apublish` awaits, `publish_soon` hands it over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,17 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from celery import Celery
 from kombu.exceptions import EncodeError
 
-from pico_celery.client.deadlines import check_in_time, patience_seconds, settle_deadline
-from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once, settle_key
+from pico_celery.client.deadlines import patience_seconds
+from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once
+from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.eager_result import EagerAsyncResult
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, Fault, PayloadError
-from pico_celery.messaging.calls import EncodedCall, encode_call
-from pico_celery.messaging.deadline import after
-from pico_celery.messaging.headers import contract_headers
+from pico_celery.messaging.deadline import after, seconds_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -30,84 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A call that is ready to be published.
-
-    Attributes:
-        definition: The task.
-        call: Its arguments, validated and encoded.
-        options: Options of `celery.Celery.send_task`, headers included; with a key, ``task_id`` too.
-        deadline: When it is to have ended.
-        key: Its idempotency key.
-    """
-
-    definition: TaskDefinition
-    call: EncodedCall
-    options: Mapping[str, Any]
-    deadline: datetime | None = None
-    key: IdempotencyKey | None = None
-
-
-def prepare(definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Outgoing:
-    """Validate and encode a call, and settle what it is sent with. No I/O.
-
-    Args:
-        definition: The task.
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
-        options: Checked options.
-
-    Returns:
-        What `publish` takes.
-
-    Raises:
-        PayloadError: If the arguments do not fit the contract.
-        DeadlineExceeded: If the running task that makes the call has no time left.
-        OptionError: If options contradict each other.
-    """
-    return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
-
-
-def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> Outgoing:
-    """Settle what an encoded call is sent with, at the time when it is sent. No I/O.
-
-    Args:
-        definition: The task.
-        call: Its arguments, validated and encoded.
-        options: Checked options.
-
-    Returns:
-        What `publish` takes.
-
-    Raises:
-        DeadlineExceeded: If the running task that makes the call has no time left.
-        OptionError: If options contradict each other.
-    """
-    settled, deadline = settle_deadline(options)
-    check_in_time(definition.name, options, deadline)
-    key = settle_key(definition, call.kwargs, settled)
-    return Outgoing(
-        definition=definition, call=call, options=message_options(definition, settled), deadline=deadline, key=key
-    )
-
-
-def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of sending with the headers of the contract. No I/O.
-
-    Args:
-        definition: The task.
-        options: Checked options.
-
-    Returns:
-        New options.
-    """
-    own, headers = options.get("headers"), contract_headers(definition)
-    return {**options, "headers": {**own, **headers} if own else dict(headers)}
-
-
 def publish(
-    app: Celery, outgoing: Outgoing, result: AsyncResult[Any] | None = None, producer: Any = None
+    app: Celery, outgoing: PreparedCall, result: AsyncResult[Any] | None = None, producer: Any = None
 ) -> AsyncResult[Any]:
     """Publish one call, unless another one has its idempotency key, holding the calling thread.
 
@@ -134,11 +56,11 @@ def publish(
     return send_once(app, outgoing.key, opened.id, send, opened.adopt)
 
 
-def _send(app: Celery, outgoing: Outgoing, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
-    definition, hub = outgoing.definition, hub_of(app)
+def _send(app: Celery, outgoing: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
+    definition, runtime = outgoing.definition, runtime_of(app)
     try:
-        with hub.sending([result]) as added:
-            sent = hub.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
+        with runtime.results.sending([result]) as added:
+            sent = runtime.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
     except EncodeError as error:
         got = type(error).__name__ if definition.arguments.sensitive else str(error)
         fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
@@ -146,7 +68,7 @@ def _send(app: Celery, outgoing: Outgoing, result: AsyncResult[Any], producer: A
     return cast("AsyncResult[Any]", sent)
 
 
-def _execute(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+def _execute(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
     definition, call = outgoing.definition, outgoing.call
     eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
     result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
@@ -154,7 +76,7 @@ def _execute(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
     return result
 
 
-def _execute_once(app: Celery, outgoing: Outgoing, key: IdempotencyKey) -> AsyncResult[Any]:
+def _execute_once(app: Celery, outgoing: PreparedCall, key: IdempotencyKey) -> AsyncResult[Any]:
     first: AsyncResult[Any] | None = eager_keys.find(app, key)
     if first is None:
         first = _execute(app, outgoing)
@@ -163,7 +85,7 @@ def _execute_once(app: Celery, outgoing: Outgoing, key: IdempotencyKey) -> Async
     return first
 
 
-def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> AsyncResult[Any]:
+def publish_soon(app: Celery, outgoing: PreparedCall, loop: AbstractEventLoop) -> AsyncResult[Any]:
     """Hand a call over to the thread that publishes, so that the event loop goes on.
 
     Args:
@@ -180,16 +102,16 @@ def publish_soon(app: Celery, outgoing: Outgoing, loop: AbstractEventLoop) -> As
         if error is not None:
             result.not_sent(error)
 
-    hub = hub_of(app)
+    runtime = runtime_of(app)
     if not result.ignored:
         # Who waits for it before it is sent need not look for it in the backend.
-        result.heard = hub.expect(result)
+        result.heard = runtime.results.expect(result)
     job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
-    hub.publisher.submit(job, loop.call_soon)
+    runtime.publisher.submit(job, loop.call_soon)
     return result
 
 
-async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+async def apublish(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
     """Publish one call and wait until the broker has it, leaving the event loop free.
 
     Args:
@@ -207,7 +129,7 @@ async def publish_on_loop(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
     return await published(publish_in_background(app, outgoing), outgoing.definition.name, outgoing.deadline)
 
 
-def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult[Any]]:
+def publish_in_background(app: Celery, outgoing: PreparedCall) -> Future[AsyncResult[Any]]:
     """Publish one call on the thread that publishes.
 
     Args:
@@ -218,7 +140,7 @@ def publish_in_background(app: Celery, outgoing: Outgoing) -> Future[AsyncResult
         A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
         sent.
     """
-    publisher = hub_of(app).publisher
+    publisher = runtime_of(app).publisher
     return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
 
 
@@ -237,9 +159,8 @@ async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: fl
     Raises:
         Exception: What it raised.
     """
-    seconds = within.total_seconds() if isinstance(within, timedelta) else within
-    future = hub_of(app).publisher.future_of(lambda _: send(), alone=True)
-    return await published(future, name, None if seconds is None else after(seconds))
+    future = runtime_of(app).publisher.future_of(lambda _: send(), alone=True)
+    return await published(future, name, None if within is None else after(seconds_of(within)))
 
 
 async def published(future: Future[T], name: str, deadline: datetime | None) -> T:
@@ -272,7 +193,7 @@ async def published(future: Future[T], name: str, deadline: datetime | None) -> 
     return await waiting
 
 
-def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
+def open_result(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
     """Return the result of a call that has not been sent yet.
 
     Args:
@@ -283,7 +204,7 @@ def open_result(app: Celery, outgoing: Outgoing) -> AsyncResult[Any]:
         The typed result, with an id of its own.
     """
     options = outgoing.options
-    task_id = options.get("task_id") or hub_of(app).ids.new()
+    task_id = options.get("task_id") or runtime_of(app).ids.new()
     result: AsyncResult[Any] = AsyncResult(
         task_id, app=app, definition=outgoing.definition, deadline=outgoing.deadline, key=outgoing.key
     )

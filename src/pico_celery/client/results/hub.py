@@ -6,25 +6,19 @@ when nobody has waited for a while; nothing is subscribed to then.
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import logging
-import os
-import sys
 import threading
 import time
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
 from celery import Celery
 from celery.exceptions import OperationalError
-from celery.signals import worker_process_shutdown
 
-from pico_celery.client.publishing.message import Post
-from pico_celery.client.publishing.publisher import Publisher
+from pico_celery.client.per_process import PerProcess
 from pico_celery.client.results.receivers import (
     ConsumerReceiver,
     PollingReceiver,
@@ -38,8 +32,8 @@ from pico_celery.client.results.receivers import (
 from pico_celery.client.results.redis_receiver import RedisReceiver
 from pico_celery.client.results.waiters import Meta, Resolve, Sent, Waiter, Waiters
 from pico_celery.errors import ExecutionError
+from pico_celery.threads import submit
 
-_ATTRIBUTE: Final = "__pico_celery_hub__"
 _DISABLED: Final = "disabled"
 _LINGER_SECONDS: Final = 2.0
 _UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait are told
@@ -70,8 +64,7 @@ class ResultHub:
     def __init__(self, app: Celery) -> None:
         self._app: Any = app
         self.ids: Final = TaskIds()
-        self.publisher: Final = Publisher(app)
-        self.post: Final = Post(app)
+        self.call_soon: Callable[[Callable[[], None]], Any] = submit
         self._waiters = Waiters()
         self._replies = str(uuid4())
         self._lock = threading.Lock()
@@ -149,7 +142,7 @@ class ResultHub:
                 raise
             receiver = self._receiver
         if has_to_look and receiver is not None and self._trouble is None:
-            self.publisher.call(receiver.wake)
+            self.call_soon(receiver.wake)
         return waiter
 
     def move(self, known: str, task_id: str) -> None:
@@ -198,9 +191,7 @@ class ResultHub:
         return {"reply_to": self.backend.oid} if is_rpc(type(self.backend)) else {}
 
     def close(self) -> None:
-        """Publish what is still to be published, then stop listening."""
-        if not self.publisher.flush(_EXIT_SECONDS):
-            _logger.error("calls were not published within %.0f s before the end of the process", _EXIT_SECONDS)
+        """Stop listening."""
         with self._lock:
             thread, self._closing = self._thread, True
             receiver = self._receiver
@@ -331,9 +322,7 @@ def _quieten(backend: Any) -> None:
     backend.on_task_call = on_task_call
 
 
-_NO_HUB: Final[tuple[int, ResultHub | None]] = (0, None)
-_hubs: Final[weakref.WeakSet[ResultHub]] = weakref.WeakSet()
-_hubs_lock = threading.Lock()
+_hubs: Final = PerProcess("__pico_celery_hub__", ResultHub, ResultHub.close, priority=100)
 
 
 def hub_of(app: Celery) -> ResultHub:
@@ -345,61 +334,16 @@ def hub_of(app: Celery) -> ResultHub:
     Returns:
         Its hub, which is made at the first call.
     """
-    pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
-    if hub is None or pid != os.getpid():
-        with _hubs_lock:
-            pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
-            if hub is None or pid != os.getpid():
-                hub = ResultHub(app)
-                setattr(app, _ATTRIBUTE, (os.getpid(), hub))
-                _hubs.add(hub)
-                _close_with_process()
-    found: ResultHub = hub
-    return found
+    return _hubs.of(app)
 
 
 def close_hub(app: Celery) -> None:
-    """Publish what is still to be published, stop listening, and forget the hub of an application.
+    """Stop listening, and forget the hub of an application.
 
     Args:
         app: The application.
     """
-    pid, hub = getattr(app, _ATTRIBUTE, _NO_HUB)
+    hub = _hubs.take(app)
     if hub is not None:
-        delattr(app, _ATTRIBUTE)
-    if hub is not None and pid == os.getpid():
         hub.close()
         hub.abandon()
-
-
-@atexit.register
-def _close_all() -> None:
-    for hub in list(_hubs):
-        hub.close()
-
-
-def _close_with_process() -> None:
-    """Close the hubs of a child of `multiprocessing` too, which ends without `atexit` and begins without finalizers."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and os.getpid() not in _closed_with_process:
-        _closed_with_process.add(os.getpid())
-        util.Finalize(None, _close_all, exitpriority=100)
-
-
-_closed_with_process: Final[set[int]] = set()
-
-
-@worker_process_shutdown.connect(weak=False)
-def _flush_child(**_: Any) -> None:
-    """Publish what a child of a pool has left: it ends without `atexit`. A worker in a process of others does so too."""
-    for hub in list(_hubs):
-        hub.publisher.flush(_EXIT_SECONDS)
-
-
-def _reset_after_fork() -> None:
-    global _hubs_lock  # noqa: PLW0603 - the lock may have been held by a thread that did not survive the fork
-    _hubs_lock = threading.Lock()
-    _hubs.clear()
-
-
-os.register_at_fork(after_in_child=_reset_after_fork)
