@@ -1,12 +1,18 @@
 """The one place that reaches into a pico-ioc container where pico-ioc 2.5 offers no public way.
 
-Four things are missing there: reading configuration under a prefix when it is not known whether the sources are trees
-or flat (a ``@configured`` class must choose one, and fails with the other); awaiting the asynchronous ``@cleanup`` methods
-of a scope (``cleanup_scope`` calls them without awaiting); creating a lazy component with an ``__ainit__`` (``aget``
-awaits its coroutine, drops the component and keeps the spent coroutine); and shutting down in the right order and without
-creating lazy components that were never used (``ashutdown`` closes what others still need, stops at the first clean-up
-that fails, and creates lazy components to look for their clean-ups). `check_container` fails at container start if a
-release of pico-ioc moves what is used here.
+=============================================  ============================================================================
+reach                                          unnecessary upstream with
+=============================================  ============================================================================
+``_config_manager._lookup_flat``, ``.tree()``  a way to read a prefix without knowing whether sources are trees or flat (a
+                                               ``@configured`` class must choose one, and fails with the other)
+``_caches._by_scope``, ``PICO_META``           a ``cleanup_scope`` that awaits asynchronous ``@cleanup`` methods
+``UnifiedComponentProxy._target``,             an ``aget`` that can create a lazy component with an ``__ainit__`` (it awaits
+``._creator``, ``_run_configure_methods``      the coroutine, drops the component and keeps the spent coroutine)
+``_caches._singleton``,                        an ``ashutdown`` in order of dependency, that goes on after a clean-up that
+``_call_cleanup_method``                       fails, and does not create lazy components to look for their clean-ups
+=============================================  ============================================================================
+
+`check_container` fails at container start if a release of pico-ioc moves one of them.
 """
 
 from __future__ import annotations
@@ -15,13 +21,33 @@ import inspect
 import logging
 import weakref
 from collections.abc import Collection, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Final, get_type_hints
 
-from pico_ioc import PICO_META, PicoContainer, UnifiedComponentProxy
+from pico_ioc import PICO_META, PicoContainer, UnifiedComponentProxy, cleanup, configure
 
 from pico_celery.errors import IncompatibleContainerError
 
+_USED: Final = (
+    "_config_manager",
+    "_caches._by_scope",
+    "_caches._singleton.items",
+    "_caches._singleton.put",
+    "_run_configure_methods",
+    "_call_cleanup_method",
+)
+_USED_OF_CONFIGURATION: Final = ("_config_manager._lookup_flat", "_config_manager._resolver.tree")
+_MARKS: Final = ("configure", "cleanup")
 _logger = logging.getLogger(__name__)
+
+
+class _Marked:
+    """A probe: how pico-ioc marks methods."""
+
+    @configure
+    def configure(self) -> None: ...
+    @cleanup
+    def cleanup(self) -> None: ...
 
 
 def check_container(container: PicoContainer) -> None:
@@ -34,24 +60,24 @@ def check_container(container: PicoContainer) -> None:
         IncompatibleContainerError: If it has not.
     """
     try:
-        caches: Any = container._caches._by_scope  # noqa: SLF001 - see the module's docstring
-        manager: Any = container._config_manager  # noqa: SLF001
-        usable = isinstance(caches, dict) and (
-            manager is None or (callable(manager._lookup_flat) and callable(manager._resolver.tree))  # noqa: SLF001
-        )
-        configure: Any = container._run_configure_methods  # type: ignore[attr-defined]  # noqa: SLF001
-        cleaning: Any = container._call_cleanup_method  # type: ignore[attr-defined]  # noqa: SLF001
-        usable = usable and callable(configure) and callable(cleaning)
-        singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001
-        usable = usable and callable(singletons.items) and callable(singletons.put)
-        usable = usable and {"_target", "_creator"} <= set(UnifiedComponentProxy.__slots__)
-    except AttributeError:
-        usable = False
-    if not usable:
-        raise IncompatibleContainerError(
-            "this release of pico-ioc keeps its scopes or its configuration in another place than pico_celery expects: "
-            "install pico-ioc>=2.5,<2.6"
-        )
+        for path in _USED:
+            attrgetter(path)(container)
+        if container._config_manager is not None:  # noqa: SLF001 - see the module's docstring
+            for path in _USED_OF_CONFIGURATION:
+                attrgetter(path)(container)
+    except AttributeError as error:
+        raise _incompatible(f"has no {error.name}") from None
+    if not isinstance(container._caches._by_scope, dict):  # noqa: SLF001
+        raise _incompatible("keeps its scopes in another way")
+    if not {"_target", "_creator"} <= set(UnifiedComponentProxy.__slots__):
+        raise _incompatible("keeps its lazy components in another way")
+    # Without these marks nothing would be configured or cleaned up, and nothing would say so.
+    if not all(getattr(member, PICO_META, {}).get(mark) for mark, member in vars(_Marked).items() if mark in _MARKS):
+        raise _incompatible("marks @configure and @cleanup methods in another way")
+
+
+def _incompatible(reason: str) -> IncompatibleContainerError:
+    return IncompatibleContainerError(f"this release of pico-ioc {reason}: install pico-ioc>=2.5,<2.6")
 
 
 def configured_tree(container: PicoContainer, prefix: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from celery.exceptions import MaxRetriesExceededError, TaskRevokedError
 from celery.result import EagerResult, ResultBase
 from celery.worker.state import revoked
 
+from pico_celery.celery_port import check_redaction
 from pico_celery.client.deadlines import hand_on_deadlines, resume_timeout
 from pico_celery.client.idempotency import send_once
 from pico_celery.client.publishing.prepare import prepare, resolve_deadline
@@ -33,6 +34,7 @@ from pico_celery.worker.failures import outgoing, policy_of, retry_by
 from pico_celery.worker.loop import LoopService, current_loop_service, running_loop_service
 from pico_celery.worker.message_guard import MessageGuard
 from pico_celery.worker.options import sending_options, task_attributes
+from pico_celery.worker.redacted_request import SealedRequest
 from pico_celery.worker.retrying import RetryingTask
 
 
@@ -214,10 +216,14 @@ def register(app: Celery, binding: Binding) -> ContractTask:
 
     Returns:
         The registered Celery task.
+
+    Raises:
+        ExecutionError: If this Celery would show arguments that are secret.
     """
     definition = binding.definition
     attributes = task_attributes(definition, binding.options)
     if definition.arguments.sensitive or definition.result.sensitive:
+        check_redaction(SealedRequest)
         attributes["Request"] = "pico_celery.worker.redacted_request:SealedRequest"
         attributes["MaxRetriesExceededError"] = SealedMaxRetriesExceededError
     members = {

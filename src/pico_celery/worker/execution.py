@@ -18,15 +18,15 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from celery import Task, _state
+from celery import Task
 from celery.exceptions import Ignore, Retry
 from celery.utils.threads import LocalStack, get_ident
 
+from pico_celery.celery_port import task_stack
 from pico_celery.errors import ExecutionError
 
 T = TypeVar("T")
 STORE_SECONDS: Final = 10.0
-_task_stack: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF001 - what celery.current_task reads
 
 
 class Run(Protocol):
@@ -93,7 +93,7 @@ def install(task: Task[..., Any]) -> None:
     Raises:
         ExecutionError: If this Celery keeps its stacks in another way (``USE_FAST_LOCALS`` is set, or a new release).
     """
-    stacks: tuple[Any, ...] = (_task_stack, task.request_stack)
+    stacks: tuple[Any, ...] = (task_stack(), task.request_stack)
     for stack in stacks:
         if getattr(stack, "__ident_func__", None) is not _ident:
             _check(stack)
@@ -116,13 +116,14 @@ async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]
     """
     token = _execution.set(execution)
     request_stack: Any = execution.task.request_stack
-    _task_stack.push(execution.task)
+    current_tasks = task_stack()
+    current_tasks.push(execution.task)
     request_stack.push(execution.request)
     try:
         return await coroutine
     finally:
         request_stack.pop()
-        _task_stack.pop()
+        current_tasks.pop()
         _execution.reset(token)
 
 

@@ -1,4 +1,4 @@
-"""What keeps a worker alive when a message is none: checked before Celery takes its shape for granted.
+"""Reject malformed messages before Celery's consumer trips over them.
 
 Both parts are Celery's own extension points: a task's ``Strategy``, and a step of the consumer's blueprint.
 Source: https://docs.celeryq.dev/en/stable/userguide/extending.html
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -15,13 +16,14 @@ from celery.app.task import Context
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
+from pico_celery.celery_port import Consumer, Message, wrap_task_handler
 from pico_celery.errors import PayloadError
 from pico_celery.messaging.envelope import envelope_faults
 
 _logger = logging.getLogger(__name__)
 
 
-def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+def strategy(task: Any, app: Any, consumer: Consumer, **options: Any) -> Callable[..., Any]:
     """Make the handler of a task's messages: Celery's, behind a check of the message's shape.
 
     Args:
@@ -35,7 +37,7 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
     """
     handle = default(task, app, consumer, **options)
 
-    def handle_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+    def handle_message(message: Message, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
         faults = envelope_faults(task.name, message.headers or {}, message.payload if body is None else body)
         if not faults:
             return handle(message, body, ack, reject, callbacks, **more)
@@ -55,27 +57,23 @@ class MessageGuard(bootsteps.Step):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        consumer = parent
-        create = consumer.create_task_handler
-
-        def create_task_handler(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-            handle = create(*args, **kwargs)
-
-            def guarded(message: Any) -> Any:
-                try:
-                    return handle(message)
-                except (MemoryError, *consumer.connection_errors, *consumer.channel_errors):
-                    raise
-                except Exception as error:  # noqa: BLE001 - whatever it is, the next message is a good one
-                    _refuse(consumer, message, error)
-                    return None
-
-            return guarded
-
-        consumer.create_task_handler = create_task_handler
+        wrap_task_handler(parent, partial(_guard, parent))
 
 
-def _refuse(consumer: Any, message: Any, error: Exception) -> None:
+def _guard(consumer: Consumer, handle: Callable[[Message], Any]) -> Callable[[Message], Any]:
+    def guarded(message: Message) -> Any:
+        try:
+            return handle(message)
+        except Exception as error:  # whatever it is, the next message is a good one
+            if isinstance(error, (MemoryError, *consumer.connection_errors, *consumer.channel_errors)):
+                raise
+            _refuse(consumer, message, error)
+            return None
+
+    return guarded
+
+
+def _refuse(consumer: Consumer, message: Message, error: Exception) -> None:
     # Neither the body nor the error's own text is shown: either may hold what must stay secret.
     _logger.error("Refused a message that is no task message (%s)", type(error).__name__)
     _store_failure(consumer.app.backend, message, InvalidTaskError("the message is no task message"))
@@ -83,7 +81,7 @@ def _refuse(consumer: Any, message: Any, error: Exception) -> None:
         message.reject_log_error(_logger, consumer.connection_errors)
 
 
-def _store_failure(backend: Any, message: Any, error: Exception) -> None:
+def _store_failure(backend: Any, message: Message, error: Exception) -> None:
     headers, properties = message.headers or {}, message.properties or {}
     known = {"id": headers.get("id") if isinstance(headers, dict) else None}
     known.update({name: properties.get(name) for name in ("reply_to", "correlation_id")})

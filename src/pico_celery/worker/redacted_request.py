@@ -6,6 +6,7 @@ from typing import Any
 
 from celery.worker.request import Request
 
+from pico_celery.celery_port import seal_request
 from pico_celery.messaging.calls import UNSHOWN
 from pico_celery.messaging.headers import is_from_contract_peer
 
@@ -19,10 +20,7 @@ class SealedRequest(Request):
             # A plain client wrote the values themselves into the reprs of its message.
             headers.update(argsrepr=UNSHOWN, kwargsrepr=UNSHOWN)
         super().__init__(message, *args, **kwargs)
-        # The pool logs what it is given at level DEBUG.
-        body: Any = getattr(self, "_body", None)
-        self._body = _sealed(body)
-        self._request_dict = _SealedDict(getattr(self, "_request_dict", {}))
+        seal_request(self, body=_sealed, headers=_SealedDict)
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002 - it is always safe
         """Return what remote control shows of the request."""

@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery
 from pico_ioc import PicoContainer, component, configure
 
+from pico_celery.celery_port import check_celery
 from pico_celery.client.declaration import client_faults, senders_of
 from pico_celery.client.periodic import add_periodic, periodic_tasks_of
 from pico_celery.client.publishing.redis_transport import keep_clients
@@ -84,6 +85,7 @@ class PicoTaskRegistrar:
             ConformanceError: If implementations or clients differ from their contracts; all faults in one error.
             OptionError: If two periodic tasks have one name.
             IncompatibleContainerError: If pico-ioc lacks what is needed.
+            ExecutionError: If Celery does.
         """
         check_container(self._container)
         components = list(_components(self._container))
@@ -96,6 +98,8 @@ class PicoTaskRegistrar:
         classes = dict.fromkeys(cls for _, cls in components)
         add_periodic(self._app, dict.fromkeys(task for cls in classes for task in periodic_tasks_of(cls)))
         check.warn()
+        if check.bindings:
+            check_celery()
         for binding in check.bindings.values():
             register(self._app, binding)
         self.bindings = tuple(check.bindings.values())

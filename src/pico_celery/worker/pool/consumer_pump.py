@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from celery.concurrency import prefork
-from kombu.asynchronous import get_event_loop
+from kombu.asynchronous import Hub, get_event_loop
+
+from pico_celery.celery_port import run_acknowledgements
 
 _INTERVAL_SECONDS: Final = 0.25
 _logger = logging.getLogger(__name__)
-
-# What Celery's own prefork pool runs while it is joined. Without it, acknowledgements wait until the hub is closed.
-_run_acknowledgements: Callable[[Any], None] | None = getattr(prefork, "_run_ready_callbacks", None)
 
 
 class HubPump:
@@ -24,7 +21,7 @@ class HubPump:
     """
 
     def __init__(self) -> None:
-        self._hub: Any = get_event_loop()
+        self._hub: Hub | None = get_event_loop()
         self._due = 0.0
 
     def run(self) -> None:
@@ -34,7 +31,6 @@ class HubPump:
         self._due = monotonic() + _INTERVAL_SECONDS
         try:
             self._hub.fire_timers()
-            if _run_acknowledgements is not None:
-                _run_acknowledgements(self._hub)
+            run_acknowledgements(self._hub)  # otherwise they wait until the hub is closed
         except Exception:  # the tasks in flight are worth more than one heartbeat
             _logger.warning("a timer of the worker failed while it stops", exc_info=True)

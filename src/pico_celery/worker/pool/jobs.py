@@ -14,13 +14,12 @@ from typing import Any, Final, Protocol
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.exceptions import Terminated, WorkerShutdown, WorkerTerminate
-from celery.worker import state
 
+from pico_celery.celery_port import is_revoked, worker_flags
 from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
 EX_FAILURE: Final = 1
-_worker_state: Any = state  # celery-types knows its flags as None only
 _logger = logging.getLogger(__name__)
 
 
@@ -137,11 +136,9 @@ class Job:
         self._call(self._callbacks.accepted, os.getpid(), self.accepted_at)
 
     def is_revoked(self) -> bool:
-        """Tell whether the task was revoked, or has expired, while it waited for a slot; Celery's request announces it."""
-        # Celery asks its request before it gives a job to the pool, which in its own pools is when there is a slot.
-        revoked = getattr(getattr(self._callbacks.accepted, "__self__", None), "revoked", None)
+        """Return whether the task was revoked, or has expired, while it waited for a slot."""
         try:
-            return revoked is not None and bool(revoked())
+            return is_revoked(self._callbacks.accepted)
         except Exception:
             _logger.exception("asking whether %s was revoked failed", self.label)
             return False
@@ -201,7 +198,7 @@ class Job:
             _stop_worker(error)
         except MemoryError:
             _logger.critical("out of memory: the worker stops when its tasks have ended", exc_info=True)
-            _worker_state.should_stop = EX_FAILURE
+            worker_flags().should_stop = EX_FAILURE
         except Exception:
             _logger.exception("reporting %s failed", self.label)
 
@@ -322,6 +319,6 @@ def _info_of(error: Exception) -> ExceptionInfo:
 def _stop_worker(error: BaseException) -> None:
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 0
     if isinstance(error, WorkerTerminate):
-        _worker_state.should_terminate = code or EX_FAILURE
+        worker_flags().should_terminate = code or EX_FAILURE
     else:
-        _worker_state.should_stop = code
+        worker_flags().should_stop = code

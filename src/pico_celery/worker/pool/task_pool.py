@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from celery import signals
 from celery.concurrency.base import BasePool
-from celery.worker import state
 
+from pico_celery.celery_port import worker_flags
 from pico_celery.threads import DaemonThreads
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine_options import EngineOptions
@@ -253,5 +253,4 @@ class TaskPool(BasePool):
 
 
 def _must_terminate() -> bool:
-    flag: Any = state.should_terminate  # celery-types knows it as None only
-    return flag not in {None, False}
+    return worker_flags().should_terminate not in {None, False}
