@@ -107,7 +107,7 @@ PACKAGES = {
 INSIDE = """
 import json, sys, time
 from pathlib import Path
-import celery, jsonschema, pico_celery_tooling.cli.check_command
+import celery, pico_celery_tooling.cli.check_command
 from pico_celery_tooling.cli.main import collect_seldom
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import read, to_text

@@ -7,7 +7,7 @@ union as pydantic does. What a schema does not tell, such as a validator that is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -200,8 +200,7 @@ class Rebuilt:
     """
 
     def __init__(self, document: Document, schema: JsonSchema) -> None:
-        built = _Builder(document).whole(schema)
-        self._validator = SchemaValidator(built)
+        self._validator = SchemaValidator(Builder(document).whole(schema))
 
     def accepts(self, value: Any) -> bool:
         """Tell whether a worker with the models would take a JSON value, as far as the schema tells."""
@@ -212,16 +211,23 @@ class Rebuilt:
         try:
             self._validator.validate_json(json.dumps(value))
         except ValidationError as error:
-            return error.errors(include_url=False, include_context=False)
+            return error.errors(include_url=False)
         return []
 
 
-class _Builder:
+class Builder:
+    """What builds pydantic's schema of a JSON Schema, with the conversions that a worker does.
+
+    Args:
+        document: What holds the models that the schema refers to.
+    """
+
     def __init__(self, document: Document) -> None:
         self._document = document
         self._made: dict[str, CoreSchema | None] = {}
 
     def whole(self, schema: JsonSchema) -> CoreSchema:
+        """Return pydantic's schema of a JSON Schema, with the definitions that it needs."""
         root = self._of(explicit(schema))
         definitions = [made for made in self._made.values() if made is not None]
         return core_schema.definitions_schema(root, definitions) if definitions else root
@@ -233,18 +239,31 @@ class _Builder:
             return self._reference(str(node["$ref"]))
         members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
         if members:
-            return self._tagged(node, members) or core_schema.union_schema([self._of(member) for member in members])
+            return self._tagged(node, members) or self._union(members)
         if "enum" in node or "const" in node:
-            return _literal([node["const"]] if "const" in node else list(node["enum"]))
+            return self._literal([node["const"]] if "const" in node else list(node["enum"]))
         if isinstance(node.get("type"), list):
-            return core_schema.union_schema([self._of({**node, "type": kind}) for kind in node["type"]])
+            return self._union({**node, "type": kind} for kind in node["type"])
         if node.get("type") == "object":
             return self._object(node)
         if node.get("type") == "array":
             return self._array(node)
+        return self._scalar(node)
+
+    def _union(self, members: Iterable[Any]) -> CoreSchema:
+        return core_schema.union_schema([self._of(member) for member in members])
+
+    def _scalar(self, node: JsonSchema) -> CoreSchema:
         if "contentSchema" in node:
             return core_schema.json_schema(self._of(node["contentSchema"]))
         return scalar(node) or core_schema.any_schema()
+
+    def _literal(self, values: list[Any]) -> CoreSchema:
+        if not values:
+            return core_schema.no_info_plain_validator_function(_refuse)
+        if all(isinstance(value, (str, int, bool)) or value is None for value in values):
+            return core_schema.literal_schema(values)
+        return core_schema.any_schema()
 
     def _reference(self, reference: str) -> CoreSchema:
         name = reference.removeprefix(REFERENCE)
@@ -285,22 +304,28 @@ class _Builder:
         return core_schema.typed_dict_schema(fields, extra_behavior="allow", extras_schema=self._of(more))
 
     def _mapping(self, node: JsonSchema) -> CoreSchema:
-        keys: CoreSchema = core_schema.str_schema()
         patterns = node.get("patternProperties", {})
         values: Any = node.get("additionalProperties", {})
-        if KEYS in node:
-            keys = self._of(node[KEYS])
-        elif "propertyNames" in node:
-            keys = self._of({"type": "string", **node["propertyNames"]})
-        elif len(patterns) == 1:
-            keys = self._of({"type": "string", "pattern": next(iter(patterns))})
         if patterns:
             values = next(iter(patterns.values())) if len(patterns) == 1 else {}
         if values is False:
             return core_schema.typed_dict_schema({}, extra_behavior="forbid")
         return core_schema.dict_schema(
-            keys, self._of(values), min_length=node.get("minProperties"), max_length=node.get("maxProperties")
+            self._keys(node),
+            self._of(values),
+            min_length=node.get("minProperties"),
+            max_length=node.get("maxProperties"),
         )
+
+    def _keys(self, node: JsonSchema) -> CoreSchema:
+        patterns = node.get("patternProperties", {})
+        if KEYS in node:
+            return self._of(node[KEYS])
+        if "propertyNames" in node:
+            return self._of({"type": "string", **node["propertyNames"]})
+        if len(patterns) == 1:
+            return self._of({"type": "string", "pattern": next(iter(patterns))})
+        return core_schema.str_schema()
 
     def _array(self, node: JsonSchema) -> CoreSchema:
         lengths = {"min_length": node.get("minItems"), "max_length": node.get("maxItems")}
@@ -309,19 +334,24 @@ class _Builder:
             made = [self._of(part) for part in first]
             bounded = items is False or node.get("maxItems") == len(first)
             if bounded:
-                return (
-                    core_schema.tuple_schema(made) if node.get("minItems") == len(first) else core_schema.any_schema()
-                )
+                return self._tuple(node, made)
             return core_schema.tuple_schema([*made, self._of(items)], variadic_item_index=len(made), **lengths)
         if items is False:
             return core_schema.list_schema(max_length=0)
         item = self._of(items)
-        if node.get("uniqueItems") and _is_hashable(item):
+        return (
+            self._unique(node, item, lengths) if node.get("uniqueItems") else core_schema.list_schema(item, **lengths)
+        )
+
+    def _tuple(self, node: JsonSchema, parts: list[CoreSchema]) -> CoreSchema:
+        return core_schema.tuple_schema(parts) if node.get("minItems") == len(parts) else core_schema.any_schema()
+
+    def _unique(self, node: JsonSchema, item: CoreSchema, lengths: dict[str, Any]) -> CoreSchema:
+        if _is_hashable(item):
             return core_schema.set_schema(item, **lengths)
-        if node.get("uniqueItems"):  # what cannot be hashed here: repeats count, as they would not
-            lengths["min_length"] = min(node.get("minItems", 0), 1)
-            lengths["max_length"] = None
-        return core_schema.list_schema(item, **lengths)
+        return core_schema.list_schema(
+            item, min_length=min(node.get("minItems", 0), 1)
+        )  # repeats count, unlike in a set
 
 
 def _is_hashable(made: CoreSchema) -> bool:
@@ -361,14 +391,6 @@ def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:
     if "const" in part:
         return [part["const"]]
     return list(part["enum"]) if "enum" in part else None
-
-
-def _literal(values: list[Any]) -> CoreSchema:
-    if not values:
-        return core_schema.no_info_plain_validator_function(_refuse)
-    if all(isinstance(value, (str, int, bool)) or value is None for value in values):
-        return core_schema.literal_schema(values)
-    return core_schema.any_schema()
 
 
 def _refuse(value: Any) -> Any:
