@@ -20,7 +20,7 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from pico_celery import PayloadError, ResultError
 from tests.integration.conftest import MATRIX, Served, StartWorker, usual
 from tests.support.messages import JSON, body_of, embed, headers_of, put
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=5)
 FIVE_MEGABYTES = 5 * 1024 * 1024
@@ -77,7 +77,7 @@ def served_well(served: Served) -> None:
     # A worker that gives up may still finish what it has taken.
     assert "Unrecoverable error" not in served.worker.log
     assert served.worker.alive
-    assert eventually(lambda: served.site.waiting_messages() == 0, 5)
+    becomes(served.site.waiting_messages, 0, 5)
 
 
 PLACE = {"number": 1, "lines": [{"sku": "pen", "quantity": 1, "price": "much"}]}

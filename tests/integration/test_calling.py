@@ -26,7 +26,7 @@ from tests.integration.test_secrets import captured_events
 from tests.support.processes import ROOT
 from tests.support.servers import PrivateRedis
 from tests.support.sites import Site
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 ORDER = {"number": 7, "lines": [{"sku": "tea", "quantity": 2, "price": "4.50"}]}
 GONE = {"number": 8, "lines": [{"sku": "nothing", "quantity": 1, "price": "1"}]}
@@ -229,7 +229,7 @@ def test_secrets_arrive_and_show_in_no_log_or_event(
         for arguments, given in ((["--data", "@login.json"], None), (["--data", "-"], json.dumps(data))):
             done = call(served, "desk.enter", None, *arguments, input=given)
             assert json.loads(done.stdout) == f"ann at 4, {len(password)}"
-        assert eventually(lambda: len([one for one in events if one["type"] == "task-succeeded"]) == 2)
+        becomes(lambda: len([one for one in events if one["type"] == "task-succeeded"]), 2)
     received = [event["kwargs"] for event in events if event["type"] == "task-received"]
     shown = "Login(user='ann'" if is_imported else "{'login': (not shown), 'door': 4}"
     assert [shown in text for text in received] == [True, True]

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from pico_celery import CompositionError, PayloadError, chord, group
 from tests.integration.apps.canvas_contracts import FlowsClient, Item, Parcel
 from tests.integration.conftest import Served, StartWorker, usual
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes
 
 SOON = timedelta(seconds=30)
 PLACES = (("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"), ("processes", "rabbitmq"))
@@ -193,11 +193,11 @@ def test_links_are_sent_with_the_result_or_the_id(served: Served, flows: FlowsCl
     signature.link(flows.note.si(f"{key}-linked"))
     signature.link(flows.tag.partial("linked"))
     assert signature.delay().get(timeout=SOON) == Item(number=5)
-    assert eventually(lambda: served.worker.noted(f"noted-{key}-linked")) == ["ran"]
+    becomes(lambda: served.worker.noted(f"noted-{key}-linked"), ["ran"])
     failing = flows.make.s(5) | flows.fail.partial("broken")
     failing.link_error(flows.tell.partial(f"{key}-failed"))
     result = failing.delay()
-    assert eventually(lambda: served.worker.noted(f"{key}-failed")) == [result.id]
+    becomes(lambda: served.worker.noted(f"{key}-failed"), [result.id])
 
 
 def test_secrets_of_a_chain_arrive_and_stay_out_of_the_log(served: Served, flows: FlowsClient) -> None:

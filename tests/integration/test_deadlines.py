@@ -17,7 +17,7 @@ from pico_celery.messaging.deadline import DEADLINE_HEADER
 from tests.integration.apps.time_contracts import TimesClient, Way
 from tests.integration.conftest import Served, StartWorker, matrix, site_of, usual
 from tests.support.sites import close_app
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=30)
 SLOTS = {"async": 4, "processes": 2, "threads": 2, "solo": 1}
@@ -124,7 +124,7 @@ def test_all_that_a_body_sends_inherits_its_deadline(served: Served, times: Time
 def test_a_call_with_a_timeout_of_none_inherits_nothing(served: Served, times: TimesClient) -> None:
     key = new_key()
     times.send.with_options(timeout=FIVE_MINUTES)("detached", key).get(timeout=SOON)
-    assert eventually(lambda: served.worker.noted(key)) == ["None"]
+    becomes(lambda: served.worker.noted(key), ["None"])
 
 
 def test_retries_keep_the_first_deadline(served: Served, times: TimesClient) -> None:
@@ -147,7 +147,7 @@ def test_each_task_of_a_chain_has_the_deadline_of_its_own_headers(served: Served
     tell: Any = served.app.signature
     timed = tell("time.tell", (first,), immutable=True, headers={DEADLINE_HEADER: soon})
     chain(timed, tell("time.tell", (second,), immutable=True), app=served.app).apply_async()
-    assert eventually(lambda: served.worker.noted(second)) == ["None"]
+    becomes(lambda: served.worker.noted(second), ["None"])
     assert served.worker.noted(first) == [soon.replace("T", " ")]
 
 

@@ -16,7 +16,7 @@ from celery.exceptions import ChordError
 from pico_celery import ExecutionError, RemoteError
 from tests.integration.apps.engine_contracts import Call, FlowClient, Seen
 from tests.integration.conftest import Served, StartWorker, matrix
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes
 
 SECONDS = 40.0
 SOON = timedelta(seconds=SECONDS)
@@ -106,7 +106,7 @@ def test_a_chord_with_a_failed_part_fails_and_its_body_does_not_run(served: Serv
     result = send(chord(header, parts.finish(key), app=served.app))
     with pytest.raises(Exception, match="out of ink"):
         result.get(timeout=SECONDS)
-    assert eventually(lambda: result.state == states.FAILURE, SECONDS)
+    becomes(lambda: result.state, states.FAILURE, SECONDS)
     assert isinstance(result.result, ChordError)
     assert "EngineError('out of ink')" in str(result.result)
     assert served.worker.noted(key) == []
@@ -117,7 +117,7 @@ def test_a_failed_task_of_a_chain_ends_the_chain(served: Served, parts: Parts) -
     last = send(chain(parts.add(1, 2), parts.fail("out of ink"), parts.finish(key), app=served.app))
     with pytest.raises(Exception, match="out of ink"):
         last.get(timeout=SECONDS)
-    assert eventually(lambda: last.state == states.FAILURE, SECONDS)
+    becomes(lambda: last.state, states.FAILURE, SECONDS)
     assert last.parent.state == states.FAILURE
     assert last.parent.parent.state == states.SUCCESS
     assert served.worker.noted(key) == []

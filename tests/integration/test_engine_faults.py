@@ -24,7 +24,7 @@ from tests.integration.conftest import Served, StartWorker, matrix, site_of
 from tests.support.processes import NOTES_VARIABLE, ROOT, Worker
 from tests.support.proxy import proxied
 from tests.support.sites import Site, close_app
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 pytestmark = pytest.mark.slow
 SOON = 60
@@ -80,7 +80,7 @@ def test_what_a_killed_worker_held_is_delivered_again_and_nothing_is_lost(
         environment = {NOTES_VARIABLE: str(worker.notes), **quick_redelivery(served.site)}
         with start_worker("operations_worker", pool, transport, site=served.site, environment=environment):
             assert [result.get(timeout=SOON) for result in results] == list(range(IN_FLIGHT + 10))
-            assert eventually(lambda: served.site.waiting_messages() == 0)
+            becomes(served.site.waiting_messages, 0)
         runs = [int(line) for line in worker.noted(f"{key}-started")]
         assert set(runs) == set(range(IN_FLIGHT + 10))
         assert len(runs) >= 2 * IN_FLIGHT + 10
@@ -111,7 +111,7 @@ def test_all_tasks_finish_when_every_connection_of_the_worker_is_cut(
         assert client.double(21).get(timeout=SOON) == 42
         # Those acknowledged late may run twice, as in Celery; none is left over, and no slot is lost.
         assert eventually(lambda: stats(served)["pool"]["running"] == 0)
-        assert eventually(lambda: served.site.waiting_messages() == 0)
+        becomes(served.site.waiting_messages, 0)
         # Only the worker's main thread may write to the broker; two that do break the new connection too.
         assert served.worker.log.count("Connection to broker lost") == 1
         assert "reporting operations." not in served.worker.log

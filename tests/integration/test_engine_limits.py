@@ -16,7 +16,7 @@ from pico_celery import AsyncResult
 from tests.integration.apps.limits_contracts import HARD_SECONDS, RATE, SOFT_SECONDS, LimitsClient, Shape
 from tests.integration.conftest import Served, StartWorker, matrix, site_of
 from tests.support.sites import Site
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=30)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -143,7 +143,7 @@ def test_what_is_shielded_outlives_the_soft_limit(served: Served, overruns: Over
     assert "child cancelled" not in overruns.caught("shield")
     assert served.worker.noted(f"{key}-inner") == []
     served.worker.note(f"{key}-release")
-    assert eventually(lambda: served.worker.noted(f"{key}-inner")) == ["ended"]
+    becomes(lambda: served.worker.noted(f"{key}-inner"), ["ended"])
 
 
 def test_clean_ups_that_await_end_before_the_soft_limit_is_caught(overruns: Overruns) -> None:
@@ -187,7 +187,7 @@ def test_a_hard_limit_sends_the_signal_of_failures_once(served: Served, overruns
 def test_the_limit_of_a_call_replaces_that_of_the_task(served: Served, limits: LimitsClient) -> None:
     key = new_key()
     result = limits.hardly.with_options(time_limit=60)(key)
-    assert eventually(lambda: served.worker.noted(f"{key}-limit")) == ["0:01:00"]
+    becomes(lambda: served.worker.noted(f"{key}-limit"), ["0:01:00"])
     served.worker.note(key)
     result.get(timeout=SOON)
 
@@ -208,7 +208,7 @@ def test_the_soft_limit_of_the_worker_fails_a_task(narrow: Served) -> None:
     key = new_key()
     result = LimitsClient(narrow.app).overrun("sleep", key, catch=False)
     assert type(failure(result)) is SoftTimeLimitExceeded
-    assert eventually(lambda: narrow.worker.noted(f"failed-{result.id}")) == ["SoftTimeLimitExceeded"]
+    becomes(lambda: narrow.worker.noted(f"failed-{result.id}"), ["SoftTimeLimitExceeded"])
 
 
 def test_the_hard_limit_of_the_worker_fails_a_task_that_went_on_after_the_soft_one(narrow: Served) -> None:
@@ -216,7 +216,7 @@ def test_the_hard_limit_of_the_worker_fails_a_task_that_went_on_after_the_soft_o
     result = LimitsClient(narrow.app).persist(key)
     assert isinstance(failure(result), TimeLimitExceeded)
     assert narrow.worker.noted(f"{key}-soft") == ["ran"]
-    assert eventually(lambda: narrow.worker.noted(f"{key}-ended")) == ["cancelled", "finally"]
+    becomes(lambda: narrow.worker.noted(f"{key}-ended"), ["cancelled", "finally"])
 
 
 def test_a_hard_limit_frees_the_slot(narrow: Served) -> None:
@@ -263,9 +263,9 @@ def test_what_a_full_worker_has_not_prefetched_is_served_by_another(
         limits = LimitsClient(first.app)
         results = [limits.hold(key) for key in keys]
         # Two run, and are acknowledged; two more are prefetched.
-        assert eventually(lambda: received(first) == 4)
+        becomes(lambda: received(first), 4)
         with start_worker("limits_worker", pool, transport, concurrency=2, site=beside(first.site)) as second:
-            assert eventually(lambda: received(second) == 4)
+            becomes(lambda: received(second), 4)
             assert eventually(lambda: started(first, keys) == started(second, keys) == 2)
             for worker in (first.worker, second.worker):
                 for key in keys:

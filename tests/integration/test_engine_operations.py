@@ -21,7 +21,7 @@ from tests.integration.apps.operations_contracts import OperationsClient
 from tests.integration.conftest import Served, matrix, serve, site_of
 from tests.support.processes import NOTES_VARIABLE, ROOT, CeleryProcess, Worker
 from tests.support.sites import Site
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = 30
 APP = "tests.integration.apps.operations_worker:celery_app"
@@ -123,7 +123,7 @@ def test_a_pool_is_shrunk_and_grown_while_it_works(served: Served, client: Opera
     results = [client.hold(key, number) for number in range(5)]
     assert started(served, key, 2)
     # Two run and are acknowledged; two more are prefetched, and wait for a slot.
-    assert eventually(lambda: len(asked(served, "reserved")) == 2)
+    becomes(lambda: len(asked(served, "reserved")), 2)
     assert len(served.worker.noted(f"{key}-started")) == 2
     assert {one["id"] for one in asked(served, "active")}.isdisjoint(one["id"] for one in asked(served, "reserved"))
     served.app.control.pool_grow(198, destination=[node], reply=True, timeout=SOON)
@@ -206,7 +206,7 @@ def test_c_is_the_number_of_tasks_in_flight(request: pytest.FixtureRequest, tmp_
         key, client = uuid4().hex, OperationsClient(served.app)
         results = [client.hold(key, number) for number in range(10)]
         assert started(served, key, 7)
-        assert eventually(lambda: len(asked(served, "reserved")) == 3)
+        becomes(lambda: len(asked(served, "reserved")), 3)
         assert len(served.worker.noted(f"{key}-started")) == 7
         served.worker.note(key)
         assert sorted(result.get(timeout=SOON) for result in results) == list(range(10))

@@ -16,7 +16,7 @@ from celery.exceptions import MaxRetriesExceededError, Reject, TaskRevokedError
 from pico_celery import AsyncResult, ExecutionError, PayloadError, RemoteError, TaskContext
 from tests.integration.apps.engine_contracts import EngineClient, Marks
 from tests.integration.conftest import Served, StartWorker, matrix
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=40)
 SECONDS = SOON.total_seconds()
@@ -183,7 +183,7 @@ def test_the_context_retries_after_a_countdown_that_is_a_duration(
     served: Served, engine: EngineClient, key: str
 ) -> None:
     result = engine.retry_by_context(key, timedelta(seconds=0.3))
-    assert eventually(lambda: result.state == states.RETRY, SECONDS)
+    becomes(lambda: result.state, states.RETRY, SECONDS)
     assert "not yet" in str(result.result)
     served.worker.note(key)
     assert result.get(timeout=SOON) == 1
@@ -268,10 +268,10 @@ def test_progress_is_seen_by_the_client_as_a_state_with_a_payload(
     served: Served, engine: EngineClient, key: str
 ) -> None:
     result = engine.report(key)
-    assert eventually(lambda: state_of(result) == "PROGRESS", SECONDS)
+    becomes(lambda: state_of(result), "PROGRESS", SECONDS)
     assert result.info == {"done": 1, "of": "2"}
     served.worker.note(f"{key}-1")
-    assert eventually(lambda: state_of(result) == "HALFWAY", SECONDS)
+    becomes(lambda: state_of(result), "HALFWAY", SECONDS)
     assert result.info == "half"
     served.worker.note(f"{key}-2")
     assert result.get(timeout=SOON) == key

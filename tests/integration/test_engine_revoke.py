@@ -15,7 +15,7 @@ import pytest
 from pico_celery import AsyncResult
 from tests.integration.apps.limits_contracts import LimitsClient
 from tests.integration.conftest import Served, StartWorker, matrix
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=30)
 SLOTS = 4
@@ -82,7 +82,7 @@ def test_revoke_with_terminate_cancels_the_running_coroutine(served: Served, lim
     assert started(served, key)
     result.revoke(terminate=True)
     assert was_revoked(result)
-    assert eventually(lambda: served.worker.noted(f"{key}-ended")) == ["cancelled", "finally"]
+    becomes(lambda: served.worker.noted(f"{key}-ended"), ["cancelled", "finally"])
 
 
 def test_revoke_with_terminate_sends_one_signal_and_none_of_failure(served: Served, limits: LimitsClient) -> None:
@@ -90,7 +90,7 @@ def test_revoke_with_terminate_sends_one_signal_and_none_of_failure(served: Serv
     result = limits.hold(key)
     assert started(served, key)
     result.revoke(terminate=True)
-    assert eventually(lambda: len(served.worker.noted(f"{key}-ended")) == 2)
+    becomes(lambda: len(served.worker.noted(f"{key}-ended")), 2)
     assert limits.begin().get(timeout=SOON) > 0
     assert signals_of(served, result) == [TERMINATED]
     assert served.worker.noted(f"failed-{result.id}") == []

@@ -16,7 +16,7 @@ from celery import states
 from tests.integration.apps.operations_contracts import BROKEN_VARIABLE, OperationsClient
 from tests.integration.conftest import Served, StartWorker, matrix, site_of
 from tests.support.processes import NOTES_VARIABLE, Worker
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = 30
 ENGINES = [("async", "redis"), ("async", "rabbitmq")]
@@ -45,7 +45,7 @@ def warm(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[
         opened = pairs(worker, "opened")
         late = [client.hold_late(key, number) for number in range(IN_FLIGHT // 2)]
         early = [client.hold(key, number) for number in range(IN_FLIGHT // 2, IN_FLIGHT)]
-        assert eventually(lambda: len(worker.noted(f"{key}-started")) == IN_FLIGHT)
+        becomes(lambda: len(worker.noted(f"{key}-started")), IN_FLIGHT)
         waiting = [client.double(number) for number in range(NOT_STARTED)]
         assert eventually(lambda: worker.log.count("Task operations.double[") == NOT_STARTED)
         worker.process.send_signal(signal.SIGTERM)
@@ -123,7 +123,7 @@ def cold(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[
         stubborn = [client.swallow(key, number) for number in range(5, 10)]
         early = client.hold(key, 10)
         frozen = served.app.send_task("operations.freeze", (key, 300))
-        assert eventually(lambda: len(worker.noted(f"{key}-started")) == 12)
+        becomes(lambda: len(worker.noted(f"{key}-started")), 12)
         begun = monotonic()
         code = end(worker, signal.SIGQUIT)
         seconds = monotonic() - begun
@@ -166,7 +166,7 @@ def test_early_acknowledged_tasks_are_not_said_to_have_succeeded_after_a_cold_sh
 def test_each_child_process_has_an_asynchronous_singleton_of_its_own(start_worker: StartWorker) -> None:
     with start_worker("operations_worker", "processes", "redis") as served:
         worker = served.worker
-        assert eventually(lambda: len(worker.noted("opened")) == 2)
+        becomes(lambda: len(worker.noted("opened")), 2)
         opened = pairs(worker, "opened")
         assert worker.process.pid not in dict(opened)
         assert len(dict(opened)) == 2

@@ -18,7 +18,7 @@ from tests.integration.apps import changed
 from tests.integration.apps.contracts import Line, Moment, Order, Receipt
 from tests.integration.conftest import Served, StartWorker, matrix, usual
 from tests.support.processes import CeleryProcess
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=15)
 ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10"))])
@@ -128,7 +128,7 @@ def test_a_callback_gets_the_result(contract_worker: Served) -> None:
     links: Any = [plain.signature("shop.ship"), link]
     sent = plain.send_task("shop.place", [DATA], link=links)
     assert sent.get(timeout=15) == RECEIPT
-    assert eventually(lambda: contract_worker.worker.noted(key)) == ["ran"]
+    becomes(lambda: contract_worker.worker.noted(key), ["ran"])
     assert eventually(lambda: "'shipped 7 for 2.20'" in contract_worker.worker.log)
 
 
@@ -139,7 +139,7 @@ def test_an_error_callback_is_called(contract_worker: Served) -> None:
     sent = plain.send_task("shop.place", [5], link_error=errback)
     with pytest.raises(PayloadError):
         sent.get(timeout=15)
-    assert eventually(lambda: contract_worker.worker.noted(key)) == ["ran"]
+    becomes(lambda: contract_worker.worker.noted(key), ["ran"])
 
 
 def test_an_eta_is_kept(contract_worker: Served) -> None:

@@ -10,7 +10,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from tests.integration.conftest import MATRIX, Served, StartWorker, usual
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes
 
 SOON = timedelta(seconds=15)
 
@@ -73,7 +73,7 @@ def test_a_soft_time_limit_fails_the_task_cleans_up_and_the_worker_goes_on(serve
     result = served.probe.overrun(key, catch=False)
     with pytest.raises(SoftTimeLimitExceeded):
         result.get(timeout=SOON)
-    assert eventually(lambda: sorted(kinds(served, key)) == ["async", "body", "sync"])
+    becomes(lambda: sorted(kinds(served, key)), ["async", "body", "sync"])
     after = {served.probe.where().get(timeout=SOON).pid for _ in range(8)}
     assert before & after
 

@@ -18,7 +18,7 @@ from pydantic import SecretBytes, SecretStr
 from tests.integration.apps.contracts import Hidden, Login
 from tests.integration.conftest import Served, StartWorker, usual
 from tests.support.messages import body_of, headers_of, put
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=15)
 POOLS = [("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")]
@@ -95,7 +95,7 @@ def test_secrets_of_a_plain_client_show_in_no_log_or_event(served: Served) -> No
         for args, kwargs in (([secret], {}), ([], {"secret": secret})):
             assert served.plain.send_task("vault.echo", args, kwargs).get(timeout=15) == secret
         served.plain.send_task("vault.open", [login]).get(timeout=15)
-        assert eventually(lambda: len([event for event in events if event["type"] == "task-succeeded"]) == 3)
+        becomes(lambda: len([event for event in events if event["type"] == "task-succeeded"]), 3)
     told = json.dumps(events, default=str)
     for text in (secret, password, memo):
         assert text not in told
@@ -177,7 +177,7 @@ def test_remote_control_shows_no_secret(served: Served) -> None:
     ]
     try:
         inspect = served.plain.control.inspect([served.worker.node], timeout=5)
-        assert eventually(lambda: len([key for key in keys if served.worker.noted(f"{key}-started")]) == 2)
+        becomes(lambda: len([key for key in keys if served.worker.noted(f"{key}-started")]), 2)
         assert eventually(lambda: later.id in str(inspect.scheduled()))
         answers = [
             inspect.scheduled(),

@@ -31,7 +31,7 @@ from tests.integration.apps.contracts import (
 )
 from tests.integration.conftest import MATRIX, Served, StartWorker, usual
 from tests.support.sites import close_backend
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=20)
 ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10"))])
@@ -250,7 +250,7 @@ def test_a_call_that_ignores_its_result_runs_and_stores_none(served: Served) -> 
     key = f"quiet-{uuid4().hex}"
     result = served.probe.quietly(key)
     assert result.get(timeout=SOON) is None
-    assert eventually(lambda: served.worker.noted(key)) == ["ran"]
+    becomes(lambda: served.worker.noted(key), ["ran"])
     assert result.state == "PENDING"
 
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from pico_celery import DeadlineExceeded, Err, GroupResult, Ok, RemoteError, group
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, TillClient
 from tests.integration.conftest import Served, StartWorker, usual
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=20)
 DECLINED = Declined(reason="limit", limit=Decimal("0.10"), retry_after=timedelta(hours=1))
@@ -174,7 +174,7 @@ def test_link_error_gets_the_id_of_a_task_with_a_declared_error(served: Served, 
     late.link_error(till.tell.partial(keys[2]))
     sent: list[Any] = [call.delay(), chain.delay(), late.apply_async(timeout=10)]
     for result, key in zip(sent, keys, strict=True):
-        assert eventually(partial(served.worker.noted, key)) == [result.id]
+        becomes(partial(served.worker.noted, key), [result.id])
 
 
 def test_scopes_and_calls_raise_declared_errors(till: TillClient) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 from pico_celery.threads import DaemonThreads
 from pico_celery.worker.pool import cpu_affinity as core_module
@@ -53,7 +53,7 @@ def test_threads_that_join_keep_to_one_core_and_others_do_not(core: Core) -> Non
     everywhere = os.sched_getaffinity(0)
     core.join()
     core.start()
-    assert eventually(lambda: len(os.sched_getaffinity(0)) == 1)
+    becomes(lambda: len(os.sched_getaffinity(0)), 1)
     assert os.sched_getaffinity(0) == {core.number}
 
     def kept_by(prepare: Any) -> set[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from tests.support.long_waits import in_gather, in_group_body, in_group_child, in_timeout, in_wait_for
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 from pico_celery import ExecutionError
 from pico_celery.threads import DaemonThreads
@@ -232,7 +232,7 @@ def test_what_is_posted_from_many_threads_runs_in_each_ones_order(service: LoopS
         thread.start()
     for thread in threads:
         thread.join()
-    assert eventually(lambda: len(seen) == 1600)
+    becomes(lambda: len(seen), 1600)
     for number in range(8):
         assert [index for one, index in seen if one == number] == list(range(200))
 
@@ -290,7 +290,7 @@ def test_daemon_threads_are_few_and_outlive_what_they_run() -> None:
         threads.submit(work)
     assert len(threads) <= 3
     gate.set()
-    assert eventually(lambda: len(done) == 10)
+    becomes(lambda: len(done), 10)
     threads.stop()
 
 

@@ -15,7 +15,7 @@ from celery import Celery
 from celery.app.trace import build_tracer, trace_task_ret
 from celery.exceptions import Terminated
 from pico_ioc import PicoContainer, component
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 from pico_celery import TaskContext, contract, task
 from pico_celery.contract.catalog import default_catalog
@@ -170,11 +170,11 @@ def _forget_the_contract() -> Iterator[None]:
 def test_no_more_jobs_run_than_the_limit_and_the_rest_follow_in_order(pool_of: Callable[..., TaskPool]) -> None:
     pool = pool_of(2)
     jobs = [Submitted(pool, "pooled.wait", key) for key in "abcd"]
-    assert eventually(lambda: SEEN.events == ["began a", "began b"])
+    becomes(lambda: SEEN.events, ["began a", "began b"])
     assert [job.names for job in jobs] == [["accepted"], ["accepted"], [], []]
     assert (pool.info["running"], pool.info["waiting"]) == (2, 2)
     SEEN.gate("b").set()
-    assert eventually(lambda: SEEN.events == ["began a", "began b", "began c"])
+    becomes(lambda: SEEN.events, ["began a", "began b", "began c"])
     for key in "acd":
         SEEN.gate(key).set()
     assert eventually(lambda: all(job.ended() for job in jobs))
@@ -186,7 +186,7 @@ def test_a_pool_that_grows_starts_what_waits_and_one_that_shrinks_lets_it_run(po
     pool = pool_of(0)
     jobs = [Submitted(pool, "pooled.wait", key) for key in "ab"]
     pool.grow(2)
-    assert eventually(lambda: len(SEEN.events) == 2)
+    becomes(lambda: len(SEEN.events), 2)
     pool.shrink(2)
     assert pool.num_processes == 0
     SEEN.gate("a").set()
@@ -291,7 +291,7 @@ def test_a_termination_of_the_pool_is_bounded(pool_of: Callable[..., TaskPool]) 
     pool = pool_of(3)
     jobs = [Submitted(pool, "pooled.stubborn", "a"), Submitted(pool, "pooled.wait", "b")]
     blocked = Submitted(pool, "pooled.sync", "c")
-    assert eventually(lambda: len(SEEN.events) == 3)
+    becomes(lambda: len(SEEN.events), 3)
     began = time.monotonic()
     pool.terminate()
     assert time.monotonic() - began < 15
@@ -313,7 +313,7 @@ def test_a_flush_forgets_what_has_no_slot(pool_of: Callable[..., TaskPool]) -> N
 def test_two_hundred_jobs_stand_on_few_threads(pool_of: Callable[..., TaskPool], tracers: str) -> None:
     pool = pool_of(200, worker_tracer_threads=3)
     jobs = [Submitted(pool, "pooled.wait", f"{number}") for number in range(200)]
-    assert eventually(lambda: len(SEEN.events) == 200)
+    becomes(lambda: len(SEEN.events), 200)
     assert pool.info["tracer-threads"] == (3 if tracers == "greenlets" else 200)
     for number in range(200):
         SEEN.gate(f"{number}").set()
@@ -326,7 +326,7 @@ def test_a_second_delivery_waits_for_the_first_and_a_flush_forgets_it(pool_of: C
     first = Submitted(pool, "pooled.wait", "a")
     second = Submitted(pool, "pooled.wait", "a")
     third = Submitted(pool, "pooled.wait", "a")
-    assert eventually(lambda: SEEN.events == ["began a"])
+    becomes(lambda: SEEN.events, ["began a"])
     assert (second.names, third.names, pool.info["waiting"]) == ([], [], 2)
     third.job.terminate(signal.SIGTERM)
     assert third.names == ["accepted", "failed"]
@@ -336,7 +336,7 @@ def test_a_second_delivery_waits_for_the_first_and_a_flush_forgets_it(pool_of: C
     SEEN.gates.clear()
     fourth = Submitted(pool, "pooled.wait", "a")
     fifth = Submitted(pool, "pooled.wait", "a")
-    assert eventually(lambda: len(SEEN.events) == 3)
+    becomes(lambda: len(SEEN.events), 3)
     pool.flush()
     SEEN.gate("a").set()
     assert eventually(fourth.ended)
