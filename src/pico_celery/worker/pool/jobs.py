@@ -34,7 +34,7 @@ class Holder(Protocol):
     """The pool that a job belongs to."""
 
     def withdraw(self, job: Job) -> bool:
-        """Take back a job that has no slot yet; tell whether it was so."""
+        """Take back a job that has no slot yet; return whether it had none."""
 
     def release(self, job: Job) -> None:
         """Give the slot of a job that has ended to another one."""
@@ -178,7 +178,9 @@ class Job:
             self._report_terminated()
 
     def _terminate_running(self, signum: int | None) -> None:  # noqa: ARG002 - what a coroutine job can do
-        _logger.warning("%s is synchronous and runs on a thread: it cannot be terminated, and goes on", self.label)
+        _logger.warning(
+            "%s is synchronous and runs on a thread: it cannot be terminated, and is still running", self.label
+        )
 
     def _report_verdict(self) -> None:
         self._report_terminated()
