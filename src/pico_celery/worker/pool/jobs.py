@@ -33,10 +33,10 @@ class Unwound(BaseException):
 class Holder(Protocol):
     """The pool that a job belongs to."""
 
-    def withdraw(self, job: Job) -> bool:
+    def withdraw(self, job: PoolJob) -> bool:
         """Take back a job that has no slot yet; return whether it had none."""
 
-    def release(self, job: Job) -> None:
+    def release(self, job: PoolJob) -> None:
         """Give the slot of a job that has ended to another one."""
 
 
@@ -75,7 +75,7 @@ class Callbacks:
         self.timed_out = timed_out
 
 
-class Job:
+class PoolJob:
     """A request in the pool.
 
     Args:
@@ -205,14 +205,14 @@ class Job:
             _logger.exception("reporting %s failed", self.label)
 
 
-class CoroutineJob(Job):
+class CoroutineJob(PoolJob):
     """A request whose task is a coroutine on the loop.
 
     Every decision between its end, its limits and its termination is taken on the loop's thread: the first one counts.
 
     Args:
         service: The loop.
-        **job: Those of `Job`.
+        **job: Those of `PoolJob`.
     """
 
     __slots__ = ("_hard_passed", "_run", "_service", "_settled", "tracer")
