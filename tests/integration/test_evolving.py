@@ -56,7 +56,7 @@ def test_a_call_of_an_earlier_client_is_served_by_its_old_name_and_upcast(
         assert booked == before.Booked(id=7, lines=["tea"], named="evolved.submit")
     log = served.worker.log
     assert log.count("evolved.submit is an old name of evolved.place, and still called, by 'gen") >= 1
-    assert "(contract 'evolved'); later calls are not told" in log
+    assert "(contract 'evolved'); later calls are not logged" in log
     if served.worker.pool == "async":
         assert log.count("evolved.submit is an old name") == 1
         assert log.count("its arguments pass through the upcaster") == 1

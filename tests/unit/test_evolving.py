@@ -282,7 +282,7 @@ def test_a_worker_tells_once_that_a_deprecated_task_is_called_and_by_whom(
         client.find("tea").get()
     expected = (
         "evolving.place is deprecated (use evolving.v2.place), and still called, "
-        "by a sender that does not say who it is (contract 'evolving'); later calls are not told"
+        "by a sender that does not say who it is (contract 'evolving'); later calls are not logged"
     )
     assert told(caplog) == [expected]
     assert {one.levelname for one in caplog.records if one.name == "pico_celery.worker.deprecation_log"} == {"INFO"}

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from pico_celery.worker.pool.jobs import Callbacks, Job
+from pico_celery.worker.pool.jobs import Callbacks, PoolJob
 from pico_celery.worker.pool.slots import Lane, Slots
 
 _numbers = count()
@@ -19,9 +19,9 @@ IDS = st.sampled_from("abcde")
 KINDS = st.sampled_from(["coroutine", "synchronous"])
 
 
-def job_of(task_id: str) -> Job:
+def job_of(task_id: str) -> PoolJob:
     number = next(_numbers)
-    return Job(
+    return PoolJob(
         pool=cast("Any", None),
         target=print,
         args=(f"job {number}", task_id),
@@ -34,23 +34,23 @@ def job_of(task_id: str) -> Job:
 class SlotsMachine(RuleBasedStateMachine):
     """Every job is in one place at a time: it waits, follows another of its task, runs, or is gone."""
 
-    taken: Bundle[Job] = Bundle("taken")
+    taken: Bundle[PoolJob] = Bundle("taken")
 
     def __init__(self) -> None:
         super().__init__()
         self.slots = Slots(0, 0)
         self.lanes: dict[str, Lane] = {}
-        self.kind_of: dict[Job, str] = {}
+        self.kind_of: dict[PoolJob, str] = {}
         # The model. The queue of each kind has the jobs that lack nothing but a slot, in their order.
         self.limit = 0
         self.synchronous_limit = 0
         self.least = 0
         self.closed = False
-        self.abandoned: set[Job] = set()
-        self.running: list[Job] = []
-        self.queues: dict[str, list[Job]] = {"coroutine": [], "synchronous": []}
-        self.followers: dict[str, list[Job]] = {}
-        self.started: Counter[Job] = Counter()
+        self.abandoned: set[PoolJob] = set()
+        self.running: list[PoolJob] = []
+        self.queues: dict[str, list[PoolJob]] = {"coroutine": [], "synchronous": []}
+        self.followers: dict[str, list[PoolJob]] = {}
+        self.started: Counter[PoolJob] = Counter()
 
     @initialize(limit=st.integers(0, 5), synchronous_limit=st.integers(1, 3))
     def start(self, limit: int, synchronous_limit: int) -> None:
@@ -60,7 +60,7 @@ class SlotsMachine(RuleBasedStateMachine):
         self.least = min(1, limit)
 
     @rule(target=taken, task_id=IDS, kind=KINDS)
-    def take(self, task_id: str, kind: str) -> Job:
+    def take(self, task_id: str, kind: str) -> PoolJob:
         job = job_of(task_id)
         self.kind_of[job] = kind
         known = self.in_flight(task_id)
@@ -101,11 +101,11 @@ class SlotsMachine(RuleBasedStateMachine):
         self.promote(job.task_id)
 
     @rule(job=taken)
-    def withdraw(self, job: Job) -> None:
+    def withdraw(self, job: PoolJob) -> None:
         self.withdraw_it(job)
 
     @rule(job=consumes(taken))
-    def withdraw_twice(self, job: Job) -> None:
+    def withdraw_twice(self, job: PoolJob) -> None:
         self.withdraw_it(job)
         assert not self.slots.withdraw(job)
 
@@ -181,10 +181,10 @@ class SlotsMachine(RuleBasedStateMachine):
 
     # The model's own rules.
 
-    def heads(self) -> Iterator[Job]:
+    def heads(self) -> Iterator[PoolJob]:
         return (queue[0] for queue in self.queues.values() if queue)
 
-    def may_start(self, job: Job) -> bool:
+    def may_start(self, job: PoolJob) -> bool:
         busy = sum(self.kind_of[one] == "synchronous" for one in self.running)
         return len(self.running) < self.limit and (self.kind_of[job] == "coroutine" or busy < self.synchronous_limit)
 
@@ -192,7 +192,7 @@ class SlotsMachine(RuleBasedStateMachine):
         known = [*self.running, *self.queues["coroutine"], *self.queues["synchronous"]]
         return any(job.task_id == task_id for job in known)
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: PoolJob) -> None:
         self.running.append(job)
         self.started[job] += 1
 
@@ -202,7 +202,7 @@ class SlotsMachine(RuleBasedStateMachine):
             follower = followers.pop(0)
             self.queues[self.kind_of[follower]].append(follower)
 
-    def withdraw_it(self, job: Job) -> None:
+    def withdraw_it(self, job: PoolJob) -> None:
         queue, followers = self.queues[self.kind_of[job]], self.followers.get(job.task_id, [])
         withdrawn = self.slots.withdraw(job)
         assert withdrawn == (job in queue or job in followers)
@@ -225,13 +225,13 @@ def test_many_threads_give_each_job_one_slot_and_none_is_left_over() -> None:
     limit, synchronous_limit, each, threads = 7, 3, 400, 4
     slots = Slots(limit, synchronous_limit)
     lock = threading.Lock()
-    started: Counter[Job] = Counter()
-    withdrawn: Counter[Job] = Counter()
+    started: Counter[PoolJob] = Counter()
+    withdrawn: Counter[PoolJob] = Counter()
     busy: Counter[str] = Counter()
     errors: list[str] = []
-    begun: list[Job] = []
+    begun: list[PoolJob] = []
 
-    def start(job: Job) -> None:
+    def start(job: PoolJob) -> None:
         with lock:
             started[job] += 1
             busy[job.task_id] += 1

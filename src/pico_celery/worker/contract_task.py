@@ -138,7 +138,7 @@ class ContractTask(RetryingTask):
         if service.is_current_thread():
             raise ExecutionError(
                 f"{self.name} is run synchronously from inside another task's coroutine, which would block the event loop "
-                "for ever: await a client's call instead (await client.task.asend(...))"
+                "forever: await a client's call instead (await client.task.asend(...))"
             )
         return service
 
@@ -153,7 +153,7 @@ class ContractTask(RetryingTask):
             Celery's eager result, with plain JSON data in it.
 
         Raises:
-            ExecutionError: Inside the coroutine of a task, whose event loop it would block for ever.
+            ExecutionError: Inside the coroutine of a task, whose event loop it would block forever.
         """
         self._loop_service()
         eager = super().apply(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What a worker tells, once in a process, of calls by what is on its way out: it is still needed."""
+"""Log, once per process, that a deprecated task, alias or upcaster is still in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tell_old_call(definition: TaskDefinition, name: str, request: Any, headers: 
         definition: The task.
         name: The name by which it was called.
         request: Celery's request.
-        headers: Headers of the message that tell of the sender's contract.
+        headers: Headers of the message that describe the sender's contract.
     """
     if name != definition.name:
         _tell(name, "alias", "%s is an old name of %s, and still called", definition.name, request, headers)
@@ -47,9 +47,9 @@ def _tell(name: str, kind: str, text: str, more: str, request: Any, headers: Map
     origin, contract = getattr(request, "origin", None), headers.get(CONTRACT_HEADER)
     sender = f"by {shown(origin)}" if origin else "by a sender that does not say who it is"
     peer = f"contract {shown(contract)}" if contract else "plain Celery"
-    _logger.info("%s, %s (%s); later calls are not told", text % (name, more), sender, peer)
+    _logger.info("%s, %s (%s); later calls are not logged", text % (name, more), sender, peer)
 
 
 def forget_told() -> None:
-    """Forget what was told, for tests."""
+    """Forget what was logged, for tests."""
     _told.clear()

@@ -1,4 +1,4 @@
-"""What becomes of an error that a task's body raised: declared, retried by a policy, or stored as it is."""
+"""Handle an error that a task's body raised: declared, retried by a policy, or stored as it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pico_celery.contract.task_error import TaskError
 from pico_celery.messaging.failures import declared_error, encode_failure
 
 _logger = logging.getLogger(__name__)
-_told: Final[set[tuple[str, type]]] = set()
+_logged: Final[set[tuple[str, type]]] = set()
 
 
 def policy_of(definition: TaskDefinition, options: Mapping[str, Any]) -> RetryPolicy | None:
@@ -62,7 +62,7 @@ def retry_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> 
 
 
 def outgoing(definition: TaskDefinition, error: Exception) -> Exception:
-    """Return what is stored of an error, and tell in the log of one that its contract should declare.
+    """Return what is stored of an error, and log one that its contract should declare.
 
     Args:
         definition: The task.
@@ -74,7 +74,7 @@ def outgoing(definition: TaskDefinition, error: Exception) -> Exception:
     if not definition.declared or not isinstance(error, TaskError):
         return error
     if declared_error(definition, error) is None:
-        _tell_undeclared(definition, type(error))
+        _log_undeclared(definition, type(error))
         return error
     try:
         return encode_failure(definition, error)
@@ -104,10 +104,10 @@ def _is_named(cls: type[TaskError], named: tuple[type[BaseException], ...]) -> b
     return any(issubclass(one, TaskError) and one is not TaskError and issubclass(cls, one) for one in named)
 
 
-def _tell_undeclared(definition: TaskDefinition, cls: type[TaskError]) -> None:
-    if (definition.name, cls) in _told:
+def _log_undeclared(definition: TaskDefinition, cls: type[TaskError]) -> None:
+    if (definition.name, cls) in _logged:
         return
-    _told.add((definition.name, cls))
+    _logged.add((definition.name, cls))
     _logger.warning(
         "%s raised %s, which its contract does not declare: callers get a RemoteError. List it: @task_options(errors=[%s])",
         definition.name,

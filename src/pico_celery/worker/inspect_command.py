@@ -1,4 +1,4 @@
-"""``celery inspect contracts``: a worker tells what it serves, over Celery's own control channel.
+"""``celery inspect contracts``: a worker reports what it serves, over Celery's own control channel.
 
 Source: https://docs.celeryq.dev/en/stable/userguide/workers.html#writing-your-own-remote-control-commands
 """
@@ -54,8 +54,8 @@ def _tell(state: Any, names: Any = (), definitions: Any = False, **_: Any) -> di
         return _told(state.app, state.consumer, {str(name) for name in _listed(names)}, everything=bool(definitions))
     except Exception as error:
         # The text of an exception may hold anything of the process.
-        _logger.exception("the contracts could not be told")
-        return {"error": f"the contracts could not be told ({type(error).__name__}): see the log of this worker"}
+        _logger.exception("the contracts could not be reported")
+        return {"error": f"the contracts could not be reported ({type(error).__name__}): see the log of this worker"}
 
 
 def _listed(names: Any) -> Iterable[Any]:
@@ -101,7 +101,7 @@ def _served(app: Celery) -> tuple[dict[str, TaskDefinition], dict[str, str], set
 
 
 def _contracts_of(app: Celery, served: Mapping[str, TaskDefinition]) -> list[ContractDefinition]:
-    """Return the contracts that declare tasks; the one that inherits a task tells nothing of it."""
+    """Return the contracts that declare tasks; the one that inherits a task does not count."""
     catalogs = [*(registration.catalog for registration in registrations_of(app)), default_catalog]
     known = dict.fromkeys(contract for catalog in catalogs for contract in catalog.contracts)
     return [

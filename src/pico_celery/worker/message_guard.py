@@ -75,8 +75,8 @@ def _guard(consumer: Consumer, handle: Callable[[Message], Any]) -> Callable[[Me
 
 def _refuse(consumer: Consumer, message: Message, error: Exception) -> None:
     # Neither the body nor the error's own text is shown: either may hold what must stay secret.
-    _logger.error("Refused a message that is no task message (%s)", type(error).__name__)
-    _store_failure(consumer.app.backend, message, InvalidTaskError("the message is no task message"))
+    _logger.error("Refused a message that is not a task message (%s)", type(error).__name__)
+    _store_failure(consumer.app.backend, message, InvalidTaskError("the message is not a task message"))
     if not message.acknowledged:
         message.reject_log_error(_logger, consumer.connection_errors)
 

@@ -123,7 +123,7 @@ def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> d
     attributes.pop("retries", None)
     attributes["stores_ignored_errors"] = attributes.pop("store_errors_even_if_ignored", None)
     attributes.update(retry_attributes(definition, options))
-    # Under load many calls come too late: each is told in one line of the log, without a traceback.
+    # Under load many calls come too late: each is one line of the log, without a traceback.
     attributes["throws"] = (*attributes.get("throws", ()), DeadlineExceeded)
     if "autoretry_for" in attributes:
         attributes["autoretry_for"] = tuple(attributes["autoretry_for"])

@@ -89,7 +89,7 @@ class PicoTaskRegistrar:
         """
         check_container(self._container)
         components = list(_components(self._container))
-        check = _Check(self._app, self._policy)
+        check = _Scan(self._app, self._policy)
         for key, cls in components:
             check.add_component(key, cls, self._container)
         check.add_clients([cls for _, cls in components])
@@ -111,7 +111,7 @@ class PicoTaskRegistrar:
             keep_clients(self._app)
 
 
-class _Check:
+class _Scan:
     """Collects bindings and faults of all components."""
 
     def __init__(self, app: Celery, policy: RegistrationPolicy) -> None:

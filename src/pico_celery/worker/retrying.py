@@ -92,7 +92,7 @@ class RetryingTask(Task[..., Any]):
         """Store that the task is retried, then publish its retry.
 
         Celery does it the other way round: in another process the retry may have ended by then, and its outcome would
-        be overwritten for ever.
+        be overwritten forever.
         """
         request: Any = self.request
         request.is_eager = True  # Celery makes the signature then, and does not publish it
@@ -188,7 +188,7 @@ class RetryingTask(Task[..., Any]):
 
     @property
     def override_max_retries(self) -> int:
-        """What `retry` was told, kept with the request: executions of one task run side by side here."""
+        """What `retry` was given, kept with the request: executions of one task run side by side here."""
         try:
             value: int = vars(self.request)["override_max_retries"]
         except KeyError:

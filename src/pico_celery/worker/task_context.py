@@ -48,7 +48,7 @@ class RetryOptions(TypedDict, total=False):
 class TaskContext:
     """The execution that the running code belongs to.
 
-    Take it through the constructor of any component. One object serves all executions: it tells of the one that asks, also
+    Take it through the constructor of any component. One object serves all executions: it describes the one that asks, also
     in its child tasks and in `asyncio.to_thread`. Outside a task every member raises `ExecutionError`.
     """
 
@@ -195,7 +195,7 @@ class TaskContext:
         here.pending.remove(future)
 
     def __repr__(self) -> str:
-        """Return what it tells of now."""
+        """Return the values it has now."""
         here = current_execution()
         return f"<TaskContext of {here.label}>" if here is not None else "<TaskContext outside a task>"
 
@@ -204,7 +204,7 @@ def _here() -> Execution:
     here = current_execution()
     if here is None:
         raise ExecutionError(
-            "TaskContext tells of a running task, and none runs here: use it in a task's method, not in a constructor, and "
+            "TaskContext describes a running task, and none runs here: use it in a task's method, not in a constructor, and "
             "pass on its values where the code outlives the task"
         )
     return here

@@ -1,4 +1,4 @@
-"""Tells whose code holds the event loop, while it does so."""
+"""Log whose code blocks the event loop, while it does so."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Watchdog:
 
 
 def _is_waiting(frame: FrameType) -> bool:
-    """Tell whether the innermost frame is the loop's own, or its selector's."""
+    """Return whether the innermost frame is the loop's own, or its selector's."""
     if frame.f_globals.get("__name__") == "selectors" and frame.f_back is not None:
         frame = frame.f_back
     return frame.f_globals.get("__name__") in _LOOP_MODULES

@@ -33,10 +33,10 @@ class Unwound(BaseException):
 class Holder(Protocol):
     """The pool that a job belongs to."""
 
-    def withdraw(self, job: Job) -> bool:
-        """Take back a job that has no slot yet; tell whether it was so."""
+    def withdraw(self, job: PoolJob) -> bool:
+        """Take back a job that has no slot yet; return whether it had none."""
 
-    def release(self, job: Job) -> None:
+    def release(self, job: PoolJob) -> None:
         """Give the slot of a job that has ended to another one."""
 
 
@@ -75,7 +75,7 @@ class Callbacks:
         self.timed_out = timed_out
 
 
-class Job:
+class PoolJob:
     """A request in the pool.
 
     Args:
@@ -178,7 +178,9 @@ class Job:
             self._report_terminated()
 
     def _terminate_running(self, signum: int | None) -> None:  # noqa: ARG002 - what a coroutine job can do
-        _logger.warning("%s is synchronous and runs on a thread: it cannot be terminated, and goes on", self.label)
+        _logger.warning(
+            "%s is synchronous and runs on a thread: it cannot be terminated, and is still running", self.label
+        )
 
     def _report_verdict(self) -> None:
         self._report_terminated()
@@ -203,14 +205,14 @@ class Job:
             _logger.exception("reporting %s failed", self.label)
 
 
-class CoroutineJob(Job):
+class CoroutineJob(PoolJob):
     """A request whose task is a coroutine on the loop.
 
     Every decision between its end, its limits and its termination is taken on the loop's thread: the first one counts.
 
     Args:
         service: The loop.
-        **job: Those of `Job`.
+        **job: Those of `PoolJob`.
     """
 
     __slots__ = ("_hard_passed", "_run", "_service", "_settled", "tracer")

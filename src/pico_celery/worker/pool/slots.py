@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from itertools import count
 
-from pico_celery.worker.pool.jobs import Job
+from pico_celery.worker.pool.jobs import PoolJob
 
 
 class Lane:
@@ -21,7 +21,7 @@ class Lane:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.running = 0
-        self.waiting: deque[Job] = deque()
+        self.waiting: deque[PoolJob] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -45,11 +45,11 @@ class Slots:
         self._least = min(1, limit)  # --autoscale may begin with none
         self.coroutines = Lane()
         self.synchronous = Lane(synchronous_limit)
-        self.jobs: set[Job] = set()  # Celery keeps a weak reference only
+        self.jobs: set[PoolJob] = set()  # Celery keeps a weak reference only
         self._lanes = (self.coroutines, self.synchronous)
-        self._lane_of: dict[Job, Lane] = {}
+        self._lane_of: dict[PoolJob, Lane] = {}
         # By id of the task in flight; a deque is bigger than all else that is kept of a job, and nearly never needed.
-        self._followers: dict[str, deque[Job] | None] = {}
+        self._followers: dict[str, deque[PoolJob] | None] = {}
         self._numbers = count()
         self._closed = False
         self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
@@ -64,7 +64,7 @@ class Slots:
         """How many jobs have no slot yet."""
         return len(self.jobs) - self.running
 
-    def take(self, job: Job, lane: Lane) -> bool:
+    def take(self, job: PoolJob, lane: Lane) -> bool:
         """Take a job in.
 
         Args:
@@ -95,7 +95,7 @@ class Slots:
             lane.waiting.append(job)
             return False
 
-    def withdraw(self, job: Job) -> bool:
+    def withdraw(self, job: PoolJob) -> bool:
         """Take back a job that has no slot yet.
 
         Args:
@@ -119,7 +119,7 @@ class Slots:
                 return True
             return False
 
-    def release(self, job: Job) -> None:
+    def release(self, job: PoolJob) -> None:
         """Take the slot of a job that has ended.
 
         Args:
@@ -129,7 +129,7 @@ class Slots:
             self._lane_of[job].running -= 1
             self._end(job)
 
-    def next(self) -> Job | None:
+    def next(self) -> PoolJob | None:
         """Give a slot to the job that has waited longest.
 
         Returns:
@@ -176,7 +176,7 @@ class Slots:
         self._closed = True
         self.flush()
 
-    def abandon(self) -> list[Job]:
+    def abandon(self) -> list[PoolJob]:
         """Forget the jobs that still run.
 
         Returns:
@@ -187,7 +187,7 @@ class Slots:
             self.jobs.clear()
             return left
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: PoolJob) -> None:
         self._forget(job)
         followers = self._followers[job.task_id]
         if followers:
@@ -196,6 +196,6 @@ class Slots:
         else:
             del self._followers[job.task_id]
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: PoolJob) -> None:
         self.jobs.discard(job)
         self._lane_of.pop(job, None)

@@ -23,7 +23,7 @@ from pico_celery.worker.lifecycle import start_components, stop_components
 from pico_celery.worker.loop import LoopService, current_loop_service
 from pico_celery.worker.pool.consumer_pump import HubPump
 from pico_celery.worker.pool.cpu_affinity import Core
-from pico_celery.worker.pool.jobs import Callbacks, CoroutineJob, Job
+from pico_celery.worker.pool.jobs import Callbacks, CoroutineJob, PoolJob
 from pico_celery.worker.pool.slots import Slots
 from pico_celery.worker.pool.tracers import Tracers, make_tracers
 from pico_celery.worker.pool.unsupported import log_unsupported
@@ -91,7 +91,7 @@ class TaskPool(BasePool):
         soft_timeout: float | None = None,
         timeout: float | None = None,
         **_: Any,
-    ) -> Job:
+    ) -> PoolJob:
         """Run a target as soon as there is a slot.
 
         Args:
@@ -120,23 +120,23 @@ class TaskPool(BasePool):
             "time_limits": limits,
         }
         if self._is_coroutine(positional):
-            job: Job = CoroutineJob(self._service, **given)
+            job: PoolJob = CoroutineJob(self._service, **given)
             lane = self._slots.coroutines
         else:
-            job = Job(**given)
+            job = PoolJob(**given)
             lane = self._slots.synchronous
         if self._slots.take(job, lane):
             self._start(job)
         return job
 
-    def withdraw(self, job: Job) -> bool:
+    def withdraw(self, job: PoolJob) -> bool:
         """Take back a job that has no slot yet."""
         withdrawn = self._slots.withdraw(job)
         if withdrawn:
             self._start_waiting()
         return withdrawn
 
-    def release(self, job: Job) -> None:
+    def release(self, job: PoolJob) -> None:
         """Give the slot of a job that has ended to the next one."""
         self._slots.release(job)
         self._start_waiting()
@@ -190,7 +190,7 @@ class TaskPool(BasePool):
     def _is_coroutine(self, args: tuple[Any, ...]) -> bool:
         return self.app is not None and bool(args) and isinstance(self.app.tasks.get(args[0]), ContractTask)
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: PoolJob) -> None:
         job.accept()
         if isinstance(job, CoroutineJob):
             self._tracers.submit(job)

@@ -169,7 +169,7 @@ class _Pace:
 
 
 class _GreenletTracer:
-    """One job on a greenlet of its thread, to which it belongs for ever."""
+    """One job on a greenlet of its thread, to which it belongs forever."""
 
     __slots__ = ("greenlet", "job", "thread")
 
