@@ -56,6 +56,7 @@ class Fault:
         remedy: What to do about it.
         where: ``file:line`` of each side that takes part.
         code: A stable, machine-readable word for the kind of fault.
+        sentence: What is wrong, where ``expected ..., got ...`` would not read well; shown in place of both.
     """
 
     task: str
@@ -65,16 +66,22 @@ class Fault:
     remedy: str = ""
     where: tuple[str, ...] = ()
     code: str = ""
+    sentence: str = ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, without where it is and what to do about it."""
+        if self.sentence:
+            return self.sentence
+        parts = [f"expected {self.expected}"] if self.expected else []
+        return ", ".join([*parts, f"got {self.got}"] if self.got else parts)
 
     def __str__(self) -> str:
         """Return the fault as one line, and a second one for the places."""
-        subject = f"{self.task}: {self.path}" if self.path else self.task
-        parts = []
-        if self.expected:
-            parts.append(f"expected {self.expected}")
-        if self.got:
-            parts.append(f"got {self.got}")
-        line = f"{subject}: {', '.join(parts)}" if parts else subject
+        # An unexpected argument is named by its sentence already.
+        shows_path = self.path and self.code != "unexpected_argument"
+        subject = f"{self.task}: {self.path}" if shows_path else self.task
+        line = f"{subject}: {self.problem}" if self.problem else subject
         if self.remedy:
             line = f"{line}; {self.remedy}"
         if self.where:

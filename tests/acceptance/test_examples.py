@@ -182,7 +182,7 @@ def test_the_demo_tells_its_steps_stops_everything_and_ends_well(short_folder: P
         "answered after 0.5 s",
         "mail to ada@example.org: Please pay order 7",
         "PayloadError: orders.place: the arguments do not fit the contract, 2 faults:",
-        "order.lines.0.quantity: expected greater than 0",
+        "order.lines.0.quantity: expected a value greater than 0",
         "did you mean 'orders.place'",
         "Worker and broker have been stopped.",
     ):

@@ -82,7 +82,7 @@ def served_well(served: Served) -> None:
 
 PLACE = {"number": 1, "lines": [{"sku": "pen", "quantity": 1, "price": "much"}]}
 BAD_CALLS: dict[str, tuple[str, list[Any], dict[str, Any], str]] = {
-    "a wrong type": ("probe.note", ["{key}"], {"times": "many"}, "times: expected int (a valid integer"),
+    "a wrong type": ("probe.note", ["{key}"], {"times": "many"}, "times: expected int, got 'many' (str)"),
     "a wrong type inside": ("shop.place", [PLACE], {}, "order.lines.0.price: expected"),
     "too many arguments": ("probe.note", ["{key}", 1, 2], {}, "expected at most 2 positional arguments, got 3"),
     "a missing argument": ("probe.note", [], {}, "key: expected a value of type str, got nothing; pass it"),
@@ -90,9 +90,9 @@ BAD_CALLS: dict[str, tuple[str, list[Any], dict[str, Any], str]] = {
         "probe.note",
         ["{key}"],
         {"tiems": 1},
-        "tiems: expected no such argument, got one; did you mean",
+        "unexpected argument 'tiems'; did you mean",
     ),
-    "a value given twice": ("probe.note", ["{key}"], {"key": "{key}"}, "key: expected one value, got two"),
+    "a value given twice": ("probe.note", ["{key}"], {"key": "{key}"}, "key: given twice, by position and by keyword"),
     "a null": ("probe.note", ["{key}"], {"times": None}, "times: expected int"),
 }
 

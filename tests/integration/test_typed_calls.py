@@ -268,7 +268,9 @@ def test_a_wrong_payload_is_refused_before_anything_is_published(served: Served)
 
     before_task_publish.connect(see)
     try:
-        with pytest.raises(PayloadError, match=r"shop\.place: order\.lines\.0\.quantity: expected greater than 0"):
+        with pytest.raises(
+            PayloadError, match=r"shop\.place: order\.lines\.0\.quantity: expected a value greater than 0"
+        ):
             served.shop.place({"number": 1, "lines": [{"sku": "a", "quantity": 0, "price": "1"}]})  # type: ignore[arg-type]
         with pytest.raises(
             TypeError, match=r"shop\.place: order: expected a value of type Order, got nothing; pass it"

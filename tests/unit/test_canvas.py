@@ -158,11 +158,11 @@ def test_a_signature_is_celery_s_with_encoded_arguments_by_name_options_and_cont
 def test_a_wrong_argument_is_refused_when_the_signature_is_built(client: FlowClient) -> None:
     wrong: Any = {"number": "seven"}
     for build in (client.place.s, client.place.si, FlowClient.place.s):
-        with pytest.raises(PayloadError, match=r"canvas\.place: order\.number: expected a valid integer"):
+        with pytest.raises(PayloadError, match=r"canvas\.place: order\.number: expected int"):
             build(wrong)
     with pytest.raises(PayloadError, match=r"receipt\.total: expected a value, got nothing"):
         untyped(client.ship_to).s({"number": 1}, "Bern")
-    with pytest.raises(PayloadError, match="misspelt: expected no such argument, got one"):
+    with pytest.raises(PayloadError, match="unexpected argument 'misspelt'"):
         untyped(client.place).s(ORDER, misspelt=True)
 
 
@@ -179,13 +179,13 @@ def test_the_rest_of_a_partial_call_is_validated_and_travels_by_name(client: Flo
     build: Any = client.ship_to.partial
     refused: dict[str, Callable[[], Any]] = {
         "address: expected a value of type str, got nothing; pass it": build,
-        "address: expected str .*got 3 ": lambda: build(3),
-        r"address: expected one value, got two, by position and by name": lambda: build("Bern", address="Basel"),
+        "address: expected str, got 3 ": lambda: build(3),
+        r"address: given twice, by position and by keyword": lambda: build("Bern", address="Basel"),
         "at most 1 positional argument after 'receipt', got 2; pass the others by name": lambda: build("Bern", True),
         "receipt: expected the result of the task before it, got a value of its own; leave it out": lambda: build(
             "Bern", receipt=Receipt(number=1, total=Decimal(1))
         ),
-        "fats: expected no such argument, got one; did you mean 'fast'": lambda: build("Bern", fats=True),
+        "unexpected argument 'fats'; did you mean 'fast'": lambda: build("Bern", fats=True),
     }
     for message, wrong in refused.items():
         with pytest.raises(PayloadError, match=message):

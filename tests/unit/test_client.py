@@ -88,23 +88,23 @@ def closed_app(celery_app: Celery, monkeypatch: pytest.MonkeyPatch) -> Celery:
 ORDER = {"id": 1}
 REFUSED: dict[str, tuple[Callable[[Any], Any], list[tuple[str, str, str, str, str]]]] = {
     "missing": (lambda c: c.place(), [("order", "missing_argument", "a value of type Order", "nothing", "pass it")]),
-    "unknown": (lambda c: c.place(ORDER, dryrun=True), [("dryrun", "unexpected_argument", "no such argument", "one", "did you mean 'dry_run'?")]),
+    "unknown": (lambda c: c.place(ORDER, dryrun=True), [("dryrun", "unexpected_argument", "", "", "did you mean 'dry_run'?")]),
     "too many": (lambda c: c.place(ORDER, 1, True), [("", "too_many_arguments", "at most 2 positional arguments", "3", "pass the others by name")]),
-    "twice": (lambda c: c.cancel(1, order_id=2), [("order_id", "given_twice", "one value", "two, by position and by name", "leave one out")]),
-    "wrong type": (lambda c: c.cancel("x"), [("order_id", "int_parsing", "int (a valid integer, unable to parse string as an integer)", "'x' (str)", "")]),
+    "twice": (lambda c: c.cancel(1, order_id=2), [("order_id", "given_twice", "", "", "leave one out")]),
+    "wrong type": (lambda c: c.cancel("x"), [("order_id", "int_parsing", "int", "'x' (str)", "")]),
     "wrong below": (
         lambda c: c.place({"id": "x", "lines": [{"sku": "a", "quantity": 0}, {"quantity": 1}]}),
         [
-            ("order.id", "int_parsing", "a valid integer, unable to parse string as an integer", "'x' (str)", ""),
-            ("order.lines.0.quantity", "greater_than", "greater than 0", "0 (int)", ""),
+            ("order.id", "int_parsing", "int", "'x' (str)", ""),
+            ("order.lines.0.quantity", "greater_than", "a value greater than 0", "0 (int)", ""),
             ("order.lines.1.sku", "missing", "a value", "nothing", ""),
         ],
     ),
     "wrong and unknown and missing": (
         lambda c: c.place(count="x", force=1),
         [
-            ("count", "int_parsing", "int (a valid integer, unable to parse string as an integer)", "'x' (str)", ""),
-            ("force", "unexpected_argument", "no such argument", "one", "did you mean 'order'?"),
+            ("count", "int_parsing", "int", "'x' (str)", ""),
+            ("force", "unexpected_argument", "", "", "did you mean 'order'?"),
             ("order", "missing_argument", "a value of type Order", "nothing", "pass it"),
         ],
     ),

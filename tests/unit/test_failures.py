@@ -132,7 +132,7 @@ def test_what_a_task_does_not_declare_is_left_as_it_is() -> None:
 def test_a_declared_error_that_was_changed_to_what_does_not_fit_is_refused() -> None:
     error = Declined(reason="limit")
     error.reason = 5  # type: ignore[assignment]
-    with pytest.raises(ErrorFieldsError, match="reason: expected a valid string, got 5"):
+    with pytest.raises(ErrorFieldsError, match="reason: expected str, got 5"):
         encode_failure(PAY, error)
 
 

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.payload import Payload, UnusableTypeError, payload_of
 from pico_celery.contract.typenames import safe_repr, type_name, value_text
+from pico_celery.contract.validation_messages import ValidationMessage, validation_message
 from pico_celery.contract.wire_schema import is_veiled
 from pico_celery.errors import ErrorClassError, ErrorFieldsError, Fault
 
@@ -102,7 +103,7 @@ class ErrorFields:
         Returns:
             At most `SHOWN` faults; values are left out where fields have parts that must not be shown.
         """
-        details = error.errors(include_url=False, include_context=False)
+        details = error.errors(include_url=False)
         return [self._fault(subject, detail) for detail in details[:SHOWN]]
 
     def _fault(self, subject: str, detail: ErrorDetails) -> Fault:
@@ -110,19 +111,17 @@ class ErrorFields:
         name = str(detail["loc"][0]) if detail["loc"] else ""
         if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
             remedy = did_you_mean(name, self.declared) if self.declared else "the class has no fields"
-            expected, got = "no such field", "one"
+            message = ValidationMessage("no such field", "one")
         elif detail["type"] == "missing":
             annotation = self.declared.get(name, (Any, _MISSING))[0]
             top = len(detail["loc"]) == 1
-            expected = f"a value of type {type_name(annotation)}" if top else "a value"
-            got, remedy = "nothing", "give it by keyword"
+            message = ValidationMessage(f"a value of type {type_name(annotation)}" if top else "a value", "nothing")
+            remedy = "give it by keyword"
         else:
-            expected = detail["msg"].removeprefix("Input should be ")
-            kind = f"a value of type {type(detail['input']).__name__}, not shown"
-            got = kind if self.payload.sensitive else value_text(detail["input"])
+            message = validation_message(detail, sensitive=self.payload.sensitive)
             remedy = "give what the class declares"
         return Fault(
-            task=subject, path=path, expected=expected, got=got, remedy=remedy, where=(self.where,), code=detail["type"]
+            task=subject, path=path, remedy=remedy, where=(self.where,), code=detail["type"], **message._asdict()
         )
 
 

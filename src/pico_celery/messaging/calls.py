@@ -14,7 +14,13 @@ from pico_celery.contract.typenames import safe_repr, type_name
 from pico_celery.contract.upcasting import Upcaster, names_of, upcast_arguments, upcasters_of
 from pico_celery.errors import CompositionError, Fault, PayloadError
 from pico_celery.messaging.headers import is_current, mismatch_note
-from pico_celery.messaging.validation_faults import argument_faults, failing_argument, parameter_faults, unencodable
+from pico_celery.messaging.validation_faults import (
+    argument_faults,
+    failing_argument,
+    parameter_faults,
+    unencodable,
+    unexpected_argument,
+)
 
 REPR_LIMIT: Final = 1024  # as Celery's own argsrepr_maxsize and kwargsrepr_maxsize
 UNSHOWN: Final = "(not shown)"
@@ -184,8 +190,7 @@ def _given_twice(task: str, name: str, remedy: str) -> Fault:
     return Fault(
         task=task,
         path=name,
-        expected="one value",
-        got="two, by position and by name",
+        sentence="given twice, by position and by keyword",
         remedy=remedy or "leave one out",
         code="given_twice",
     )
@@ -259,8 +264,7 @@ def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
         raise CompositionError.of(definition.name, [_takes_nothing(definition)])
     names = definition.positional[1:]
     bound = dict(zip(names, args, strict=False))
-    faults = [_fault(definition, name, "one value", "two, by position and by name", "leave one out", "given_twice")
-              for name in bound if name in kwargs]  # fmt: skip
+    faults = [_given_twice(definition.name, name, "") for name in bound if name in kwargs]
     if len(args) > len(names):
         text = f"at most {len(names)} positional argument{'' if len(names) == 1 else 's'} after {first.name!r}"
         faults.append(_fault(definition, "", text, str(len(args)), "pass the others by name", "too_many_arguments"))
@@ -312,10 +316,9 @@ def _name_faults(definition: TaskDefinition, first: ParameterDefinition, bound: 
         got = "a value of its own"
         faults.append(_fault(definition, first.name, "the result of the task before it", got, remedy, "first_given"))
     known = [parameter.name for parameter in definition.parameters]
-    for name in bound:
-        if name not in known and not definition.open_keywords:
-            remedy = did_you_mean(name, known)
-            faults.append(_fault(definition, name, "no such argument", "one", remedy, "unexpected_argument"))
+    if not definition.open_keywords:
+        unknown = (name for name in bound if name not in known)
+        faults.extend(unexpected_argument(definition.name, name, did_you_mean(name, known)) for name in unknown)
     for parameter in definition.parameters:
         if parameter.required and parameter.name not in bound and parameter is not first:
             expected = f"a value of type {type_name(parameter.annotation)}"

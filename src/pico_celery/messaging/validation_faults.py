@@ -1,4 +1,4 @@
-"""From pydantic's errors to faults: the task, the argument path, what was expected, what came, what to do."""
+"""Turn pydantic's errors into faults: task, argument path, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.contract.payload import Payload
-from pico_celery.contract.typenames import type_name, value_text
+from pico_celery.contract.typenames import type_name
+from pico_celery.contract.validation_messages import validation_message
 from pico_celery.errors import Fault
 
 SHOWN: Final = 20
@@ -20,7 +21,7 @@ _FIELD_NAME: Final = re.compile(r"field_name='([^']*)'")
 
 
 def argument_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
-    """Tell what is wrong with the arguments of a call.
+    """Return the faults of the arguments of a call.
 
     Args:
         definition: The task.
@@ -35,7 +36,7 @@ def argument_faults(definition: TaskDefinition, error: ValidationError, remedy: 
 
 
 def parameter_faults(definition: TaskDefinition, name: str, error: ValidationError) -> list[Fault]:
-    """Tell what is wrong with one argument that was validated alone.
+    """Return the faults of one argument that was validated alone.
 
     Args:
         definition: The task.
@@ -43,14 +44,14 @@ def parameter_faults(definition: TaskDefinition, name: str, error: ValidationErr
         error: pydantic's error over the value.
 
     Returns:
-        At most `SHOWN` faults, as `argument_faults` tells them.
+        At most `SHOWN` faults, as `argument_faults` returns them.
     """
     details: list[Any] = [{**detail, "loc": (name, *detail["loc"])} for detail in _details(error)]
     return [_argument_fault(definition, detail, "") for detail in details[:SHOWN]]
 
 
 def result_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
-    """Tell what is wrong with a result.
+    """Return the faults of a result.
 
     Args:
         definition: The task.
@@ -64,17 +65,20 @@ def result_faults(definition: TaskDefinition, error: ValidationError, remedy: st
         Fault(
             task=definition.name,
             path=_path(("return", *detail["loc"])),
-            expected=_expected(detail, type_name(definition.result.annotation)),
-            got=_got(detail, sensitive=definition.result.sensitive),
             remedy=remedy,
             code=detail["type"],
+            **validation_message(
+                detail,
+                sensitive=definition.result.sensitive,
+                declared="" if detail["loc"] else type_name(definition.result.annotation),
+            )._asdict(),
         )
         for detail in _details(error)[:SHOWN]
     ]
 
 
 def unencodable(task: str, path: str, payload: Payload, error: Exception) -> Fault:
-    """Tell that a value passed validation and is still no JSON, or not what its type says.
+    """Return the fault of a value that passed validation and cannot be encoded as JSON.
 
     Args:
         task: Name of the task.
@@ -95,7 +99,23 @@ def unencodable(task: str, path: str, payload: Payload, error: Exception) -> Fau
 
 
 def _details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False, include_context=False)
+    return error.errors(include_url=False)
+
+
+def unexpected_argument(task: str, name: str, remedy: str) -> Fault:
+    """Return the fault of an argument that a task does not have.
+
+    Args:
+        task: Name of the task.
+        name: Name of the argument.
+        remedy: What to do.
+
+    Returns:
+        The fault.
+    """
+    return Fault(
+        task=task, path=name, remedy=remedy, code="unexpected_argument", sentence=f"unexpected argument {name!r}"
+    )
 
 
 def _argument_fault(definition: TaskDefinition, detail: ErrorDetails, remedy: str) -> Fault:
@@ -106,14 +126,7 @@ def _argument_fault(definition: TaskDefinition, detail: ErrorDetails, remedy: st
     if top and detail["type"] == "extra_forbidden":
         known = [known.name for known in definition.parameters]
         advice = remedy or did_you_mean(name, known) if known else "the task takes no arguments"
-        return Fault(
-            task=definition.name,
-            path=name,
-            expected="no such argument",
-            got="one",
-            remedy=advice,
-            code="unexpected_argument",
-        )
+        return unexpected_argument(definition.name, name, advice)
     if top and detail["type"] == "missing" and parameter:
         expected = f"a value of type {type_name(parameter.annotation)}"
         return Fault(
@@ -124,29 +137,15 @@ def _argument_fault(definition: TaskDefinition, detail: ErrorDetails, remedy: st
             remedy=remedy or "pass it",
             code="missing_argument",
         )
-    declared = type_name(parameter.annotation) if parameter else ""
+    declared = type_name(parameter.annotation) if parameter and top else ""
+    message = validation_message(detail, sensitive=definition.arguments.sensitive, declared=declared)
     return Fault(
         task=definition.name,
         path=_path(location),
-        expected=_expected(detail, declared if top else ""),
-        got=_got(detail, sensitive=definition.arguments.sensitive),
         remedy=remedy,
         code=detail["type"],
+        **message._asdict(),
     )
-
-
-def _expected(detail: ErrorDetails, declared: str) -> str:
-    if detail["type"] == "missing":
-        return "a value"
-    message = detail["msg"].removeprefix("Input should be ")
-    return f"{declared} ({message})" if declared and len(detail["loc"]) <= 1 else message
-
-
-def _got(detail: ErrorDetails, *, sensitive: bool) -> str:
-    if detail["type"] == "missing":
-        return "nothing"
-    value = detail["input"]
-    return f"a value of type {type(value).__name__}, not shown" if sensitive else value_text(value)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -169,4 +168,4 @@ def failing_argument(definition: TaskDefinition, values: Mapping[str, Any]) -> t
                 parameter.payload.encode(values[parameter.name])
             except (ValueError, TypeError, RecursionError) as error:
                 return parameter.name, parameter.payload, error
-    return "", definition.arguments, ValueError("the arguments are no JSON")
+    return "", definition.arguments, ValueError("the arguments are not JSON")

@@ -14,6 +14,7 @@ from pico_celery.document.records import Document, ParameterRecord, TaskRecord, 
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import UNSHOWN, decode_call, shown, shown_call
 from pico_celery.messaging.headers import DIGEST_HEADER
+from pico_celery.messaging.validation_faults import unexpected_argument
 from pico_celery_tooling.output import ToolError
 
 _KOMBUS: Final = {"__type__", "__value__"}
@@ -96,7 +97,7 @@ def _name_faults(task: TaskRecord, data: Mapping[str, Any]) -> list[Fault]:
     for name in data:
         if name not in known:
             remedy = did_you_mean(name, known) if known else "the task takes no arguments"
-            faults.append(_fault(task, name, "no such argument", "one", remedy, "unexpected_argument"))
+            faults.append(unexpected_argument(task.name, name, remedy))
     for parameter in task.parameters:
         if parameter.required and parameter.name not in data:
             expected = f"a value of type {parameter.type}"

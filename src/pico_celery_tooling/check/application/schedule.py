@@ -49,7 +49,7 @@ def periodic_payload(facts: Application) -> Iterator[Finding]:
             decode_call(definition, args, kwargs)
         except PayloadError as error:
             for fault in error.faults:
-                message = f"expected {fault.expected}, got {fault.got}"
+                message = fault.problem
                 remedy = (
                     "correct args= or kwargs= of the entry, or take schedule(), which checks them when it is imported"
                 )
