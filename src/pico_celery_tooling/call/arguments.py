@@ -155,7 +155,7 @@ def shown_arguments(
     if definition is not None:
         return shown_call(definition, (), data, _current(task))[1]
     sensitive = {parameter.name for parameter in task.parameters if is_sensitive(document, parameter)}
-    return shown({name: _Unshown() if name in sensitive else value for name, value in data.items()})
+    return shown({name: _Hidden() if name in sensitive else value for name, value in data.items()})
 
 
 def _current(task: TaskRecord) -> Mapping[str, str]:
@@ -163,7 +163,7 @@ def _current(task: TaskRecord) -> Mapping[str, str]:
     return {DIGEST_HEADER: task.digest}
 
 
-class _Unshown:
+class _Hidden:
     def __repr__(self) -> str:
         return UNSHOWN
 

@@ -11,10 +11,10 @@ from pico_celery.errors import FaultsError, PicoCeleryError
 from pico_celery_tooling.output import ToolError, print_json
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.call.answer import Answer
-    from pico_celery_tooling.call.find_task import Found
-    from pico_celery_tooling.call.prepare import Call
-    from pico_celery_tooling.call.send import Sent
+    from pico_celery_tooling.call.answer import CallAnswer
+    from pico_celery_tooling.call.find_task import FoundTask
+    from pico_celery_tooling.call.prepare import TaskCall
+    from pico_celery_tooling.call.send import SentCall
 
 
 class CallError(ToolError):
@@ -47,7 +47,7 @@ class CallError(ToolError):
         print_json({**told, "error": {"message": self.message, **remedy, **faults}})
 
 
-def notes_of(found: Found, call: Call, sent: Sent) -> list[str]:
+def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
     """Return what a user should know of a call that was sent, beside its result."""
     notes = [f"note: {note}" for note in found.notes]
     if call.keyless:
@@ -60,7 +60,7 @@ def notes_of(found: Found, call: Call, sent: Sent) -> list[str]:
     return notes
 
 
-def print_answer(answer: Answer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
+def print_answer(answer: CallAnswer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
     """Print how a call ended.
 
     Args:

@@ -11,9 +11,9 @@ from pico_celery.document.lock_schema import DEMANDS
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.evolution.findings import NOTHING
 from pico_celery_tooling.evolution.schema_forms import ANYTHING, ITEM, Entry, Form, Issue, Steps, always
-from pico_celery_tooling.evolution.task_pairs import Memory, Version
+from pico_celery_tooling.evolution.task_pairs import Memory, TaskVersion
 from pico_celery_tooling.schema.pydantic_validator import Rebuilt
-from pico_celery_tooling.schema.sampling import Sampler, samples
+from pico_celery_tooling.schema.sampling import SchemaSampler, samples
 from pico_celery_tooling.schema.validation import Checker
 
 _TRIED: Final = 80
@@ -47,9 +47,9 @@ class Witnesses:
         self._expects = Checker(target, accepted)
         self._reads = None if read is None else Rebuilt(source, read)
         self._doubted: set[int] = set()
-        self._lean = Sampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
-        self._full = Sampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret
-        self._varied = Sampler(source, random.Random(1))  # noqa: S311 - no secret
+        self._lean = SchemaSampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
+        self._full = SchemaSampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret
+        self._varied = SchemaSampler(source, random.Random(1))  # noqa: S311 - no secret
         self._drawn: list[Any] | None = None
 
     def find(self, issue: Issue) -> Any:
@@ -197,7 +197,12 @@ _NONE: Final[Mapping[str, Any]] = {}
 
 
 def arguments_of(
-    version: Version, memory: Memory, also: Collection[str] = (), *, without: str = "", given: Mapping[str, Any] = _NONE
+    version: TaskVersion,
+    memory: Memory,
+    also: Collection[str] = (),
+    *,
+    without: str = "",
+    given: Mapping[str, Any] = _NONE,
 ) -> Any:
     """Make arguments that a version of a task accepts.
 

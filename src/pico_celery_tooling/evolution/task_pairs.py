@@ -25,7 +25,7 @@ _SHOWN_AS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class TaskVersion:
     """A task in one of the two documents."""
 
     task: TaskRecord
@@ -76,8 +76,8 @@ class Pair:
         memory: What is known of schemas already; tasks share models.
     """
 
-    old: Version
-    new: Version
+    old: TaskVersion
+    new: TaskVersion
     changed: frozenset[str]
     memory: Memory
 
@@ -205,8 +205,8 @@ def match(old: Document, new: Document) -> Matching:
         if name in before and name in now:
             one, other = before[name], now[name]
             pair = Pair(
-                old=Version(task=one, document=old),
-                new=Version(task=other, document=new),
+                old=TaskVersion(task=one, document=old),
+                new=TaskVersion(task=other, document=new),
                 changed=changed,
                 memory=memory,
             )
