@@ -169,7 +169,7 @@ class _Hidden:
 
 
 def is_sensitive(document: Document, parameter: ParameterRecord) -> bool:
-    """Tell whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret.
+    """Return whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret.
 
     Args:
         document: Where its schemas are.

@@ -180,7 +180,7 @@ def _likeness(before: ParameterRecord, now: ParameterRecord) -> float:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Tell whether two defaults are the same JSON: ``1`` is not ``true``."""
+    """Return whether two defaults are the same JSON: ``1`` is not ``true``."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

@@ -72,7 +72,7 @@ class Witnesses:
         return next((payload for payload in self._drawn if self._shows(payload, issue)), NOTHING)
 
     def doubts(self, issue: Issue) -> bool:
-        """Tell whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
+        """Return whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
         return id(issue) in self._doubted
 
     def _shows(self, payload: Any, issue: Issue) -> bool:
@@ -186,7 +186,7 @@ class Witnesses:
 
 
 def _meets(place: Sequence[str | int], steps: Steps) -> bool:
-    """Tell whether one of two places is the other or lies around it: a union is refused as a whole."""
+    """Return whether one of two places is the other or lies around it: a union is refused as a whole."""
     return all(
         isinstance(step.key, Entry) or step.key == found or (step.key == ITEM and isinstance(found, int))
         for found, step in zip(place, steps, strict=False)
@@ -240,7 +240,7 @@ def _value(_: Memory, described: tuple[Document, JsonSchema]) -> Any:
 
 
 def _is_checked_by_functions(node: Any) -> bool:
-    """Tell whether code that nobody here can run has a say in what is accepted."""
+    """Return whether code that nobody here can run has a say in what is accepted."""
     if isinstance(node, Mapping):
         demands = node.get(DEMANDS)
         if isinstance(demands, Mapping) and not _FUNCTIONS.isdisjoint(demands):

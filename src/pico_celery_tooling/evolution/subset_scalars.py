@@ -182,7 +182,7 @@ def _finite_faults(source: Form, target: Form) -> Iterator[Misfit]:
 
 
 def _is_finite(form: Form) -> bool:
-    """Tell whether a float has to be a number: NaN is within no limit."""
+    """Return whether a float has to be a number: NaN is within no limit."""
     between = _range(form)
     return form.demands.get("allow_inf_nan") is False or (between.low.is_finite() and between.high.is_finite())
 
@@ -315,7 +315,7 @@ _ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys", "version",
 
 
 def is_free(form: Form) -> bool:
-    """Tell whether a form demands nothing that is compared here."""
+    """Return whether a form demands nothing that is compared here."""
     return not set(form.demands) - _HARMLESS
 
 

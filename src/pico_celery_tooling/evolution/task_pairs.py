@@ -82,7 +82,7 @@ class Pair:
     memory: Memory
 
     def is_same(self, old: JsonSchema, new: JsonSchema) -> bool:
-        """Tell whether two schemas are the same text, with all that they refer to."""
+        """Return whether two schemas are the same text, with all that they refer to."""
         return old == new and self.changed.isdisjoint(references(new))
 
     def find(self, rule: str, message: str, **more: Any) -> Finding:
@@ -245,7 +245,7 @@ def _gone(task: TaskRecord, unknown: Iterable[TaskRecord], found: Matching) -> N
 
 
 def _looks_like(old: TaskRecord, new: TaskRecord) -> bool:
-    """Tell whether two tasks have the same signature, and more in common than a simple one."""
+    """Return whether two tasks have the same signature, and more in common than a simple one."""
     if _signature(old) != _signature(new):
         return False
     telling = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)

@@ -95,7 +95,7 @@ class Answers:
         return iter(self.workers)
 
     def __bool__(self) -> bool:
-        """Tell whether anybody answered."""
+        """Return whether anybody answered."""
         return bool(self.workers)
 
     @property

@@ -149,11 +149,11 @@ class ApplicationFacts:
         return next((found for catalog in self.catalogs if (found := catalog.get(name)) is not None), None)
 
     def is_declared(self, name: str) -> bool:
-        """Tell whether a contract declares a name, or has it as an alias."""
+        """Return whether a contract declares a name, or has it as an alias."""
         return name in self.document.tasks or name in self.aliases or self.definition(name) is not None
 
     def is_known(self, name: str) -> bool:
-        """Tell whether the application's workers take messages of that name."""
+        """Return whether the application's workers take messages of that name."""
         return name in self.app.tasks or self.aliases.get(name) in self.served
 
     def owner_of(self, name: str) -> str | None:

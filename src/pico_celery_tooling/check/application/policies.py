@@ -183,12 +183,12 @@ def longest_delays(policy: RetryPolicy) -> list[float]:
 
 
 def returns_something(definition: TaskDefinition) -> bool:
-    """Tell whether a task's result is more than that it has ended."""
+    """Return whether a task's result is more than that it has ended."""
     return not is_assignable(type(None), definition.result.annotation)
 
 
 def stores_result(served: Served) -> bool:
-    """Tell whether a task has a result that is to be stored."""
+    """Return whether a task has a result that is to be stored."""
     return returns_something(served.definition) and not served.task.ignore_result
 
 
