@@ -31,7 +31,7 @@ from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery_tooling.check.application.check import APPLICATION_RULES, check_application
-from pico_celery_tooling.check.application.facts import Application
+from pico_celery_tooling.check.application.facts import ApplicationFacts
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.evolution.findings import Category, Finding, Level
 from pico_celery_tooling.output import ToolError
@@ -650,7 +650,7 @@ def test_a_router_of_the_user_that_fails_fails_no_check(app_of: Callable[..., Ce
     app = app_of(ShopWorker)
     app.conf.task_routes = (route,)
 
-    assert Application(app, of(Shop)).queue_of("unit_shop.place", {}) is None
+    assert ApplicationFacts(app, of(Shop)).queue_of("unit_shop.place", {}) is None
     assert check(app, Shop) == []
 
 

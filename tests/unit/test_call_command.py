@@ -285,9 +285,9 @@ def test_a_countdown_beyond_the_deadline_is_refused(document: Document) -> None:
 
 
 def find_in(document: Document, name: str) -> Any:
-    from pico_celery_tooling.call.find_task import Found
+    from pico_celery_tooling.call.find_task import FoundTask
 
-    return Found(task=document.tasks[name], document=document, contract="counter", origin="here")
+    return FoundTask(task=document.tasks[name], document=document, contract="counter", origin="here")
 
 
 def test_a_call_is_sent_as_a_client_sends_it(document: Document) -> None:

@@ -73,7 +73,7 @@ def test_a_package_is_compared_with_the_lock_file_that_is_here(here: Path) -> No
     assert check("contracts.lock.json").exit_code == 2
     assert "contracts.lock.json is what is compared" in check("contracts.lock.json").output
     assert check().exit_code == 2
-    assert "which package?" in check().output
+    assert "no package given" in check().output
 
 
 def test_what_breaks_is_told_by_task_the_worst_first(here: Path) -> None:

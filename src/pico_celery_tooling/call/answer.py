@@ -17,7 +17,7 @@ _REVOKED: Final = "REVOKED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CallAnswer:
     """How a call ended.
 
     Attributes:
@@ -62,7 +62,7 @@ class Reader:
     task: TaskRecord
     document: Document = field(repr=False)
 
-    def read(self, meta: Mapping[str, Any]) -> Answer:
+    def read(self, meta: Mapping[str, Any]) -> CallAnswer:
         """Read what a result backend keeps.
 
         Args:
@@ -74,19 +74,19 @@ class Reader:
         state, stored = str(meta["status"]), meta.get("result")
         if state == _SUCCESS:
             result = _json(stored)
-            return Answer(
+            return CallAnswer(
                 state=state, result=result, misfits=self._misfits(self.task.result.accepted, result, "return")
             )
         failure = StoredFailure.of(stored, meta.get("traceback"))
         declared = self._declared(failure)
         if declared is not None:
             error, misfits = declared
-            return Answer(state=state, error=error, misfits=misfits, traceback=failure.traceback)
+            return CallAnswer(state=state, error=error, misfits=misfits, traceback=failure.traceback)
         told: dict[str, Any] = {"type": failure.full_name, "message": failure.text}
         faults = (failure.data or {}).get("faults")
         if isinstance(faults, list) and faults:
             told["faults"] = _json(faults)
-        return Answer(state=state, error=told, traceback=failure.traceback)
+        return CallAnswer(state=state, error=told, traceback=failure.traceback)
 
     def _declared(self, failure: StoredFailure) -> tuple[dict[str, Any], tuple[str, ...]] | None:
         data = failure.data or {}

@@ -156,7 +156,7 @@ def shown_arguments(
     if definition is not None:
         return shown_call(definition, (), data, _current(task))[1]
     sensitive = {parameter.name for parameter in task.parameters if is_sensitive(document, parameter)}
-    return shown({name: _Unshown() if name in sensitive else value for name, value in data.items()})
+    return shown({name: _Hidden() if name in sensitive else value for name, value in data.items()})
 
 
 def _current(task: TaskRecord) -> Mapping[str, str]:
@@ -164,13 +164,13 @@ def _current(task: TaskRecord) -> Mapping[str, str]:
     return {DIGEST_HEADER: task.digest}
 
 
-class _Unshown:
+class _Hidden:
     def __repr__(self) -> str:
         return UNSHOWN
 
 
 def is_sensitive(document: Document, parameter: ParameterRecord) -> bool:
-    """Tell whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret.
+    """Return whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret.
 
     Args:
         document: Where its schemas are.

@@ -20,7 +20,7 @@ ASK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundTask:
     """A task, and where its contract was read.
 
     Attributes:
@@ -52,7 +52,7 @@ def find_task(
     has_application: bool,
     application: Callable[[], Any],
     seconds: float = ASK_SECONDS,
-) -> Found:
+) -> FoundTask:
     """Find a task's contract in the nearest place that has it.
 
     Args:
@@ -114,10 +114,10 @@ def _task_of(document: Document, name: str) -> TaskRecord | None:
     return own or next((task for task in document.tasks.values() if name in task.aliases), None)
 
 
-def _found(task: TaskRecord, document: Document, origin: str, name: str, *notes: str) -> Found:
+def _found(task: TaskRecord, document: Document, origin: str, name: str, *notes: str) -> FoundTask:
     renamed = () if task.name == name else (f"{name} is an older name of {task.name}",)
     retired = () if task.deprecated is None else (f"{task.name} is deprecated: {task.deprecated}",)
-    return Found(
+    return FoundTask(
         task=task,
         document=document,
         contract=document.contract_of(task.name).key,
@@ -126,7 +126,7 @@ def _found(task: TaskRecord, document: Document, origin: str, name: str, *notes:
     )
 
 
-def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str]) -> Found | None:
+def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str]) -> FoundTask | None:
     from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - only where no file tells the contract
 
     answers = ask(app, seconds, definitions=[name])

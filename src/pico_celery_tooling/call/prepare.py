@@ -23,7 +23,7 @@ from pico_celery.document.records import TaskRecord
 from pico_celery.errors import Fault, OptionError
 from pico_celery.messaging.headers import CONTRACT_HEADER, DIGEST_HEADER
 from pico_celery_tooling.call.arguments import check_arguments, shown_arguments
-from pico_celery_tooling.call.find_task import Found
+from pico_celery_tooling.call.find_task import FoundTask
 
 _SOCKET_SECONDS: Final = 5.0
 """Celery's own limit, two minutes, is for workers; somebody waits here."""
@@ -58,7 +58,7 @@ def _place(url: str, database: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class TaskCall:
     """A call that is ready to be sent.
 
     Attributes:
@@ -83,7 +83,7 @@ class Call:
         return bool(self.options.get("ignore_result"))
 
 
-def prepare(found: Found, data: Mapping[str, Any], options: Mapping[str, Any]) -> Call:
+def prepare(found: FoundTask, data: Mapping[str, Any], options: Mapping[str, Any]) -> TaskCall:
     """Hold arguments against the contract, and settle what they are sent with. No I/O.
 
     Args:
@@ -106,7 +106,7 @@ def prepare(found: Found, data: Mapping[str, Any], options: Mapping[str, Any]) -
     if text is None and has_key and definition is not None:
         text = key_of(definition, definition.arguments.decode(data))
     headers = {**(resolved.get("headers") or {}), CONTRACT_HEADER: found.contract, DIGEST_HEADER: task.digest}
-    return Call(
+    return TaskCall(
         task=task.name,
         kwargs=data,
         options={

@@ -18,7 +18,7 @@ from pico_celery.client.results.receivers import is_rpc
 from pico_celery.client.results.waiters import Meta
 from pico_celery.errors import PicoCeleryError
 from pico_celery_tooling.bounded import in_time
-from pico_celery_tooling.call.prepare import Call
+from pico_celery_tooling.call.prepare import TaskCall
 from pico_celery_tooling.live.inspect_client import broker_of
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class NoAnswerError(Exception):
     """A call has not ended in the time in which it was waited for; the message says what is known of it."""
 
 
-class Sent:
+class SentCall:
     """A call that was sent; what is stored of it comes by way of the hub.
 
     Args:
@@ -68,7 +68,7 @@ class Sent:
         self._meta, self._failure = self._meta or meta, error
         self._told.set()
 
-    def adopt(self, task_id: str) -> Sent:
+    def adopt(self, task_id: str) -> SentCall:
         """Be the call that has the idempotency key of this one."""
         self.id, self.heard, self.is_first = task_id, 0, False
         return self
@@ -92,7 +92,7 @@ class Sent:
         return self._meta
 
 
-def send(app: Celery, call: Call) -> Sent:
+def send(app: Celery, call: TaskCall) -> SentCall:
     """Send a call.
 
     Args:
@@ -108,12 +108,12 @@ def send(app: Celery, call: Call) -> Sent:
     """
     hub = hub_of(app)
     options = dict(call.options)
-    sent = Sent(options.pop("task_id", None) or hub.ids.new(), call.deadline, ignored=call.ignores_result)
+    sent = SentCall(options.pop("task_id", None) or hub.ids.new(), call.deadline, ignored=call.ignores_result)
     keeps = hub.keeps_results and not call.ignores_result
     if keeps:
         _check_backend(app)
 
-    def publish() -> Sent:
+    def publish() -> SentCall:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=1, timeout=_CONNECT_SECONDS)
         if not keeps:
@@ -123,7 +123,7 @@ def send(app: Celery, call: Call) -> Sent:
             app.send_task(call.task, (), dict(call.kwargs), **{**added, **options}, task_id=sent.id)
         return sent
 
-    def publish_once() -> Sent:
+    def publish_once() -> SentCall:
         return publish() if call.key is None else send_once(app, call.key, sent.id, publish, sent.adopt)
 
     try:
@@ -141,7 +141,9 @@ def send(app: Celery, call: Call) -> Sent:
         raise UnreachableError(f"{server} cannot be reached: {_told(error)}") from error
 
 
-def wait(app: Celery, sent: Sent, seconds: float, on_tick: Callable[[float], None] | None = None) -> Mapping[str, Any]:
+def wait(
+    app: Celery, sent: SentCall, seconds: float, on_tick: Callable[[float], None] | None = None
+) -> Mapping[str, Any]:
     """Wait until a call has ended.
 
     Args:
@@ -180,7 +182,7 @@ def wait(app: Celery, sent: Sent, seconds: float, on_tick: Callable[[float], Non
     raise NoAnswerError(f"no result after {seconds:g} s")
 
 
-def state_of(app: Celery, sent: Sent) -> str:
+def state_of(app: Celery, sent: SentCall) -> str:
     """Return the state of a call that has not ended, for people who watch it.
 
     Args:

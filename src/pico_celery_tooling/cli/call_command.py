@@ -15,10 +15,10 @@ from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end,
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.call.answer import Answer
-    from pico_celery_tooling.call.find_task import Found
-    from pico_celery_tooling.call.prepare import Call
-    from pico_celery_tooling.call.send import Sent
+    from pico_celery_tooling.call.answer import CallAnswer
+    from pico_celery_tooling.call.find_task import FoundTask
+    from pico_celery_tooling.call.prepare import TaskCall
+    from pico_celery_tooling.call.send import SentCall
 
 
 class CallError(ToolError):
@@ -51,7 +51,7 @@ class CallError(ToolError):
         print_json({**told, "error": {"message": self.message, **remedy, **faults}})
 
 
-def notes_of(found: Found, call: Call, sent: Sent) -> list[str]:
+def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
     """Return what a user should know of a call that was sent, beside its result."""
     notes = [f"note: {note}" for note in found.notes]
     if call.keyless:
@@ -64,7 +64,7 @@ def notes_of(found: Found, call: Call, sent: Sent) -> list[str]:
     return notes
 
 
-def print_answer(answer: Answer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
+def print_answer(answer: CallAnswer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
     """Print how a call ended.
 
     Args:
@@ -226,13 +226,13 @@ def _application(broker: str | None, backend: str | None) -> Any:
     return application_at(broker, backend)
 
 
-def _print_example(found: Found) -> None:
+def _print_example(found: FoundTask) -> None:
     from pico_celery_tooling.schema.sampling import example  # noqa: PLC0415 - only where it is asked for
 
     print_json(example(found.document, found.task.arguments))
 
 
-def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> Call:
+def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> TaskCall:
     from pico_celery_tooling.call.arguments import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
 
     arguments = {} if data is None else read_data(data)
@@ -248,7 +248,7 @@ def _prepare(found: Found, data: str | None, options: tuple[str, ...], app: Call
     return prepare(found, arguments, chosen)
 
 
-def _send(app: Any, call: Call) -> Sent:
+def _send(app: Any, call: TaskCall) -> SentCall:
     from pico_celery_tooling.call.send import UnreachableError, send  # noqa: PLC0415 - it needs Celery
 
     try:
@@ -262,7 +262,7 @@ def _send(app: Any, call: Call) -> Sent:
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
 
 
-def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
+def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
     """Tell why there is no result to wait for; ``None`` where there is one."""
     from pico_celery.client.results.hub import hub_of  # noqa: PLC0415 - it needs Celery
 
@@ -275,7 +275,7 @@ def _why_no_result(app: Any, call: Call, *, no_wait: bool) -> str | None:
     return None
 
 
-def _wait(app: Any, found: Found, sent: Sent, seconds: float) -> Answer:
+def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
     from pico_celery_tooling.call.answer import Reader  # noqa: PLC0415 - only where something came back
     from pico_celery_tooling.call.send import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
 

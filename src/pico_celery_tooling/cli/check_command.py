@@ -145,7 +145,7 @@ def _now(package: str | None, app: Any, against: str | None) -> Source:
         return read_source(package)
     if app is None or against is not None:
         raise ToolError(
-            "which package?", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
+            "no package given", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
         )
     from pico_celery_tooling.check.application.check import contracts_of  # noqa: PLC0415 - it needs Celery
 

@@ -14,7 +14,7 @@ from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, end, json_optio
 from pico_celery_tooling.sources.source import nearest_document
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.live.inspect_client import Answers, Version
+    from pico_celery_tooling.live.inspect_client import Answers, ServedVersion
 
 
 @click.command("list")
@@ -81,7 +81,7 @@ def _live(answers: Answers, wanted: Document | None) -> list[dict[str, Any]]:
     return [_live_task(name, answers.versions(name), None if wanted is None else wanted.tasks[name]) for name in names]
 
 
-def _live_task(name: str, versions: tuple[Version, ...], ours: TaskRecord | None) -> dict[str, Any]:
+def _live_task(name: str, versions: tuple[ServedVersion, ...], ours: TaskRecord | None) -> dict[str, Any]:
     record = ours or next((version.record for version in versions if version.record is not None), None)
     told = {"task": name} if record is None else _task(record)
     if ours is None:

@@ -13,7 +13,7 @@ from pico_celery_tooling.evolution.counterexamples import arguments_of
 from pico_celery_tooling.evolution.findings import NOTHING, Finding, Level
 from pico_celery_tooling.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
 from pico_celery_tooling.evolution.subset import Refused, remembered
-from pico_celery_tooling.evolution.task_pairs import Memory, Pair, Version, shown
+from pico_celery_tooling.evolution.task_pairs import Memory, Pair, TaskVersion, shown
 
 _ALIKE: Final = 0.6
 
@@ -133,7 +133,7 @@ def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Itera
 
 
 def _refusals(
-    memory: Memory, sender: Version, sent: ParameterRecord, receiver: Version, taken: ParameterRecord
+    memory: Memory, sender: TaskVersion, sent: ParameterRecord, receiver: TaskVersion, taken: ParameterRecord
 ) -> Iterator[Refused]:
     """Iterate over what is refused of what clients may send, and of what those of this library make of it."""
     read, accepted = (sender.document, sent.accepts), (receiver.document, taken.accepts)
@@ -148,7 +148,7 @@ def _refusals(
             yield one
 
 
-def _is_own(memory: Memory, version: Version, parameter: ParameterRecord, one: Refused) -> bool:
+def _is_own(memory: Memory, version: TaskVersion, parameter: ParameterRecord, one: Refused) -> bool:
     read = (version.document, parameter.accepts)
     return one.identity in {
         own.identity for own in memory.of(remembered, (version.document, parameter.sent), read, read)
@@ -180,7 +180,7 @@ def _likeness(before: ParameterRecord, now: ParameterRecord) -> float:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Tell whether two defaults are the same JSON: ``1`` is not ``true``."""
+    """Return whether two defaults are the same JSON: ``1`` is not ``true``."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

@@ -11,9 +11,9 @@ from pico_celery.document.lock_schema import DEMANDS
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.evolution.findings import NOTHING
 from pico_celery_tooling.evolution.schema_forms import ANYTHING, ITEM, Entry, Form, Issue, Steps, always
-from pico_celery_tooling.evolution.task_pairs import Memory, Version
+from pico_celery_tooling.evolution.task_pairs import Memory, TaskVersion
 from pico_celery_tooling.schema.pydantic_validator import Rebuilt
-from pico_celery_tooling.schema.sampling import Sampler, samples
+from pico_celery_tooling.schema.sampling import SchemaSampler, samples
 from pico_celery_tooling.schema.validation import Checker
 
 _TRIED: Final = 80
@@ -47,9 +47,9 @@ class Witnesses:
         self._expects = Checker(target, accepted)
         self._reads = None if read is None else Rebuilt(source, read)
         self._doubted: set[int] = set()
-        self._lean = Sampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
-        self._full = Sampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret
-        self._varied = Sampler(source, random.Random(1))  # noqa: S311 - no secret
+        self._lean = SchemaSampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
+        self._full = SchemaSampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret
+        self._varied = SchemaSampler(source, random.Random(1))  # noqa: S311 - no secret
         self._drawn: list[Any] | None = None
 
     def find(self, issue: Issue) -> Any:
@@ -72,7 +72,7 @@ class Witnesses:
         return next((payload for payload in self._drawn if self._shows(payload, issue)), NOTHING)
 
     def doubts(self, issue: Issue) -> bool:
-        """Tell whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
+        """Return whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
         return id(issue) in self._doubted
 
     def _shows(self, payload: Any, issue: Issue) -> bool:
@@ -186,7 +186,7 @@ class Witnesses:
 
 
 def _meets(place: Sequence[str | int], steps: Steps) -> bool:
-    """Tell whether one of two places is the other or lies around it: a union is refused as a whole."""
+    """Return whether one of two places is the other or lies around it: a union is refused as a whole."""
     return all(
         isinstance(step.key, Entry) or step.key == found or (step.key == ITEM and isinstance(found, int))
         for found, step in zip(place, steps, strict=False)
@@ -197,7 +197,12 @@ _NONE: Final[Mapping[str, Any]] = {}
 
 
 def arguments_of(
-    version: Version, memory: Memory, also: Collection[str] = (), *, without: str = "", given: Mapping[str, Any] = _NONE
+    version: TaskVersion,
+    memory: Memory,
+    also: Collection[str] = (),
+    *,
+    without: str = "",
+    given: Mapping[str, Any] = _NONE,
 ) -> Any:
     """Make arguments that a version of a task accepts.
 
@@ -235,7 +240,7 @@ def _value(_: Memory, described: tuple[Document, JsonSchema]) -> Any:
 
 
 def _is_checked_by_functions(node: Any) -> bool:
-    """Tell whether code that nobody here can run has a say in what is accepted."""
+    """Return whether code that nobody here can run has a say in what is accepted."""
     if isinstance(node, Mapping):
         demands = node.get(DEMANDS)
         if isinstance(demands, Mapping) and not _FUNCTIONS.isdisjoint(demands):

@@ -28,13 +28,13 @@ class Ignore:
     where: str = ""
 
     def matches(self, finding: Finding) -> bool:
-        """Tell whether it is about a finding."""
+        """Return whether it is about a finding."""
         parts = ((self.rule, finding.rule), (self.task, finding.task), (self.path, finding.path))
         return all(is_like(text, pattern) for pattern, text in parts)
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Tell whether a text matches a pattern; brackets are themselves, for paths have them: ``order.lines[*].sku``."""
+    """Return whether a text matches a pattern; brackets are themselves, for paths have them: ``order.lines[*].sku``."""
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, text, re.DOTALL) is not None
 

@@ -35,7 +35,7 @@ _MESSAGES: Final = frozenset({Category.WIRE, Category.QUEUED})
 
 
 def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories: frozenset[Category] = ALL) -> bool:
-    """Tell whether a finding fails a check.
+    """Return whether a finding fails a check.
 
     Args:
         finding: It.

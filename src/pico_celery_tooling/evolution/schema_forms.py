@@ -249,7 +249,7 @@ ENTRY: Final = Entry()
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """A step of a path into a payload.
 
     Attributes:
@@ -261,7 +261,7 @@ class Step:
     key: str | int | Entry
 
 
-Steps = tuple[Step, ...]
+Steps = tuple[PathStep, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery_tooling.evolution.findings import Finding
 from pico_celery_tooling.evolution.rules import CALLERS, IMPLEMENTERS
-from pico_celery_tooling.evolution.task_pairs import Pair, Version, finding, shown
+from pico_celery_tooling.evolution.task_pairs import Pair, TaskVersion, finding, shown
 
 
 def compare_source(pair: Pair) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def compare_source(pair: Pair) -> Iterator[Finding]:
         yield pair.find("task_deprecated", message, who=CALLERS)
 
 
-def compare_reference(old: Version, new: Version) -> Iterator[Finding]:
+def compare_reference(old: TaskVersion, new: TaskVersion) -> Iterator[Finding]:
     """Compare what callers refer to a task by: the class of its contract and its method."""
     before, now = _reference(old), _reference(new)
     if (old.document.contract_of(old.task.name).key, old.task.method) == (
@@ -43,7 +43,7 @@ def compare_reference(old: Version, new: Version) -> Iterator[Finding]:
         yield finding("method_renamed", new.task.name, message, who=CALLERS)
 
 
-def _reference(version: Version) -> str:
+def _reference(version: TaskVersion) -> str:
     contract = version.document.contract_of(version.task.name)
     return f"{contract.type or contract.key}.{version.task.method}"
 

@@ -79,7 +79,7 @@ class Comparison:
         return issues
 
     def fits(self, source: Any, target: Any) -> bool:
-        """Tell whether an explicit schema fits another one."""
+        """Return whether an explicit schema fits another one."""
         return next(self.between(source, target, ()), None) is None
 
     def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
@@ -241,7 +241,7 @@ class Comparison:
     # One form against one
 
     def _pair_fits(self, source: Form, target: Form) -> bool:
-        """Tell whether a form fits another; what refers to itself fits if nothing else speaks against it."""
+        """Return whether a form fits another; what refers to itself fits if nothing else speaks against it."""
         key = (id(source), id(target))
         known = self._known.get(key)
         if known is not None:
@@ -301,7 +301,7 @@ class Comparison:
 
 
 def _may_take(source: Form, target: Form) -> bool:
-    """Tell whether a form takes values of the other's kind at all."""
+    """Return whether a form takes values of the other's kind at all."""
     if target.values is not None:
         return False
     if UNKNOWN in {source.kind, target.kind} or target.kind == ANYTHING:
@@ -314,7 +314,7 @@ def _may_take(source: Form, target: Form) -> bool:
 
 
 def _reads_others(targets: Sequence[Form]) -> bool:
-    """Tell whether code that nobody here can run may read values that are not listed: ``_missing_`` of an enumeration."""
+    """Return whether code that nobody here can run may read values that are not listed: ``_missing_`` of an enumeration."""
     return any(target.demands.get(MISSING) for target in targets)
 
 

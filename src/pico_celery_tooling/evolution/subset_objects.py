@@ -14,7 +14,7 @@ from pico_celery_tooling.evolution.schema_forms import (
     Form,
     Found,
     Issue,
-    Step,
+    PathStep,
     Steps,
     always,
     described,
@@ -39,11 +39,11 @@ def object_issues(comparison: Compares, source: Form, target: Form, steps: Steps
             continue
         if others is False:
             yield Issue(
-                rule="unknown_property", steps=(*steps, Step(source, name)), source=_any_form(comparison, given[name]),
+                rule="unknown_property", steps=(*steps, PathStep(source, name)), source=_any_form(comparison, given[name]),
                 targets=(), sent=f"{described(source)} with {name}", accepted=f"{described(target)} without it",
             )  # fmt: skip
         else:
-            yield from comparison.between(given[name], others, (*steps, Step(source, name)))
+            yield from comparison.between(given[name], others, (*steps, PathStep(source, name)))
     if more is not False:
         yield from _entries(comparison, source, target, steps, more=more, others=others)
     yield from _name_issues(comparison, source, target, steps, known=known)
@@ -66,12 +66,12 @@ def _property(
     part = target.node["properties"][name]
     for one in names:
         if one in given:
-            yield from comparison.between(given[one], part, (*steps, Step(source, one)))
+            yield from comparison.between(given[one], part, (*steps, PathStep(source, one)))
     if name in target.node.get("required", ()) and not any(one in required for one in names):
         paths = aliases(name, part)
         deep = paths is not None and any(len(path) > 1 for path in paths)
         yield Issue(
-            rule="required_property", steps=(*steps, Step(source, name)), source=source, targets=(target,),
+            rule="required_property", steps=(*steps, PathStep(source, name)), source=source, targets=(target,),
             sent=f"{described(source)} {'that may come ' if name in given else ''}without {name}",
             accepted=f"{described(target)} with {name}", certain=not deep,
         )  # fmt: skip
@@ -87,7 +87,7 @@ def _values(node: Mapping[str, Any], *, missing: bool) -> Any:
 def _entries(
     comparison: Compares, source: Form, target: Form, steps: Steps, *, more: Any, others: Any
 ) -> Iterator[Found]:
-    entry = (*steps, Step(source, ENTRY))
+    entry = (*steps, PathStep(source, ENTRY))
     if others is False:
         yield Issue(
             rule="unknown_property", steps=entry, source=_any_form(comparison, more), targets=(),
@@ -99,7 +99,7 @@ def _entries(
     given = source.node.get("properties", {})
     for name, part in target.node.get("properties", {}).items():
         if name not in given and _may_be_named(comparison, source, name):
-            yield from comparison.between(more, part, (*steps, Step(source, name)))
+            yield from comparison.between(more, part, (*steps, PathStep(source, name)))
 
 
 def _any_form(comparison: Compares, node: Any) -> Form:
@@ -195,7 +195,7 @@ def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps)
             continue
         rest = at == length
         plain = length == 0
-        yield from comparison.between(one, other, (*steps, Step(source, ITEM if rest and plain else at)))
+        yield from comparison.between(one, other, (*steps, PathStep(source, ITEM if rest and plain else at)))
 
 
 def _issue(rule: str, source: Form, target: Form, steps: Steps) -> Issue:

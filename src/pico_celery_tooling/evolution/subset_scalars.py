@@ -30,7 +30,7 @@ SCALAR_DEMANDS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Misfit:
     """What does not fit: which rule, what is sent and accepted where the forms do not say it, and values that may show it."""
 
     rule: str
@@ -40,7 +40,7 @@ class Fault:
     values: tuple[Any, ...] = ()
 
 
-def scalar_faults(source: Form, target: Form) -> Iterator[Fault]:
+def scalar_faults(source: Form, target: Form) -> Iterator[Misfit]:
     """Iterate over what does not fit between two forms of numbers, truth values or texts.
 
     Args:
@@ -53,7 +53,7 @@ def scalar_faults(source: Form, target: Form) -> Iterator[Fault]:
     if target.node.get(STRICT) and not source.node.get(STRICT) and source.kind in _LAX_JSON:
         values = _LAX_JSON[source.kind].get(target.node.get("format") or target.kind, ())
         if values:
-            yield Fault("strict", f"{described(source)}, also as {values[0]!r}", "no conversion", values=values)
+            yield Misfit("strict", f"{described(source)}, also as {values[0]!r}", "no conversion", values=values)
     if target.kind == "string":
         yield from _text_faults(source, target)
     elif target.kind in {"integer", "number"}:
@@ -115,22 +115,22 @@ def _range(form: Form) -> _Range:
     return _Range(low, above, high, below)
 
 
-def _number_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _number_faults(source: Form, target: Form) -> Iterator[Misfit]:
     sent, taken = _range(source), _range(target)
     low, _ = _limit(target, (("minimum", False), ("exclusiveMinimum", True), ("ge", False), ("gt", True)), lowest=True)
     high, _ = _limit(
         target, (("maximum", False), ("exclusiveMaximum", True), ("le", False), ("lt", True)), lowest=False
     )
     if low.is_finite() and (sent.low < taken.low or (sent.low == taken.low and taken.above and not sent.above)):
-        yield Fault("minimum")
+        yield Misfit("minimum")
     if high.is_finite() and (sent.high > taken.high or (sent.high == taken.high and taken.below and not sent.below)):
-        yield Fault("maximum")
+        yield Misfit("maximum")
     step = _decimal(target.node.get("multipleOf", target.demands.get("multiple_of")))
     if step:
         given = _decimal(source.node.get("multipleOf", source.demands.get("multiple_of")))
         given = given or (Decimal(1) if source.kind == "integer" else None)
         if given is None or given % step:
-            yield Fault("multiple_of")
+            yield Misfit("multiple_of")
     if _is_decimal(target):
         yield from _digit_faults(source, target, sent)
     yield from _finite_faults(source, target)
@@ -153,13 +153,13 @@ def _whole_digits(form: Form, low: Decimal, high: Decimal) -> Decimal:
     return Decimal(len(str(int(size)))) if size.is_finite() else _INFINITE
 
 
-def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Fault]:
+def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Misfit]:
     demands = target.demands
     if _places(source) > Decimal(demands.get("decimal_places", _INFINITE)):
         # A source with a limit on all digits alone limits those behind the point too.
         within = source.demands.get("max_digits", math.inf) <= demands["decimal_places"]
         if not within:
-            yield Fault("demand")
+            yield Misfit("demand")
     if "max_digits" not in demands:
         return
     whole = _whole_digits(source, sent.low, sent.high)
@@ -168,26 +168,26 @@ def _digit_faults(source: Form, target: Form, sent: _Range) -> Iterator[Fault]:
     else:
         digits = whole + _places(source)
     if digits > demands["max_digits"] or whole > _whole_digits(target, -_INFINITE, _INFINITE):
-        yield Fault("demand", certain=None if digits.is_finite() else True)
+        yield Misfit("demand", certain=None if digits.is_finite() else True)
 
 
-def _finite_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _finite_faults(source: Form, target: Form) -> Iterator[Misfit]:
     if _is_decimal(source):
         if _is_decimal(target) and source.demands.get("allow_inf_nan") and not target.demands.get("allow_inf_nan"):
-            yield Fault("demand", values=("NaN", "Infinity"))
+            yield Misfit("demand", values=("NaN", "Infinity"))
         return
     only_finite = not target.demands.get("allow_inf_nan") if _is_decimal(target) else _is_finite(target)
     if only_finite and source.kind == "number" and not _is_finite(source):
-        yield Fault("demand", values=(math.nan, math.inf, -math.inf))
+        yield Misfit("demand", values=(math.nan, math.inf, -math.inf))
 
 
 def _is_finite(form: Form) -> bool:
-    """Tell whether a float has to be a number: NaN is within no limit."""
+    """Return whether a float has to be a number: NaN is within no limit."""
     between = _range(form)
     return form.demands.get("allow_inf_nan") is False or (between.low.is_finite() and between.high.is_finite())
 
 
-def _text_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _text_faults(source: Form, target: Form) -> Iterator[Misfit]:
     one, other = source.node.get("format"), target.node.get("format")
     if other not in _PLAIN and one != other:
         yield from _format_faults(source, target)
@@ -198,14 +198,14 @@ def _text_faults(source: Form, target: Form) -> Iterator[Fault]:
     if other in _TEMPORAL:
         yield from _temporal_faults(source, target)
     if source.node.get("contentMediaType") != target.node.get("contentMediaType") and "contentMediaType" in target.node:
-        yield Fault("format", "", f"text in {target.node['contentMediaType']}", values=("{",))
+        yield Misfit("format", "", f"text in {target.node['contentMediaType']}", values=("{",))
     elif target.node.get("contentSchema", {}) not in ({}, source.node.get("contentSchema")):
-        yield Fault("format", certain=None)
+        yield Misfit("format", certain=None)
     yield from _length_faults(source, target)
     yield from _pattern_faults(source, target)
 
 
-def _format_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _format_faults(source: Form, target: Form) -> Iterator[Misfit]:
     one, other = source.node.get("format"), target.node.get("format")
     fits = (one, other) == ("date", "date-time") and not target.node.get(STRICT)
     if other == "uuid" and str(one).startswith("uuid"):
@@ -213,30 +213,30 @@ def _format_faults(source: Form, target: Form) -> Iterator[Fault]:
     known = other in _TEMPORAL or str(other).startswith("uuid") or other == DECIMAL
     if not fits:
         certain = True if known and (one in _PLAIN or one in _TEMPORAL or one in {"uuid", DECIMAL}) else None
-        yield Fault("format", certain=certain)
+        yield Misfit("format", certain=certain)
     elif set(target.demands) & SCALAR_DEMANDS:
-        yield Fault("format", certain=None)
+        yield Misfit("format", certain=None)
 
 
-def _temporal_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _temporal_faults(source: Form, target: Form) -> Iterator[Misfit]:
     zone = target.demands.get("tz_constraint")
     if zone is not None and source.demands.get("tz_constraint") != zone:
-        yield Fault("demand")
+        yield Misfit("demand")
     read = _reader(str(target.node["format"]))
     for rule, keys, sign in (("minimum", ("ge", "gt"), 1), ("maximum", ("le", "lt"), -1)):
         taken, sent = _edge(target, keys, read), _edge(source, keys, read)
         if taken is None:
             continue
         if sent is None:
-            yield Fault(rule)
+            yield Misfit(rule)
             continue
         try:
             inside = sent[0] > taken[0] if sign == 1 else sent[0] < taken[0]
         except TypeError:  # one has a time zone, the other has none
-            yield Fault(rule, certain=None)
+            yield Misfit(rule, certain=None)
             continue
         if not inside and not (sent[0] == taken[0] and sent[1] >= taken[1]):
-            yield Fault(rule)
+            yield Misfit(rule)
 
 
 def _edge(form: Form, keys: tuple[str, str], read: Any) -> tuple[Any, bool] | None:
@@ -254,22 +254,22 @@ def _reader(kind: str) -> Any:
     return TypeAdapter(_TEMPORAL[kind]).validate_python
 
 
-def _length_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _length_faults(source: Form, target: Form) -> Iterator[Misfit]:
     given, wanted = source.node, target.node
     strips = target.demands.get("strip_whitespace") and not source.demands.get("strip_whitespace")
     least, most = int(wanted.get("minLength", 0)), wanted.get("maxLength")
     # A pattern or a format may say as much as a length: then a payload must show it.
     certain = True if not {"pattern"} & set(given) and given.get("format") in _PLAIN else None
     if int(given.get("minLength", 0)) < least:
-        yield Fault("length", certain=certain)
+        yield Misfit("length", certain=certain)
     elif least and strips:
-        yield Fault("length", certain=certain, values=(" " * least,))
+        yield Misfit("length", certain=certain, values=(" " * least,))
     if most is not None and given.get("maxLength", math.inf) > most:
-        yield Fault("length", certain=certain)
+        yield Misfit("length", certain=certain)
     yield from _byte_faults(source, target)
 
 
-def _byte_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _byte_faults(source: Form, target: Form) -> Iterator[Misfit]:
     if target.demands.get("type") not in _BYTES:
         return
     is_bytes = source.demands.get("type") == target.demands["type"]
@@ -278,9 +278,9 @@ def _byte_faults(source: Form, target: Form) -> Iterator[Fault]:
         "max_length": source.node.get("maxLength", math.inf) * 4,  # of UTF-8
     }  # fmt: skip
     if sent.get("min_length", 0) < target.demands.get("min_length", 0):
-        yield Fault("length", certain=None)
+        yield Misfit("length", certain=None)
     if sent.get("max_length", math.inf) > target.demands.get("max_length", math.inf):
-        yield Fault("length", certain=None, values=("é" * int(source.node.get("maxLength", 1)), "A" * _quads(target)))
+        yield Misfit("length", certain=None, values=("é" * int(source.node.get("maxLength", 1)), "A" * _quads(target)))
 
 
 def _quads(target: Form) -> int:
@@ -288,13 +288,13 @@ def _quads(target: Form) -> int:
     return (int(target.demands["max_length"]) // 3 + 1) * 4
 
 
-def _pattern_faults(source: Form, target: Form) -> Iterator[Fault]:
+def _pattern_faults(source: Form, target: Form) -> Iterator[Misfit]:
     wanted = target.node.get("pattern")
     if wanted is None:
         return
     strips = target.demands.get("strip_whitespace") and not source.demands.get("strip_whitespace")
     if source.node.get("pattern") != wanted or strips:
-        yield Fault("pattern", certain=None)
+        yield Misfit("pattern", certain=None)
 
 
 _KNOWN: Final = frozenset(
@@ -315,11 +315,11 @@ _ELSEWHERE: Final = SCALAR_DEMANDS | {"functions", "aliases", "keys", "version",
 
 
 def is_free(form: Form) -> bool:
-    """Tell whether a form demands nothing that is compared here."""
+    """Return whether a form demands nothing that is compared here."""
     return not set(form.demands) - _HARMLESS
 
 
-def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
+def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
     """Iterate over the demands of the target that the source is not known to meet.
 
     Args:
@@ -331,16 +331,18 @@ def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
     """
     functions, passed = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
     if functions and passed[: len(functions)] != functions:
-        yield Fault("demand", _told(passed), _told(functions), certain=False)
+        yield Misfit("demand", _told(passed), _told(functions), certain=False)
     for name, value in target.demands.items():
         known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json", BASE64})
         if not known and source.demands.get(name) != value:
-            yield Fault("demand", f"{name} {source.demands.get(name, 'of any kind')}", f"{name} {value}", certain=False)
+            yield Misfit(
+                "demand", f"{name} {source.demands.get(name, 'of any kind')}", f"{name} {value}", certain=False
+            )
     if "keys" in target.demands and KEYS not in target.node and source.demands.get("keys") != target.demands["keys"]:
-        yield Fault("property_names", "other names", "names of some type", certain=False)
+        yield Misfit("property_names", "other names", "names of some type", certain=False)
     patterns, given = (node.get("patternProperties", {}) for node in (target.node, source.node))
     if max(len(patterns), len(given)) > 1 and not _same(given, patterns):  # one is the names of a mapping
-        yield Fault("unknown_keyword", "properties by patterns", "properties by other patterns", certain=False)
+        yield Misfit("unknown_keyword", "properties by patterns", "properties by other patterns", certain=False)
     for key, value in target.node.items():
         # Keywords with a prefix are no one's but the project's own, and say nothing to pydantic.
         unknown = key not in _KNOWN and key not in ANNOTATIONS and not key.startswith("x-")
@@ -350,7 +352,9 @@ def demand_faults(source: Form, target: Form) -> Iterator[Fault]:
             and not _same(source.node.get(key), value)
         ):
             text = json.dumps(value, default=repr)[:60]
-            yield Fault("unknown_keyword", f"{key} {source.node.get(key, 'not given')}", f"{key} {text}", certain=False)
+            yield Misfit(
+                "unknown_keyword", f"{key} {source.node.get(key, 'not given')}", f"{key} {text}", certain=False
+            )
 
 
 def _same(one: object, other: object) -> bool:

@@ -25,7 +25,7 @@ _SHOWN_AS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class TaskVersion:
     """A task in one of the two documents."""
 
     task: TaskRecord
@@ -76,13 +76,13 @@ class Pair:
         memory: What is known of schemas already; tasks share models.
     """
 
-    old: Version
-    new: Version
+    old: TaskVersion
+    new: TaskVersion
     changed: frozenset[str]
     memory: Memory
 
     def is_same(self, old: JsonSchema, new: JsonSchema) -> bool:
-        """Tell whether two schemas are the same text, with all that they refer to."""
+        """Return whether two schemas are the same text, with all that they refer to."""
         return old == new and self.changed.isdisjoint(references(new))
 
     def find(self, rule: str, message: str, **more: Any) -> Finding:
@@ -205,8 +205,8 @@ def match(old: Document, new: Document) -> Matching:
         if name in before and name in now:
             one, other = before[name], now[name]
             pair = Pair(
-                old=Version(task=one, document=old),
-                new=Version(task=other, document=new),
+                old=TaskVersion(task=one, document=old),
+                new=TaskVersion(task=other, document=new),
                 changed=changed,
                 memory=memory,
             )
@@ -245,7 +245,7 @@ def _gone(task: TaskRecord, unknown: Iterable[TaskRecord], found: Matching) -> N
 
 
 def _looks_like(old: TaskRecord, new: TaskRecord) -> bool:
-    """Tell whether two tasks have the same signature, and more in common than a simple one."""
+    """Return whether two tasks have the same signature, and more in common than a simple one."""
     if _signature(old) != _signature(new):
         return False
     telling = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)

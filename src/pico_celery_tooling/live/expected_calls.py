@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from pico_celery.document.records import Document, TaskRecord
-from pico_celery_tooling.check.application.facts import Application, Call
+from pico_celery_tooling.check.application.facts import ApplicationFacts, ClientCall
 from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer
 from pico_celery_tooling.live.verify import Wanted
 from pico_celery_tooling.output import ToolError
@@ -27,10 +27,10 @@ def wanted_of(app: Celery, document: Document | None) -> list[Wanted]:
     Raises:
         ToolError: If there are none.
     """
-    facts = Application(app, document)
+    facts = ApplicationFacts(app, document)
     if document is not None:
         return [_wanted(facts, name, record, [facts.send_options(name)]) for name, record in document.tasks.items()]
-    calls: dict[str, list[Call]] = {}
+    calls: dict[str, list[ClientCall]] = {}
     for call in facts.calls:
         calls.setdefault(call.task, []).append(call)
     if not calls:
@@ -49,7 +49,7 @@ def _record(document: Document, name: str) -> TaskRecord | None:
     return document.tasks.get(name, aliased)
 
 
-def _wanted(facts: Application, name: str, record: TaskRecord | None, options: Iterable[Any]) -> Wanted:
+def _wanted(facts: ApplicationFacts, name: str, record: TaskRecord | None, options: Iterable[Any]) -> Wanted:
     queues = frozenset(queue for each in options if (queue := facts.queue_or_none(name, each)) is not None)
     return Wanted(name=name, record=record, document=None if record is None else facts.document, queues=queues)
 
@@ -63,7 +63,7 @@ def served_here(app: Celery) -> Answers:
     Returns:
         One answer.
     """
-    facts = Application(app, None)
+    facts = ApplicationFacts(app, None)
     tasks = {name: served.definition.digest for name, served in facts.served.items() if served.definition.declared}
     implied = {name for name in facts.served if name not in tasks}
     answer = WorkerAnswer(

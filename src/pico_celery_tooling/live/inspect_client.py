@@ -64,7 +64,7 @@ class WorkerAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class ServedVersion:
     """One version of a task that workers serve.
 
     Attributes:
@@ -95,7 +95,7 @@ class Answers:
         return iter(self.workers)
 
     def __bool__(self) -> bool:
-        """Tell whether anybody answered."""
+        """Return whether anybody answered."""
         return bool(self.workers)
 
     @property
@@ -108,7 +108,7 @@ class Answers:
         """Keys of all contracts of which somebody serves a task."""
         return tuple(sorted({key for answer in self.workers for key in answer.contracts}))
 
-    def versions(self, name: str) -> tuple[Version, ...]:
+    def versions(self, name: str) -> tuple[ServedVersion, ...]:
         """Return the versions of a task that workers serve under a name, each once; most workers first.
 
         Args:
@@ -128,9 +128,9 @@ class Answers:
         )
 
 
-def _version(name: str, digest: str, answers: Sequence[WorkerAnswer]) -> Version:
+def _version(name: str, digest: str, answers: Sequence[WorkerAnswer]) -> ServedVersion:
     told = next((answer for answer in answers if answer.definition(name) is not None), None)
-    return Version(
+    return ServedVersion(
         digest=digest,
         workers=tuple(answer.worker for answer in answers),
         record=None if told is None else told.definition(name),

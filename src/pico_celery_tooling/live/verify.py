@@ -13,7 +13,7 @@ from celery import Celery
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.evolution.findings import Level
 from pico_celery_tooling.live.compatibility import Met, Side, meet
-from pico_celery_tooling.live.inspect_client import Answers, Version, WorkerAnswer, ask
+from pico_celery_tooling.live.inspect_client import Answers, ServedVersion, WorkerAnswer, ask
 from pico_celery_tooling.output import ToolError
 
 
@@ -148,7 +148,7 @@ def _by_contract(wanted: Wanted, answers: Answers) -> list[Serving]:
     return [_version(wanted, version, problems) for version in answers.versions(wanted.name)]
 
 
-def _version(wanted: Wanted, version: Version, problems: Mapping[str, str]) -> Serving:
+def _version(wanted: Wanted, version: ServedVersion, problems: Mapping[str, str]) -> Serving:
     workers, digest = version.workers, version.digest
     if wanted.record is None or wanted.document is None or digest == wanted.record.digest:
         return Serving(workers=workers, state=State.FINE, digest=digest)

@@ -65,7 +65,7 @@ def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[
 
 
 def is_scalar(kind: Any) -> bool:
-    """Tell whether a type of JSON Schema is that of a number, a truth value or a text; it may be a list of types."""
+    """Return whether a type of JSON Schema is that of a number, a truth value or a text; it may be a list of types."""
     return isinstance(kind, str) and kind in SCALARS
 
 

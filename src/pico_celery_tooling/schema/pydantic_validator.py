@@ -203,7 +203,7 @@ class Rebuilt:
         self._validator = SchemaValidator(Builder(document).whole(schema))
 
     def accepts(self, value: Any) -> bool:
-        """Tell whether a worker with the models would take a JSON value, as far as the schema tells."""
+        """Return whether a worker with the models would take a JSON value, as far as the schema tells."""
         return not self.errors(value)
 
     def errors(self, value: Any) -> list[ErrorDetails]:

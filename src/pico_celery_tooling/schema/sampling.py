@@ -123,7 +123,7 @@ def example(document: Document, schema: JsonSchema) -> Any:
 def checked_example(document: Document, schema: JsonSchema) -> tuple[Any, bool]:
     """Return what `example` does, and whether it is valid."""
     checker = Checker(document, schema)
-    first = Sampler(document, random.Random(0), pleasant=True).value(schema)  # noqa: S311 - no secret
+    first = SchemaSampler(document, random.Random(0), pleasant=True).value(schema)  # noqa: S311 - no secret
     if checker.is_valid(first):
         return first, True
     for other in samples(document, schema, 1):
@@ -144,7 +144,7 @@ def samples(document: Document, schema: JsonSchema, count: int, seed: int = 0) -
         JSON data, each valid; fewer than ``count`` where the schema describes too little that is found by trying.
     """
     checker = Checker(document, schema)
-    sampler = Sampler(document, random.Random(seed))  # noqa: S311 - no secret
+    sampler = SchemaSampler(document, random.Random(seed))  # noqa: S311 - no secret
     found = 0
     for _ in range(count + _ATTEMPTS + 2 * count):
         if found == count:
@@ -155,7 +155,7 @@ def samples(document: Document, schema: JsonSchema, count: int, seed: int = 0) -
             yield value
 
 
-class Sampler:
+class SchemaSampler:
     """What makes values for schemas of one document.
 
     Args:

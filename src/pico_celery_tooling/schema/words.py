@@ -25,5 +25,5 @@ def short(value: Any) -> str:
 
 
 def same_json(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON: `True` is not 1."""
+    """Return whether two values are the same JSON: `True` is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -116,7 +116,7 @@ def nearest_document(given: str | None) -> tuple[Document, str]:
     app = application(required=False)
     if app is None:
         raise ToolError(
-            "it is not said which contracts",
+            "no contracts given",
             f"name a package or lock file, go to the directory of {LOCK_FILE}, or name the application: "
             "pico-celery -A your.module:app ...",
         )

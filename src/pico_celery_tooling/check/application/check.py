@@ -10,7 +10,7 @@ from celery import Celery
 
 from pico_celery.document.records import Document
 from pico_celery.errors import PicoCeleryError
-from pico_celery_tooling.check.application.facts import Application, Rules
+from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules
 from pico_celery_tooling.check.application.names import NAME_RULES
 from pico_celery_tooling.check.application.policies import POLICY_RULES
 from pico_celery_tooling.check.application.reachability import REACH_RULES, unreachable
@@ -67,9 +67,9 @@ def contracts_of(app: Celery) -> Document:
     return _load(app, None).document
 
 
-def _load(app: Celery, document: Document | None) -> Application:
+def _load(app: Celery, document: Document | None) -> ApplicationFacts:
     try:
-        return Application(app, document)
+        return ApplicationFacts(app, document)
     except PicoCeleryError as error:
         raise ToolError.of(error) from error
     except Exception as error:

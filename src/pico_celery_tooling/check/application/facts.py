@@ -23,7 +23,7 @@ from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ClientCall:
     """A sender of a client of the application.
 
     Attributes:
@@ -75,7 +75,7 @@ class Served:
         return min((float(limit) for limit in limits if limit), default=None)
 
 
-class Application:
+class ApplicationFacts:
     """A loaded application, and the contracts that it is held against.
 
     Args:
@@ -116,15 +116,15 @@ class Application:
         return {alias: task.name for task in self.document.tasks.values() for alias in task.aliases}
 
     @cached_property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[ClientCall, ...]:
         """The senders of the container's clients, and of those that were made by hand."""
         classes = [cls for registration in self._registrations for cls in registration.components]
-        found: dict[tuple[str, str], Call] = {}
+        found: dict[tuple[str, str], ClientCall] = {}
         for cls in dict.fromkeys([*classes, *clients_of(self.app)]):
             for attribute, sender in senders_of(cls).items():
                 client = f"{cls.__qualname__}.{attribute}"
                 definition = self.definition(sender.name) or (sender.definition if sender.resolved else None)
-                call = Call(
+                call = ClientCall(
                     task=sender.name,
                     client=client,
                     options=sender.options,
@@ -149,11 +149,11 @@ class Application:
         return next((found for catalog in self.catalogs if (found := catalog.get(name)) is not None), None)
 
     def is_declared(self, name: str) -> bool:
-        """Tell whether a contract declares a name, or has it as an alias."""
+        """Return whether a contract declares a name, or has it as an alias."""
         return name in self.document.tasks or name in self.aliases or self.definition(name) is not None
 
     def is_known(self, name: str) -> bool:
-        """Tell whether the application's workers take messages of that name."""
+        """Return whether the application's workers take messages of that name."""
         return name in self.app.tasks or self.aliases.get(name) in self.served
 
     def owner_of(self, name: str) -> str | None:
@@ -227,7 +227,7 @@ class Application:
         return {queue: name for name, queue in reversed(found.items()) if queue is not None}
 
 
-Rule = Callable[[Application], Iterator[Finding]]
+Rule = Callable[[ApplicationFacts], Iterator[Finding]]
 
 
 class Rules(dict[str, tuple[str, Rule]]):

@@ -9,14 +9,14 @@ from typing import Final
 from celery.exceptions import QueueNotFound
 
 from pico_celery.contract.signature import location_of
-from pico_celery_tooling.check.application.facts import Application, Rules, setup_finding
+from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, setup_finding
 from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
 NAME_RULES: Final = Rules()
 
 
 @NAME_RULES.add("a task is registered or called by a name that no contract declares")
-def undeclared_task(facts: Application) -> Iterator[Finding]:
+def undeclared_task(facts: ApplicationFacts) -> Iterator[Finding]:
     """Every name should be declared; in the domain of a contract it must be."""
     used: dict[str, tuple[str, str]] = {}
     for name, task in facts.plain.items():
@@ -40,7 +40,7 @@ def undeclared_task(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a task of a contract that no component of this application implements")
-def not_implemented(facts: Application) -> Iterator[Finding]:
+def not_implemented(facts: ApplicationFacts) -> Iterator[Finding]:
     """Surely broken only where this application's workers get the task's messages, and throw them away."""
     if not facts.served:
         return  # an application of clients serves nothing
@@ -55,7 +55,7 @@ def not_implemented(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a client calls a task that nobody in this application serves")
-def client_unserved(facts: Application) -> Iterator[Finding]:
+def client_unserved(facts: ApplicationFacts) -> Iterator[Finding]:
     """Another service may serve it, unless the messages go where this application's workers find them."""
     clients: dict[str, list[str]] = {}
     places: dict[str, str] = {}
@@ -69,7 +69,7 @@ def client_unserved(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a name that a contract's task had before (an alias) is that of another task now")
-def duplicate_name(facts: Application) -> Iterator[Finding]:
+def duplicate_name(facts: ApplicationFacts) -> Iterator[Finding]:
     """Of other duplicates the container, the catalog and Celery's own registry take care."""
     for name, task in facts.plain.items():
         canonical = facts.aliases.get(name)
@@ -83,7 +83,7 @@ def duplicate_name(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a client calls a task that is deprecated, or by a name that it had before")
-def outdated_call(facts: Application) -> Iterator[Finding]:
+def outdated_call(facts: ApplicationFacts) -> Iterator[Finding]:
     """It works for as long as a worker still serves it."""
     for call in facts.calls:
         definition = call.definition
@@ -101,7 +101,7 @@ def outdated_call(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a contract's task is a plain Celery task, whose signature and payloads nobody checks")
-def plain_task(facts: Application) -> Iterator[Finding]:
+def plain_task(facts: ApplicationFacts) -> Iterator[Finding]:
     """It works while it happens to fit."""
     for name, task in facts.plain.items():
         if name in facts.document.tasks:
@@ -111,7 +111,7 @@ def plain_task(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a plain Celery task is async def: it never runs, for Celery awaits nothing")
-def never_awaited(facts: Application) -> Iterator[Finding]:
+def never_awaited(facts: ApplicationFacts) -> Iterator[Finding]:
     """Celery calls the function and takes the coroutine for its result."""
     for name, task in facts.plain.items():
         if inspect.iscoroutinefunction(inspect.unwrap(task.run)):
@@ -121,7 +121,7 @@ def never_awaited(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a task has no queue of its own, where other tasks have")
-def no_queue(facts: Application) -> Iterator[Finding]:
+def no_queue(facts: ApplicationFacts) -> Iterator[Finding]:
     """Workers that are started with -Q and the names of the others do not get it."""
     default = str(facts.conf.task_default_queue)
     named = sorted(queue for queue in facts.served_queues if queue != default)
@@ -139,7 +139,7 @@ def no_queue(facts: Application) -> Iterator[Finding]:
 
 
 @NAME_RULES.add("a task is sent to a queue that task_queues does not have")
-def unknown_queue(facts: Application) -> Iterator[Finding]:
+def unknown_queue(facts: ApplicationFacts) -> Iterator[Finding]:
     """An error at each call where Celery must not create it; not consumed unless asked for with -Q otherwise."""
     queues = {str(getattr(queue, "name", queue)) for queue in facts.conf.task_queues or ()}
     names = {**dict.fromkeys(facts.served, ""), **{call.task: call.client for call in facts.calls}}
@@ -161,13 +161,13 @@ def unknown_queue(facts: Application) -> Iterator[Finding]:
             yield setup_finding("unknown_queue", Level.NOTE, name, message, remedy)
 
 
-def _thrown_away(facts: Application, name: str) -> str | None:
+def _thrown_away(facts: ApplicationFacts, name: str) -> str | None:
     """Return a task whose workers get the messages of another one that they do not know."""
     queue = facts.queue_or_none(name, facts.send_options(name))
     return None if queue is None else facts.served_queues.get(queue)
 
 
-def _not_served(facts: Application, rule: str, name: str, how: str, *, loses: bool, where: str = "") -> Finding:
+def _not_served(facts: ApplicationFacts, rule: str, name: str, how: str, *, loses: bool, where: str = "") -> Finding:
     definition, taken_by = facts.definition(name), _thrown_away(facts, name) if loses else None
     place = where or ("" if definition is None else definition.where)
     if taken_by is None:

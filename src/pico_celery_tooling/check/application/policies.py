@@ -9,7 +9,7 @@ from pico_celery.contract.conformance import is_assignable
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.naming import snake_case
 from pico_celery.contract.retry_policy import RetryPolicy
-from pico_celery_tooling.check.application.facts import Application, Rules, Served, setup_finding
+from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, Served, setup_finding
 from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
 POLICY_RULES: Final = Rules()
@@ -72,7 +72,7 @@ _CELERY_RETRIES: Final = ("autoretry_for", "max_retries", "retry_backoff", "defa
 
 
 @POLICY_RULES.add("a task that changes something says neither what it may fail with nor what is tried again")
-def no_failure_policy(facts: Application) -> Iterator[Finding]:
+def no_failure_policy(facts: ApplicationFacts) -> Iterator[Finding]:
     """A guess, so a note: what is idempotent, has a key, or only reads by its name and returns what it read, is left out."""
     for name, served in facts.served.items():
         definition = served.definition
@@ -92,7 +92,7 @@ def no_failure_policy(facts: Application) -> Iterator[Finding]:
 
 
 @POLICY_RULES.add("a task may run for ever")
-def no_time_limit(facts: Application) -> Iterator[Finding]:
+def no_time_limit(facts: ApplicationFacts) -> Iterator[Finding]:
     """A task that hangs holds one of the worker's places until the worker is restarted."""
     for name, served in facts.served.items():
         if served.limit_seconds is None and not served.definition.options.get("timeout"):
@@ -102,7 +102,7 @@ def no_time_limit(facts: Application) -> Iterator[Finding]:
 
 
 @POLICY_RULES.add("a time limit that is never reached, because something else ends the task before")
-def time_limit_never_reached(facts: Application) -> Iterator[Finding]:
+def time_limit_never_reached(facts: ApplicationFacts) -> Iterator[Finding]:
     """The deadline counts from the call, the time limit from the start: the second has to be shorter to have a meaning."""
     for name, served in facts.served.items():
         timeout = served.definition.options.get("timeout")
@@ -122,7 +122,7 @@ def time_limit_never_reached(facts: Application) -> Iterator[Finding]:
 
 
 @POLICY_RULES.add("attempts that come after the deadline of the call")
-def retries_beyond_deadline(facts: Application) -> Iterator[Finding]:
+def retries_beyond_deadline(facts: ApplicationFacts) -> Iterator[Finding]:
     """A call past its deadline is not tried again, so the policy promises attempts that are never made."""
     for name, served in facts.served.items():
         timeout, policy = served.definition.options.get("timeout"), served.option("retries")
@@ -143,7 +143,7 @@ def retries_beyond_deadline(facts: Application) -> Iterator[Finding]:
 
 
 @POLICY_RULES.add("a result that callers wait for is not stored")
-def result_ignored(facts: Application) -> Iterator[Finding]:
+def result_ignored(facts: ApplicationFacts) -> Iterator[Finding]:
     """Where only the worker ignores it, callers wait until their timeout; where the contract does, they get an error."""
     for name, served in facts.served.items():
         contract_ignores = served.definition.options.get("ignore_result")
@@ -183,12 +183,12 @@ def longest_delays(policy: RetryPolicy) -> list[float]:
 
 
 def returns_something(definition: TaskDefinition) -> bool:
-    """Tell whether a task's result is more than that it has ended."""
+    """Return whether a task's result is more than that it has ended."""
     return not is_assignable(type(None), definition.result.annotation)
 
 
 def stores_result(served: Served) -> bool:
-    """Tell whether a task has a result that is to be stored."""
+    """Return whether a task has a result that is to be stored."""
     return returns_something(served.definition) and not served.task.ignore_result
 
 

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from pico_celery.errors import PayloadError
 from pico_celery.messaging.calls import decode_call
-from pico_celery_tooling.check.application.facts import Application, Rules, setup_finding
+from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, setup_finding
 from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
 SCHEDULE_RULES: Final = Rules()
 
 
 @SCHEDULE_RULES.add("the schedule sends a task that nobody knows")
-def periodic_unknown(facts: Application) -> Iterator[Finding]:
+def periodic_unknown(facts: ApplicationFacts) -> Iterator[Finding]:
     """Surely broken in the domain of a contract, which would have to declare it, and where our workers get it."""
     for entry, values in facts.periodic.items():
         name = str(values.get("task") or "")
@@ -36,7 +36,7 @@ def periodic_unknown(facts: Application) -> Iterator[Finding]:
 
 
 @SCHEDULE_RULES.add("the schedule sends arguments that the task's contract refuses")
-def periodic_payload(facts: Application) -> Iterator[Finding]:
+def periodic_payload(facts: ApplicationFacts) -> Iterator[Finding]:
     """Found by the same code as the worker's."""
     for entry, values in facts.periodic.items():
         name = str(values.get("task") or "")
@@ -59,7 +59,7 @@ def periodic_payload(facts: Application) -> Iterator[Finding]:
 
 
 @SCHEDULE_RULES.add("calls of the schedule pile up while no worker runs")
-def periodic_piles_up(facts: Application) -> Iterator[Finding]:
+def periodic_piles_up(facts: ApplicationFacts) -> Iterator[Finding]:
     """Without an expiry a worker that comes back does them all at once."""
     for entry, values in facts.periodic.items():
         options: Mapping[str, Any] = values.get("options") or {}
@@ -75,7 +75,7 @@ def periodic_piles_up(facts: Application) -> Iterator[Finding]:
 
 
 @SCHEDULE_RULES.add("two entries of the schedule send the same call at the same times")
-def periodic_twice(facts: Application) -> Iterator[Finding]:
+def periodic_twice(facts: ApplicationFacts) -> Iterator[Finding]:
     """Beat knows entries by their names only, so a copy under another name is a second call."""
     seen: dict[str, str] = {}
     for entry, values in facts.periodic.items():

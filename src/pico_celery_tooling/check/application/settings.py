@@ -12,7 +12,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from pico_celery.app.settings import DEFAULT_BACKEND_URL, DEFAULT_BROKER_URL
 from pico_celery.contract.retry_policy import RetryPolicy
-from pico_celery_tooling.check.application.facts import Application, Rules, setup_finding
+from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, setup_finding
 from pico_celery_tooling.check.application.policies import longest_delays, returns_something, stores_result
 from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
@@ -22,7 +22,7 @@ _SHOWN: Final = 3
 
 
 @SETTING_RULES.add("the broker is the one that is taken where nothing is said")
-def broker_default(facts: Application) -> Iterator[Finding]:
+def broker_default(facts: ApplicationFacts) -> Iterator[Finding]:
     """Celery's is a RabbitMQ, this library's a Redis server, both on the same machine."""
     url = facts.conf.broker_write_url
     if url is None or (url == DEFAULT_BROKER_URL and not os.environ.get("CELERY_BROKER_URL")):
@@ -33,7 +33,7 @@ def broker_default(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("the result backend is the one that is taken where nothing is said")
-def backend_default(facts: Application) -> Iterator[Finding]:
+def backend_default(facts: ApplicationFacts) -> Iterator[Finding]:
     """This library's default is a Redis server on the same machine; Celery has none."""
     if facts.conf.result_backend == DEFAULT_BACKEND_URL:
         message = f"expected a result backend that was chosen, got the default, {DEFAULT_BACKEND_URL}"
@@ -42,7 +42,7 @@ def backend_default(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("tasks return something, and there is no result backend")
-def backend_missing(facts: Application) -> Iterator[Finding]:
+def backend_missing(facts: ApplicationFacts) -> Iterator[Finding]:
     """Their contracts promise results that nobody can ever read."""
     if not isinstance(facts.app.backend, DisabledBackend):
         return
@@ -57,7 +57,7 @@ def backend_missing(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("a task has an idempotency key, and the result backend cannot keep it")
-def key_backend(facts: Application) -> Iterator[Finding]:
+def key_backend(facts: ApplicationFacts) -> Iterator[Finding]:
     """Only Redis takes a key in one step; every call with one is refused otherwise."""
     keyed = _keyed(facts)
     backend: Any = facts.app.backend
@@ -71,7 +71,7 @@ def key_backend(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("an idempotency key outlives the result of its call")
-def key_outlives_result(facts: Application) -> Iterator[Finding]:
+def key_outlives_result(facts: ApplicationFacts) -> Iterator[Finding]:
     """A second call would wait for a result that is gone, so each call is refused."""
     backend: Any = facts.app.backend
     if not _is_redis(backend):
@@ -85,7 +85,7 @@ def key_outlives_result(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("a format that the other side of the wire refuses")
-def wire_format(facts: Application) -> Iterator[Finding]:
+def wire_format(facts: ApplicationFacts) -> Iterator[Finding]:
     """Contracts travel as JSON, and each side takes only the formats that it lists."""
     conf = facts.conf
     accepted = set(conf.accept_content or ())
@@ -106,7 +106,7 @@ def wire_format(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("pickle is accepted, which runs whatever a message says")
-def pickle_accepted(facts: Application) -> Iterator[Finding]:
+def pickle_accepted(facts: ApplicationFacts) -> Iterator[Finding]:
     """Celery warns of it.
 
     Source: https://docs.celeryq.dev/en/stable/userguide/security.html#serializers
@@ -118,7 +118,7 @@ def pickle_accepted(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("a message waits for longer than the broker's visibility timeout, and is delivered twice")
-def visibility_timeout(facts: Application) -> Iterator[Finding]:
+def visibility_timeout(facts: ApplicationFacts) -> Iterator[Finding]:
     """Redis delivers again what is not acknowledged: what waits for its ETA, and what runs with late acknowledgement.
 
     Source: https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
@@ -142,14 +142,14 @@ def visibility_timeout(facts: Application) -> Iterator[Finding]:
 
 
 @SETTING_RULES.add("calls are run where they are made, and no message is sent")
-def always_eager(facts: Application) -> Iterator[Finding]:
+def always_eager(facts: ApplicationFacts) -> Iterator[Finding]:
     """A setting for tests."""
     if facts.conf.task_always_eager:
         message = "expected calls that are sent, got task_always_eager: the caller runs them itself, and waits"
         yield setup_finding("always_eager", Level.NOTE, "task_always_eager", message, "leave it to the tests")
 
 
-def _keyed(facts: Application) -> dict[str, float | None]:
+def _keyed(facts: ApplicationFacts) -> dict[str, float | None]:
     """Return the tasks with an idempotency key: how long it is kept, where that is said."""
     keyed = {
         name: served.definition.options.get("idempotency_ttl")
@@ -170,7 +170,7 @@ def _is_redis(backend: object) -> bool:
     return isinstance(backend, RedisBackend)
 
 
-def _visibility_seconds(facts: Application) -> float | None:
+def _visibility_seconds(facts: ApplicationFacts) -> float | None:
     given = dict(facts.conf.broker_transport_options or {}).get("visibility_timeout")
     try:
         channel = getattr(facts.app.connection_for_write().transport, "Channel", None)
@@ -182,7 +182,7 @@ def _visibility_seconds(facts: Application) -> float | None:
     return default if default is None or given is None else float(given)
 
 
-def _waits(facts: Application) -> Iterator[tuple[str, str, float, Level, str]]:
+def _waits(facts: ApplicationFacts) -> Iterator[tuple[str, str, float, Level, str]]:
     for call in facts.calls:
         if call.options.get("countdown"):
             yield call.task, f"countdown= of {call.client}", call.options["countdown"], Level.BREAK, call.where
