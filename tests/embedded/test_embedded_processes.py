@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by their import
+
+from pico_celery.app.embedded import (
+    EmbeddedBroker,
+    after_exit,
+)
+from pico_celery.app.embedded import broker as broker_module
+from pico_celery.errors import EmbeddedBrokerError
+from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
     CLIENT_THAT_JUST_ENDS,
     DEADLINE_SECONDS,
     User,
@@ -27,13 +34,6 @@ from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by 
     users_fixture,
     without,
 )
-
-from pico_celery.app.embedded import (
-    EmbeddedBroker,
-    after_exit,
-)
-from pico_celery.app.embedded import broker as broker_module
-from pico_celery.errors import EmbeddedBrokerError
 
 CHILD_THAT_LEAVES = """
 import os, sys

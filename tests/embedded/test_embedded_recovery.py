@@ -10,7 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by their import
+
+from pico_celery.app.embedded import (
+    EmbeddedBroker,
+)
+from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
     CLIENT_THAT_JUST_ENDS,
     DEADLINE_SECONDS,
     User,
@@ -27,10 +31,6 @@ from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by 
     socket_of,
     users_fixture,
     without,
-)
-
-from pico_celery.app.embedded import (
-    EmbeddedBroker,
 )
 
 

@@ -9,7 +9,15 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
-from tests.unit.embedded_support import (
+
+from pico_celery.app.embedded import (
+    EmbeddedBroker,
+    directory_of,
+    is_embedded,
+    server,
+)
+from pico_celery.errors import EmbeddedBrokerError
+from tests.embedded.embedded_support import (
     CLIENT_THAT_JUST_ENDS,
     binaries,
     client_of,
@@ -19,14 +27,6 @@ from tests.unit.embedded_support import (
     run,
     server_pid,
 )
-
-from pico_celery.app.embedded import (
-    EmbeddedBroker,
-    directory_of,
-    is_embedded,
-    server,
-)
-from pico_celery.errors import EmbeddedBrokerError
 
 IMPORT = """
 import atexit, logging, sys

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by their import
+
+from pico_celery.app.embedded import (
+    EmbeddedBroker,
+    directory_of,
+)
+from pico_celery.app.embedded.__main__ import main
+from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
     CLIENT_THAT_JUST_ENDS,
     DEADLINE_SECONDS,
     User,
@@ -26,12 +32,6 @@ from tests.unit.embedded_support import (  # noqa: F401 - fixtures are found by 
     users_fixture,
     without,
 )
-
-from pico_celery.app.embedded import (
-    EmbeddedBroker,
-    directory_of,
-)
-from pico_celery.app.embedded.__main__ import main
 
 
 class TestCommand:

@@ -1,0 +1,1 @@
+"""Tests of the embedded broker with real servers and processes."""
