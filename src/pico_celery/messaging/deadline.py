@@ -64,7 +64,7 @@ def read_deadline(value: Any) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{type(value).__name__} is no text")  # noqa: TRY004 - one error for all that is no time
+        raise ValueError(f"expected str, got {type(value).__name__}")  # noqa: TRY004 - one error for all that is no time
     read = datetime.fromisoformat(value)
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 

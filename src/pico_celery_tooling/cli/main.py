@@ -93,7 +93,7 @@ class CommandGroup(click.Group):
 
 def _mistake() -> ToolError:
     traceback.print_exc()
-    return ToolError("this is a mistake of pico-celery itself", "please report it, with the lines above")
+    return ToolError("this is a bug in pico-celery", "please report it, with the lines above")
 
 
 @click.group("contracts", cls=CommandGroup, context_settings=dict(_SETTINGS), epilog=EPILOG)
