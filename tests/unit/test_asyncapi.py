@@ -20,7 +20,7 @@ from pico_celery_tooling.asyncapi.bindings import Protocol
 from pico_celery_tooling.asyncapi.build import asyncapi_of
 from pico_celery_tooling.asyncapi.dialect import draft7
 from pico_celery_tooling.asyncapi.messages import View
-from pico_celery_tooling.asyncapi.settings import Server, Settings
+from pico_celery_tooling.asyncapi.settings import BrokerServer, Settings
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.schema.sampling import example, samples
 
@@ -66,7 +66,7 @@ def payload_of(data: Any, message: str) -> Draft7Validator:
 def test_it_is_valid_by_the_official_schema(
     specification: Draft7Validator, name: str, view: View, protocol: Protocol
 ) -> None:
-    data = described(DOCUMENTS[name], view=view, protocol=protocol, server=Server.of("amqps://h/v"))
+    data = described(DOCUMENTS[name], view=view, protocol=protocol, server=BrokerServer.of("amqps://h/v"))
 
     assert [(list(error.absolute_path), error.message) for error in specification.iter_errors(data)] == []
 
@@ -255,7 +255,7 @@ def test_what_is_on_its_way_out_is_marked() -> None:
     ],
 )
 def test_a_server_is_told_without_its_secrets(url: str, server: tuple[Any, ...]) -> None:
-    read = Server.of(url)
+    read = BrokerServer.of(url)
 
     assert (read.host, read.protocol, read.pathname, read.tls) == server
     assert "hunter2" not in json.dumps(described(SHOP, server=read))

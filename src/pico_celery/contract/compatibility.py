@@ -68,10 +68,10 @@ def schema_fits(source: Schema, target: Schema, *, strict: bool = False) -> bool
     Returns:
         Whether it is so; `False` where it cannot be known.
     """
-    return _Comparison(strict=strict).fits(source, target)
+    return _SchemaComparison(strict=strict).fits(source, target)
 
 
-class _Comparison:
+class _SchemaComparison:
     def __init__(self, *, strict: bool) -> None:
         self._strict = strict
         self._assumed: set[tuple[int, int]] = set()

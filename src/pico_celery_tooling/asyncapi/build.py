@@ -14,7 +14,7 @@ from pico_celery.document.records import ContractRecord, Document, TaskRecord
 from pico_celery_tooling.asyncapi import messages
 from pico_celery_tooling.asyncapi.bindings import Destination, call_channel, operation_bindings, reply_channel
 from pico_celery_tooling.asyncapi.dialect import component_name, draft7, strict
-from pico_celery_tooling.asyncapi.settings import Server, Settings
+from pico_celery_tooling.asyncapi.settings import BrokerServer, Settings
 from pico_celery_tooling.describe.docstrings import read_docstring
 
 ASYNCAPI: Final = "3.0.0"
@@ -231,7 +231,7 @@ def _extensions(task: TaskRecord) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
-def _server(server: Server) -> dict[str, Any]:
+def _server(server: BrokerServer) -> dict[str, Any]:
     told: dict[str, Any] = {"host": server.host, "protocol": server.protocol}
     if server.pathname:
         told["pathname"] = server.pathname

@@ -16,7 +16,7 @@ Example = Callable[[JsonSchema], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class BrokerServer:
     """A broker.
 
     Attributes:
@@ -32,7 +32,7 @@ class Server:
     tls: bool = False
 
     @classmethod
-    def of(cls, url: str) -> Server:
+    def of(cls, url: str) -> BrokerServer:
         """Read a broker's URL.
 
         Args:
@@ -80,6 +80,6 @@ class Settings:
     version: str
     view: View = "worker"
     protocol: Protocol = "redis"
-    server: Server | None = None
+    server: BrokerServer | None = None
     default_queue: str = "celery"
     example: Example

@@ -14,7 +14,7 @@ from pico_celery_tooling.output import ToolError, json_option, print_json
 if TYPE_CHECKING:
     from pico_celery_tooling.asyncapi.bindings import Protocol
     from pico_celery_tooling.asyncapi.messages import View
-    from pico_celery_tooling.asyncapi.settings import Server
+    from pico_celery_tooling.asyncapi.settings import BrokerServer
 
 _OUTPUT = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
@@ -100,11 +100,11 @@ def command(
         click.echo(f"wrote {output}: AsyncAPI 3.0, {_count(len(data['operations']))}")
 
 
-def _server(url: str, protocol: Protocol | None) -> Server:
-    from pico_celery_tooling.asyncapi.settings import Server  # noqa: PLC0415 - as above
+def _server(url: str, protocol: Protocol | None) -> BrokerServer:
+    from pico_celery_tooling.asyncapi.settings import BrokerServer  # noqa: PLC0415 - as above
 
     try:
-        server = Server.of(url)
+        server = BrokerServer.of(url)
     except ValueError as error:
         raise ToolError("--server is no URL of a broker", str(error)) from None
     if protocol is not None and protocol != server.family:

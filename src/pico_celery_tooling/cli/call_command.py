@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pico_celery_tooling.call.send import SentCall
 
 
-class CallError(ToolError):
+class CallCommandError(ToolError):
     """A call was refused, or did not come to an end.
 
     Args:
@@ -35,7 +35,7 @@ class CallError(ToolError):
         self.told = dict(told or {})
 
     @classmethod
-    def of(cls, error: PicoCeleryError) -> CallError:
+    def of(cls, error: PicoCeleryError) -> CallCommandError:
         """Tell of an error of this library, with its faults."""
         faults = error.data.get("faults") if isinstance(error, FaultsError) else None
         return cls(str(error), told={"faults": faults} if faults else None)
@@ -164,7 +164,7 @@ def command(
         call = _prepare(found, data, options, app)
         sent = _send(app(), call)
     except PicoCeleryError as error:
-        raise CallError.of(error) from error
+        raise CallCommandError.of(error) from error
     for note in notes_of(found, call, sent):
         click.echo(note, err=True)
     identity = {"task": found.task.name, "id": sent.id}
@@ -254,7 +254,7 @@ def _send(app: Any, call: TaskCall) -> SentCall:
     try:
         return send(app, call)
     except UnreachableError as error:
-        raise CallError(
+        raise CallCommandError(
             str(error), "start it, or name the one that the workers use, with -A or with --broker and --result-backend"
         ) from error
     except KeyboardInterrupt:
@@ -294,18 +294,20 @@ def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAns
     except NoAnswerError as error:
         state = state_of(app, sent)
         why = f"; {state}" if state == NO_STATE else _STATES.get(state, "")
-        raise CallError(
+        raise CallCommandError(
             f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", told
         ) from None
     except UnreachableError as error:
         message = f"{name} was sent, but {error}"
-        raise CallError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
+        raise CallCommandError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
     except KeyboardInterrupt:
         click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
     answer = Reader(found.task, found.document).read(meta)
     if answer.revoked:
-        raise CallError(f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told)
+        raise CallCommandError(
+            f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told
+        )
     return answer
 
 

@@ -50,7 +50,7 @@ def command(shell: str, *, as_json: bool) -> None:
 _LOCK_FILE: Final = "contracts.lock.json"  # the module that owns the name takes longer to import than this has time
 
 
-class TaskName(click.ParamType[str]):
+class TaskNameParam(click.ParamType[str]):
     """Name of a task; a shell completes it.
 
     Names come from the lock file that ``--in`` names, or from the one in the working directory.
@@ -73,7 +73,7 @@ class TaskName(click.ParamType[str]):
         return [CompletionItem(name, help=doc) for name, doc in _names(ctx.params) if name.startswith(incomplete)]
 
 
-class DescribedName(TaskName):
+class DescribedName(TaskNameParam):
     """Name of a task or of a contract."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
@@ -82,7 +82,7 @@ class DescribedName(TaskName):
         return [*(CompletionItem(name) for name in contracts), *super().shell_complete(ctx, param, incomplete)]
 
 
-class SchemaTarget(TaskName):
+class SchemaTarget(TaskNameParam):
     """What `schema` works on: a package, a lock file or a task; a shell completes tasks and files."""
 
     name = "package"
@@ -110,6 +110,6 @@ def _names(params: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted(named for tasks in _contracts(params).values() for named in tasks.items())
 
 
-TASK_NAME: Final = TaskName()
+TASK_NAME: Final = TaskNameParam()
 DESCRIBED_NAME: Final = DescribedName()
 SCHEMA_TARGET: Final = SchemaTarget()

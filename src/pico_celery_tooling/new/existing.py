@@ -18,7 +18,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ClassLocation:
     """A class in a file.
 
     Attributes:
@@ -56,12 +56,12 @@ def declared(file: PythonFile) -> Iterator[tuple[ast.ClassDef, str, int]]:
             yield node, domain, version
 
 
-def contract_of(project: Project, name: TaskName) -> Place | None:
+def contract_of(project: Project, name: TaskName) -> ClassLocation | None:
     """Return the contract that a task belongs to, if the package has it."""
     for file in project.files.values():
         for node, domain, version in declared(file):
             if domain == name.domain and version == name.version:
-                return Place(file=file, name=node.name)
+                return ClassLocation(file=file, name=node.name)
     return None
 
 
@@ -85,7 +85,7 @@ def task_named(project: Project, full: str) -> tuple[PythonFile, int] | None:
     return None
 
 
-def queue_of(contract: Place) -> str | None:
+def queue_of(contract: ClassLocation) -> str | None:
     """Return the queue of a contract's tasks, if all of them have the same one."""
     queues: set[str | None] = set()
     for member in contract.node.body:
@@ -96,7 +96,7 @@ def queue_of(contract: Place) -> str | None:
     return queues.pop() if len(queues) == 1 else None
 
 
-def worker_of(project: Project, name: TaskName, contract: Place | None) -> Place | None:
+def worker_of(project: Project, name: TaskName, contract: ClassLocation | None) -> ClassLocation | None:
     """Return the component that implements tasks of the contract, if the package has one."""
     for file in project.files.values():
         if "task" not in file.text and (contract is None or contract.name not in file.text):
@@ -105,15 +105,15 @@ def worker_of(project: Project, name: TaskName, contract: Place | None) -> Place
             if contract is not None and file.module == contract.file.module and node.name == contract.name:
                 continue
             if any(_is_contract(project, file, base, contract) for base in node.bases) and not _is_protocol(node):
-                return Place(file=file, name=node.name)
+                return ClassLocation(file=file, name=node.name)
             for member in node.body:
                 decorators = getattr(member, "decorator_list", [])
                 if any(_refers(project, file, found, "task", name, contract) for found in decorators):
-                    return Place(file=file, name=node.name)
+                    return ClassLocation(file=file, name=node.name)
     return None
 
 
-def client_of(project: Project, name: TaskName, contract: Place | None) -> Place | None:
+def client_of(project: Project, name: TaskName, contract: ClassLocation | None) -> ClassLocation | None:
     """Return the client that calls tasks of the contract, if the package has one."""
     for file in project.files.values():
         if "send_task" not in file.text:
@@ -122,7 +122,7 @@ def client_of(project: Project, name: TaskName, contract: Place | None) -> Place
             for member in node.body:
                 found = [*getattr(member, "decorator_list", []), getattr(member, "value", None)]
                 if any(_refers(project, file, part, "send_task", name, contract) for part in found):
-                    return Place(file=file, name=node.name)
+                    return ClassLocation(file=file, name=node.name)
     return None
 
 
@@ -193,7 +193,12 @@ def _is_builder(project: Project, file: PythonFile, node: ast.Call) -> bool:
 
 
 def _refers(  # noqa: PLR0917 - one argument for each thing that is compared
-    project: Project, file: PythonFile, node: ast.AST | None, function: str, name: TaskName, contract: Place | None
+    project: Project,
+    file: PythonFile,
+    node: ast.AST | None,
+    function: str,
+    name: TaskName,
+    contract: ClassLocation | None,
 ) -> bool:
     """Tell whether this is ``task(Orders.place)`` or ``task("orders.place")`` of the contract."""
     if not isinstance(node, ast.Call) or (dotted(node.func) or "").rpartition(".")[2] != function or not node.args:
@@ -204,7 +209,7 @@ def _refers(  # noqa: PLR0917 - one argument for each thing that is compared
     return isinstance(node.args[0], ast.Attribute) and _is_contract(project, file, node.args[0].value, contract)
 
 
-def _is_contract(project: Project, file: PythonFile, node: ast.expr, contract: Place | None) -> bool:
+def _is_contract(project: Project, file: PythonFile, node: ast.expr, contract: ClassLocation | None) -> bool:
     name = dotted(node)
     if contract is None or name is None:
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pico_celery_tooling.new.editing import add_definition, add_import, add_member, add_module_import
-from pico_celery_tooling.new.existing import Place, client_of, contract_of, worker_of
+from pico_celery_tooling.new.existing import ClassLocation, client_of, contract_of, worker_of
 from pico_celery_tooling.new.names import TaskName
 from pico_celery_tooling.new.project import Found, Project
 from pico_celery_tooling.new.python_file import Defined, Imported, PythonFile
@@ -228,7 +228,7 @@ def conventional(plan: Plan, kind: str) -> Draft:
     return plan.drafts.open(plan.project.path_of(module), module, f"{kind.capitalize()} of ``{plan.name.domain}``.")
 
 
-def place_of(plan: Plan, kind: str, there: Place | None, class_name: str) -> tuple[Draft, Place | None]:
+def place_of(plan: Plan, kind: str, there: ClassLocation | None, class_name: str) -> tuple[Draft, ClassLocation | None]:
     """Return the file that a worker or client goes into, and the class that it extends.
 
     Args:
@@ -250,7 +250,7 @@ def place_of(plan: Plan, kind: str, there: Place | None, class_name: str) -> tup
         if draft.before is None or node is None or not _is_marked(node, _DECORATORS[kind]):
             refuse_taken(plan, draft, class_name)
             return draft, None
-        there = Place(file=draft.before, name=class_name)
+        there = ClassLocation(file=draft.before, name=class_name)
     for member in there.node.body:
         if plan.name.action in bound_by(member):
             raise ToolError(

@@ -6,7 +6,7 @@ import ast
 
 from pico_celery_tooling.new import templates
 from pico_celery_tooling.new.existing import (
-    Place,
+    ClassLocation,
     application_of,
     client_of,
     contract_of,
@@ -34,7 +34,7 @@ from pico_celery_tooling.new.task_types import resolve_types, used
 from pico_celery_tooling.output import ToolError
 
 
-def write_contract(plan: Plan, draft: Draft, there: Place | None) -> None:
+def write_contract(plan: Plan, draft: Draft, there: ClassLocation | None) -> None:
     """Write the method of the contract, and the models that it needs.
 
     Args:
@@ -72,7 +72,7 @@ def write_contract(plan: Plan, draft: Draft, there: Place | None) -> None:
         drafts.require(draft, local, found)
 
 
-def write_worker(plan: Plan, contract: Place | None) -> None:
+def write_worker(plan: Plan, contract: ClassLocation | None) -> None:
     """Write the method of the worker.
 
     Args:
@@ -103,7 +103,7 @@ def write_worker(plan: Plan, contract: Place | None) -> None:
     drafts.require_all(draft, plan.sample_names)
 
 
-def write_client(plan: Plan, contract: Place | None) -> None:
+def write_client(plan: Plan, contract: ClassLocation | None) -> None:
     """Write the attribute of the client.
 
     Args:
@@ -261,7 +261,7 @@ def plan_task(project: Project, request: Request) -> Plan:
     return plan
 
 
-def _contract_draft(plan: Plan, there: Place | None) -> Draft:
+def _contract_draft(plan: Plan, there: ClassLocation | None) -> Draft:
     file = file_of_domain(plan.project, plan.name.domain) if there is None else there.file
     if file is None:
         _refuse_elsewhere(plan)
@@ -286,7 +286,7 @@ def _refuse_elsewhere(plan: Plan) -> None:
             )
 
 
-def _refuse_twin(plan: Plan, contract: Place | None) -> None:
+def _refuse_twin(plan: Plan, contract: ClassLocation | None) -> None:
     """Refuse a task that is there already."""
     name, project = plan.name, plan.project
     for member in [] if contract is None else contract.node.body:

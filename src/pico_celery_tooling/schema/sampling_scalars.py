@@ -43,7 +43,7 @@ def matching(pattern: str, chance: random.Random) -> str | None:
         A text that should match; ``None`` where the pattern is not read here.
     """
     try:
-        reader = _Reader(pattern)
+        reader = _PatternReader(pattern)
         make = reader.alternatives()
         if reader.rest:
             return None
@@ -52,7 +52,7 @@ def matching(pattern: str, chance: random.Random) -> str | None:
         return None
 
 
-class _Reader:
+class _PatternReader:
     def __init__(self, pattern: str) -> None:
         self.rest = pattern
 

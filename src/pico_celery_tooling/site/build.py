@@ -14,7 +14,7 @@ from pico_celery.document.records import Document, JsonSchema, TaskRecord
 from pico_celery_tooling.describe.docstrings import read_docstring
 from pico_celery_tooling.schema.sampling import example
 from pico_celery_tooling.site.changes import Changes
-from pico_celery_tooling.site.context import Example, Place, Site, display_name, plain_key
+from pico_celery_tooling.site.context import Example, PageLocation, Site, display_name, plain_key
 from pico_celery_tooling.site.other_pages import changes_page, contract_page, index_page, model_page, models_page
 from pico_celery_tooling.site.snippets import typed_call
 from pico_celery_tooling.site.task_page import task_page
@@ -51,17 +51,17 @@ def build_site(
 
 def _pages(site: Site) -> Iterator[tuple[str, str]]:
     document = site.document
-    yield "index.html", index_page(Place(site, "index.html"))
+    yield "index.html", index_page(PageLocation(site, "index.html"))
     for name, path in site.task_pages.items():
-        yield path, task_page(Place(site, path), document.tasks[name])
+        yield path, task_page(PageLocation(site, path), document.tasks[name])
     for key, path in site.contract_pages.items():
-        yield path, contract_page(Place(site, path), document.contracts[key])
+        yield path, contract_page(PageLocation(site, path), document.contracts[key])
     if document.schemas:
-        yield "models.html", models_page(Place(site, "models.html"))
+        yield "models.html", models_page(PageLocation(site, "models.html"))
     for key, path in site.model_pages.items():
-        yield path, model_page(Place(site, path), key)
+        yield path, model_page(PageLocation(site, path), key)
     if site.changes is not None:
-        yield "changes.html", changes_page(Place(site, "changes.html"), site.changes)
+        yield "changes.html", changes_page(PageLocation(site, "changes.html"), site.changes)
 
 
 def _assets(site: Site) -> Iterator[tuple[str, str]]:

@@ -74,7 +74,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageLocation:
     """A page's place in the site, from which links lead to others.
 
     Attributes:

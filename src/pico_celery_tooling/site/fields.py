@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pico_celery.document.records import REFERENCE, JsonSchema
 from pico_celery_tooling.describe.docstrings import read_docstring
-from pico_celery_tooling.site.context import Place, display_name
+from pico_celery_tooling.site.context import PageLocation, display_name
 from pico_celery_tooling.site.highlight import json_text
 from pico_celery_tooling.site.html import Child, Html, code, join, separated, tag
 from pico_celery_tooling.site.prose import inline, prose
@@ -27,7 +27,7 @@ class Tree:
         left: How many nested fields it may still show.
     """
 
-    place: Place
+    place: PageLocation
     left: int = _BUDGET
 
     def parameter(

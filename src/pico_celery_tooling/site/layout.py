@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pico_celery_tooling.site.context import Place
+from pico_celery_tooling.site.context import PageLocation
 from pico_celery_tooling.site.html import Child, Html, join, tag
 
 # Nothing is loaded but the site's own files, and no script that stands in a page is run, should a text ever get there.
@@ -14,7 +14,7 @@ _ICON = (
 )
 
 
-def page(place: Place, title: str, main: Child, *, current: str = "", about: str = "") -> str:
+def page(place: PageLocation, title: str, main: Child, *, current: str = "", about: str = "") -> str:
     """Return a whole page.
 
     Args:
@@ -58,7 +58,7 @@ def page(place: Place, title: str, main: Child, *, current: str = "", about: str
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def crumbs(place: Place, *steps: Child) -> Html:
+def crumbs(place: PageLocation, *steps: Child) -> Html:
     """Return the way from the start page to a page."""
     first = tag("li", tag("a", "Contracts", href=place.to("index.html")))
     return tag("nav", tag("ol", first, *(tag("li", step) for step in steps)), class_="crumbs", aria_label="Breadcrumb")
@@ -70,7 +70,7 @@ def section(identifier: str, title: str, *content: Child) -> Html:
     return tag("section", tag("h2", anchor, id=identifier), *content, aria_labelledby=identifier)
 
 
-def _header(place: Place) -> Html:
+def _header(place: PageLocation) -> Html:
     field = tag(
         "input",
         type="search",
@@ -105,7 +105,7 @@ def _header(place: Place) -> Html:
     )
 
 
-def _navigation(place: Place, current: str) -> Html:
+def _navigation(place: PageLocation, current: str) -> Html:
     items = []
     for key, contract in place.site.document.contracts.items():
         path = place.site.contract_pages[key]
@@ -124,13 +124,13 @@ def _navigation(place: Place, current: str) -> Html:
     return tag("nav", parts, class_="side", aria_label="Contracts")
 
 
-def _top(place: Place, text: str, path: str) -> Html:
+def _top(place: PageLocation, text: str, path: str) -> Html:
     below = place.path.startswith(f"{path.removesuffix('.html')}/")
     here = "page" if path == place.path else "true" if below else None
     return tag("a", text, href=place.to(path), aria_current=here)
 
 
-def _task(place: Place, name: str, contract: str) -> Html:
+def _task(place: PageLocation, name: str, contract: str) -> Html:
     path = place.site.task_pages[name]
     task = place.site.document.tasks[name]
     short = name.removeprefix(f"{contract}.")

@@ -6,7 +6,7 @@ from pico_celery.document.records import ContractRecord, TaskRecord
 from pico_celery_tooling.describe.docstrings import read_docstring
 from pico_celery_tooling.site.change_list import finding_list
 from pico_celery_tooling.site.changes import ADDED, TEXT, Changes
-from pico_celery_tooling.site.context import Place, display_name, form_of, plain_key
+from pico_celery_tooling.site.context import PageLocation, display_name, form_of, plain_key
 from pico_celery_tooling.site.fields import Tree
 from pico_celery_tooling.site.highlight import json_block, json_text
 from pico_celery_tooling.site.html import Child, Html, code, join, separated, tag
@@ -15,7 +15,7 @@ from pico_celery_tooling.site.prose import inline, prose
 from pico_celery_tooling.site.shapes import demands_of, type_of
 
 
-def index_page(place: Place) -> str:
+def index_page(place: PageLocation) -> str:
     """Return the start page: all contracts with their tasks."""
     site = place.site
     tasks, contracts = len(site.document.tasks), len(site.document.contracts)
@@ -29,7 +29,7 @@ def index_page(place: Place) -> str:
     return page(place, site.title, main, about=f"Contracts: {count}.")
 
 
-def contract_page(place: Place, contract: ContractRecord) -> str:
+def contract_page(place: PageLocation, contract: ContractRecord) -> str:
     """Return the page of a contract."""
     doc = read_docstring(contract.doc)
     facts = [("Class", code(contract.type)), ("Digest", code(contract.digest))]
@@ -47,7 +47,7 @@ def contract_page(place: Place, contract: ContractRecord) -> str:
     return page(place, contract.key, main, current=contract.key, about=doc.summary)
 
 
-def model_page(place: Place, key: str) -> str:
+def model_page(place: PageLocation, key: str) -> str:
     """Return the page of a model."""
     document = place.site.document
     schema = document.schemas[key]
@@ -73,7 +73,7 @@ def model_page(place: Place, key: str) -> str:
     return page(place, display_name(key), main, about=doc.summary)
 
 
-def models_page(place: Place) -> str:
+def models_page(place: PageLocation) -> str:
     """Return the page with all models."""
     document = place.site.document
     forms: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ def models_page(place: Place) -> str:
     return page(place, "Models", main, about="The models that tasks take, return and raise.")
 
 
-def _model(place: Place, keys: list[str]) -> Html:
+def _model(place: PageLocation, keys: list[str]) -> Html:
     """Return the row of a model, with the links to both of its forms where it has two."""
     summary = read_docstring(str(place.site.document.schemas[keys[0]].get("description", ""))).summary
     more = [
@@ -94,7 +94,7 @@ def _model(place: Place, keys: list[str]) -> Html:
     return tag("li", head, tag("p", inline(summary)) if summary else None)
 
 
-def changes_page(place: Place, changes: Changes) -> str:
+def changes_page(place: PageLocation, changes: Changes) -> str:
     """Return the page with all that changed."""
     names = sorted({*changes.tasks, *changes.removed, *changes.findings})
     main = [
@@ -106,7 +106,7 @@ def changes_page(place: Place, changes: Changes) -> str:
     return page(place, "Changes", main, about=f"What changed since {changes.since}.")
 
 
-def _changed(place: Place, changes: Changes, name: str) -> Html:
+def _changed(place: PageLocation, changes: Changes, name: str) -> Html:
     known = name in place.site.document.tasks
     kind = "removed" if name in changes.removed else changes.tasks.get(name, "")
     found = changes.findings.get(name, ())
@@ -122,7 +122,7 @@ def _changed(place: Place, changes: Changes, name: str) -> Html:
     )
 
 
-def _summary(place: Place, changes: Changes) -> Html:
+def _summary(place: PageLocation, changes: Changes) -> Html:
     kinds = list(changes.tasks.values())
     counts = [(kinds.count(kind), kind) for kind in (ADDED, "changed", TEXT)] + [(len(changes.removed), "removed")]
     told = [f"{_count(number, 'task')} {kind}" for number, kind in counts if number]
@@ -138,7 +138,7 @@ def _summary(place: Place, changes: Changes) -> Html:
     )
 
 
-def _contract(place: Place, contract: ContractRecord) -> Html:
+def _contract(place: PageLocation, contract: ContractRecord) -> Html:
     identifier = f"contract-{contract.key}"
     summary = read_docstring(contract.doc).summary
     return tag(
@@ -150,13 +150,13 @@ def _contract(place: Place, contract: ContractRecord) -> Html:
     )
 
 
-def _tasks(place: Place, contract: ContractRecord) -> Html:
+def _tasks(place: PageLocation, contract: ContractRecord) -> Html:
     if not contract.tasks:
         return tag("p", "It has no task of its own.", class_="quiet")
     return tag("ul", *(_task(place, task) for task in contract.tasks.values()), class_="rows")
 
 
-def _task(place: Place, task: TaskRecord) -> Html:
+def _task(place: PageLocation, task: TaskRecord) -> Html:
     changes = place.site.changes
     kind = changes.tasks.get(task.name) if changes is not None else None
     names: list[Child] = [tag("span", one.name, class_=None if one.required else "quiet") for one in task.parameters]

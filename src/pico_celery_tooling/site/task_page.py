@@ -7,7 +7,7 @@ from typing import Final
 from pico_celery.document.records import ErrorRecord, ParameterRecord, TaskRecord
 from pico_celery_tooling.describe.docstrings import Docstring, read_docstring
 from pico_celery_tooling.site.change_list import change_list
-from pico_celery_tooling.site.context import Place
+from pico_celery_tooling.site.context import PageLocation
 from pico_celery_tooling.site.fields import Tree
 from pico_celery_tooling.site.highlight import json_block, python_block
 from pico_celery_tooling.site.html import Child, Html, code, join, separated, tag
@@ -18,7 +18,7 @@ from pico_celery_tooling.site.shapes import type_of, value_text
 from pico_celery_tooling.site.snippets import plain_call
 
 
-def task_page(place: Place, task: TaskRecord) -> str:
+def task_page(place: PageLocation, task: TaskRecord) -> str:
     """Return the page of a task.
 
     Args:
@@ -47,7 +47,7 @@ def task_page(place: Place, task: TaskRecord) -> str:
     return page(place, task.name, main, current=contract.key, about=doc.summary)
 
 
-def _badges(place: Place, task: TaskRecord) -> Html:
+def _badges(place: PageLocation, task: TaskRecord) -> Html:
     changes = place.site.changes
     kind = changes.tasks.get(task.name) if changes is not None else None
     return join(
@@ -63,7 +63,7 @@ def _deprecation(task: TaskRecord) -> Html | None:
     return tag("p", tag("strong", "Deprecated: "), inline(task.deprecated), class_="notice")
 
 
-def _signature(place: Place, task: TaskRecord) -> Html:
+def _signature(place: PageLocation, task: TaskRecord) -> Html:
     parts: list[Child] = []
     by_name = False
     for parameter in task.parameters:
@@ -86,7 +86,7 @@ def _signature(place: Place, task: TaskRecord) -> Html:
 _WRAPPED: Final = 2  # parameters, from which on each has a line of its own
 
 
-def _facts(place: Place, task: TaskRecord, doc: Docstring, tree: Tree) -> list[Child]:
+def _facts(place: PageLocation, task: TaskRecord, doc: Docstring, tree: Tree) -> list[Child]:
     site = place.site
     parameters = [_parameter(one, doc.arguments.get(one.name, ""), tree) for one in task.parameters]
     nothing = tag("p", "It takes none.", class_="quiet")
@@ -108,7 +108,7 @@ def _parameter(parameter: ParameterRecord, doc: str, tree: Tree) -> Html:
     return tree.parameter(parameter.name, schema, required=parameter.required, doc=doc, default=default, note=notes)
 
 
-def _result(place: Place, task: TaskRecord, doc: Docstring, tree: Tree) -> Html:
+def _result(place: PageLocation, task: TaskRecord, doc: Docstring, tree: Tree) -> Html:
     schema = task.result.sends
     head = tag("div", tag("code", type_of(schema, place.model), class_="type"), class_="field-head")
     return tag(
@@ -161,7 +161,7 @@ def _names(task: TaskRecord) -> Html:
     return tag("dl", *(tag("div", tag("dt", term), tag("dd", value)) for term, value in rows), class_="facts")
 
 
-def _examples(place: Place, task: TaskRecord) -> list[Child]:
+def _examples(place: PageLocation, task: TaskRecord) -> list[Child]:
     site = place.site
     example = site.examples.get(task.name)
     call = site.calls.get(task.name)
