@@ -10,14 +10,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import VERSION, BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pico_celery.contract.digest import canonical_core_schema, digest
 from pico_celery.contract.wire_schema import OWN_SERIALIZERS, from_base64
+from pico_celery.errors import ContractError, Fault
 
 BytesMode = Literal["utf8", "base64", "hex"]
 
@@ -86,10 +88,42 @@ def inspect_schema(schema: Mapping[str, Any]) -> SchemaFacts:
 
     Returns:
         What was found.
+
+    Raises:
+        ContractError: If this release of pydantic does not mark secrets as `check_secret_marks` expects.
     """
+    check_secret_marks()
     facts = SchemaFacts(secret=_has_secret(schema), masked=_masks(schema))
     _walk(schema, {}, facts, custom=False)
     return facts
+
+
+@cache
+def check_secret_marks() -> None:
+    """Check, once per process, that secrets are recognized in the core schemas of the installed pydantic.
+
+    They are recognized by the names of private functions: pydantic has no public mark for them. If one is renamed, the
+    values of secrets would be logged, so no contract is accepted then.
+
+    Raises:
+        ContractError: If one is not recognized.
+    """
+    unknown = [name for name, schema in _secret_probes() if not (_has_secret(schema) and _masks(schema))]
+    if unknown:
+        fault = Fault(
+            task="pydantic",
+            expected="secrets that are recognized in its core schema",
+            got=f"pydantic {VERSION}, in which {', '.join(unknown)} cannot be recognized",
+            remedy="install a release of pydantic that this release of pico-celery supports, or a newer pico-celery",
+            code="secret_marks",
+        )
+        raise ContractError.of("the type of a payload", [fault])
+
+
+def _secret_probes() -> Iterator[tuple[str, CoreSchema]]:
+    yield "SecretStr", TypeAdapter(SecretStr).core_schema
+    yield "SecretBytes", TypeAdapter(SecretBytes).core_schema
+    yield "Secret", TypeAdapter(Secret[int]).core_schema
 
 
 def _has_secret(node: Any) -> bool:
