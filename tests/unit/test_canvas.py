@@ -235,6 +235,22 @@ def test_a_signature_of_a_class_cannot_be_sent_and_says_where_to_take_one(client
 # Joints
 
 
+@pytest.mark.parametrize(
+    "options", [((), {}), ((1,), {}), ((), {"timeout": 1}), ((), {"timeout": 1, "propagate": False})]
+)
+def test_a_signature_that_is_asked_for_a_result_says_that_it_was_not_sent(
+    client: FlowClient, options: tuple[tuple[Any, ...], dict[str, Any]]
+) -> None:
+    call = client.place.s(ORDER)
+    signature: Any = call
+    unsents: list[Any] = [call, call | client.ship.s(), client.ship.s(), group([client.place.s(ORDER)])]
+    for unsent in unsents:
+        with pytest.raises(TypeError, match=r"has not been sent yet.* \.delay\(\)\.get\(timeout=\.\.\.\)"):
+            unsent.get(*options[0], **options[1])
+    assert signature.get("task") == "canvas.place"
+    assert signature.get("nothing", 5) == 5
+
+
 def test_a_chain_is_celery_s_chain_and_its_result_the_last_task_s(client: FlowClient, celery_app: Celery) -> None:
     workflow = client.place.s(ORDER) | client.ship.s() | client.anything.s()
     assert isinstance(workflow, Workflow)

@@ -55,6 +55,21 @@ class TypedSignature(CopiedSignature[R_co]):
         unchain: Any = getattr(self, "unchain_tasks", None)
         return replace(self._flow, steps=(self.plain(),) if unchain is None else tuple(unchain()), app=app)
 
+    if not TYPE_CHECKING:  # to type checkers it stays that of dict, which has no timeout
+
+        def get(self, *args: Any, **options: Any) -> Any:
+            """Return an item of the signature, which is a dict; refuse what would be a wait for its result.
+
+            Raises:
+                TypeError: If it is called as a result's ``get`` is.
+            """
+            if options or not args or not isinstance(args[0], str):
+                raise TypeError(
+                    f"this signature of {self.get('task')} has not been sent yet, so it has no result: "
+                    "send it first, with .delay().get(timeout=...) or await (await signature.asend())"
+                )
+            return dict.get(self, *args)
+
     def __ror__(self, other: Never, /) -> Any:  # type: ignore[override]  # a signature is a dict, whose own | would merge
         """Put this after one of Celery's signatures, as Celery does; nothing else can stand there."""
         return _after(other, self)
