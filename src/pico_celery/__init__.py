@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pico_celery.client.options import SendOptions
     from pico_celery.client.periodic import PeriodicTask, schedule
     from pico_celery.client.results.async_result import AsyncResult
-    from pico_celery.client.results.outcome import Err, Ok
+    from pico_celery.client.results.outcome import Err, Ok, Outcome
     from pico_celery.client.sender import TaskSender
     from pico_celery.worker.decorator import task
     from pico_celery.worker.options import ImplementationOptions
@@ -95,6 +95,7 @@ __all__ = [
     "LockFileError",
     "Ok",
     "OptionError",
+    "Outcome",
     "ParameterDefinition",
     "PartialGroup",
     "PartialSignature",
@@ -155,6 +156,7 @@ _LATE = {
     "Err": "pico_celery.client.results.outcome",
     "ImplementationOptions": "pico_celery.worker.options",
     "Ok": "pico_celery.client.results.outcome",
+    "Outcome": "pico_celery.client.results.outcome",
     "PeriodicTask": "pico_celery.client.periodic",
     "PicoTaskRegistrar": "pico_celery.worker.registrar",
     "RegistrationPolicy": "pico_celery.worker.registrar",
@@ -172,6 +174,10 @@ _LATE = {
 
 def __getattr__(name: str) -> Any:
     """Import a late name, once."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - it takes longer than the rest of this module
+
+        return version("pico-celery")
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - only where a late name is used

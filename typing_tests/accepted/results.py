@@ -7,7 +7,7 @@ from celery import Celery
 from typing_tests.accepted.calls import OrdersClient
 from typing_tests.shop import Order, Orders, Receipt
 
-from pico_celery import AsyncResult, TaskDefinition
+from pico_celery import AsyncResult, Outcome, TaskDefinition
 
 
 def waiting(client: OrdersClient, order: Order) -> None:
@@ -23,6 +23,10 @@ def waiting(client: OrdersClient, order: Order) -> None:
     assert_type(result.wait(timeout=timedelta(seconds=5)), Receipt)
     assert_type(client.place.with_options(countdown=1)(order).get(), Receipt)
     assert_type(client.find("book").get()[0].note, str)
+
+
+def ended(client: OrdersClient, order: Order) -> Outcome[Receipt]:
+    return client.place(order).outcome(timeout=5)
 
 
 async def awaiting(client: OrdersClient, order: Order) -> None:

@@ -15,7 +15,7 @@ from celery.result import assert_will_not_block  # type: ignore[attr-defined]  #
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.idempotency import IdempotencyKey, release
 from pico_celery.client.results.hub_result import HeardResult
-from pico_celery.client.results.outcome import Err, Ok, failure_of, is_failure
+from pico_celery.client.results.outcome import Err, Ok, Outcome, failure_of, is_failure
 from pico_celery.client.results.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.catalog import declared, default_catalog
 from pico_celery.contract.conformance import is_assignable
@@ -183,7 +183,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
                 raise
             raise DeadlineExceeded.of(self.definition.name, self.id, self.deadline, "waiting") from None
 
-    def outcome(self, timeout: float | timedelta | None = None) -> Ok[R_co] | Err:
+    def outcome(self, timeout: float | timedelta | None = None) -> Outcome[R_co]:
         """Wait for the task and return how it ended, as a value to match.
 
         Args:
@@ -207,7 +207,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
                 return Err(error)
             raise
 
-    async def aoutcome(self) -> Ok[R_co] | Err:
+    async def aoutcome(self) -> Outcome[R_co]:
         """Wait as ``await`` does, and return how the task ended, as `outcome` does.
 
         Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
 from celery import states
@@ -22,6 +22,7 @@ from celery.exceptions import (
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.failures import StoredFailure, decode_failure
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -47,6 +48,9 @@ class Err:
 
     error: Exception
 
+
+Outcome: TypeAlias = Ok[R] | Err
+"""How a call ended: what `AsyncResult.outcome` returns."""
 
 _STAY: Final[tuple[type[Exception], ...]] = (
     ChordError,
