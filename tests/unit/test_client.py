@@ -162,7 +162,7 @@ def test_only_what_the_caller_passed_is_sent_by_name(celery_app: Celery, monkeyp
 # --- building and binding
 
 
-@pytest.mark.parametrize("name", ["send", "call", "asend_many"])
+@pytest.mark.parametrize("name", ["asend", "acall", "asend_many"])
 def test_what_others_take_for_a_coroutine_function_is_one(celery_app: Celery, name: str) -> None:
     """Frameworks that are given a function, such as Starlette's background tasks, await it only then."""
     method = getattr(Client(celery_app).place, name)

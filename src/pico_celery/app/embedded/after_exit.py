@@ -19,6 +19,7 @@ from pico_celery.app.embedded.place import Place
 _STOPPER = """\
 import sys
 from pathlib import Path
+from pico_celery.app.embedded.after_exit import stop_abandoned
 stop_abandoned(Path(sys.argv[1]), *map(int, sys.argv[2:]))
 """
 
