@@ -60,7 +60,7 @@ def test_none_and_plain_types_of_a_plain_worker_are_accepted(plain_worker: Serve
 
 def test_a_result_of_a_plain_worker_that_does_not_fit_is_an_error_of_the_client(plain_worker: Served) -> None:
     result = plain_worker.shop.ship(Receipt(number=7, total=Decimal(1)))
-    with pytest.raises(ResultError, match=r"shop\.ship: return: expected str .*deploy the same version"):
+    with pytest.raises(ResultError, match=r"shop\.ship: return: expected str, got 7.*deploy the same version"):
         result.get(timeout=SOON)
 
 
