@@ -21,6 +21,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from pico_celery.contract.validation_messages import validation_message
 from pico_celery.errors import Fault, PayloadError
@@ -122,3 +123,27 @@ def test_a_sentence_survives_pickling_and_json() -> None:
     error = PayloadError.of("t", [Fault(task="t", path="a", sentence="given twice", code="given_twice")])
     assert pickle.loads(pickle.dumps(error)).faults == error.faults
     assert PayloadError(error.message, json.loads(json.dumps(error.data))).faults == error.faults
+
+
+@pytest.mark.parametrize(
+    "kind", ["too_short", "greater_than", "union_tag_invalid", "model_type", "int_type", "no_such_type"]
+)
+def test_a_custom_error_keeps_its_own_text_whatever_type_it_names(kind: Any) -> None:
+    def refuse(_: str) -> str:
+        raise PydanticCustomError(kind, "needs three words")
+
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Annotated[str, AfterValidator(refuse)]).validate_python("two words")
+    (detail,) = caught.value.errors()
+    assert validation_message(detail, sensitive=False) == ("", "", "invalid: needs three words")
+    assert validation_message(detail, sensitive=True) == ("", "", "invalid (not shown)")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "expected"),
+    [(Card, "5", "Card"), (dict[str, int], "5", "dict"), (list[int], "{}", "list"), (dt.timedelta, '"x"', "timedelta")],
+)
+def test_what_is_read_from_json_is_called_by_its_python_type(annotation: Any, text: str, expected: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(annotation).validate_json(text)
+    assert validation_message(caught.value.errors()[0], sensitive=False).expected == expected

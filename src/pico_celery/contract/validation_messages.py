@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from pico_celery.contract.typenames import value_text
 
@@ -92,6 +92,8 @@ def validation_message(detail: ErrorDetails, *, sensitive: bool, declared: str =
         The message.
     """
     kind, context = detail["type"], detail.get("ctx", {})
+    if not _is_pydantics_own(detail):
+        return ValidationMessage(sentence=_invalid(kind, detail["msg"], sensitive=sensitive))
     if kind in _TYPES:
         return ValidationMessage(declared or _TYPES[kind].format_map(context), _got(detail, sensitive=sensitive))
     if kind in _LIMITS:
@@ -107,8 +109,23 @@ def _sentence(kind: str, context: Mapping[str, Any], message: str, *, sensitive:
         return f"unknown tag {tag}; expected one of {context['expected_tags']}"
     if kind == "union_tag_not_found":
         return f"missing tag {context['discriminator']}"
+    return _invalid(kind, message, sensitive=sensitive)
+
+
+def _invalid(kind: str, message: str, *, sensitive: bool) -> str:
     # A validator's own text, and a message that is not known here, may quote the value.
     return "invalid (not shown)" if sensitive else f"invalid: {message.removeprefix(_FROM_VALIDATORS.get(kind, ''))}"
+
+
+def _is_pydantics_own(detail: ErrorDetails) -> bool:
+    """Return whether pydantic wrote the message; a `PydanticCustomError` may have the same type with a text of its own."""
+    kind: Any = detail["type"]
+    try:
+        known = PydanticKnownError(kind, detail.get("ctx")).message()
+    except (KeyError, TypeError):  # no such type, or not the context that it has
+        return False
+    # What is read from JSON is called otherwise: an array, an object, a duration.
+    return detail["msg"] == known or (kind in _TYPES and detail["msg"].startswith("Input should be "))
 
 
 def _got(detail: ErrorDetails, *, sensitive: bool) -> str:
