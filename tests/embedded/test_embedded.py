@@ -21,7 +21,6 @@ from tests.embedded.embedded_support import (
     CLIENT_THAT_JUST_ENDS,
     binaries,
     client_of,
-    data_fixture,  # noqa: F401 - fixtures are found by their import
     eventually,
     is_alive,
     run,

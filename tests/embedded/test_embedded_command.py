@@ -14,24 +14,7 @@ from pico_celery.app.embedded import (
     directory_of,
 )
 from pico_celery.app.embedded.__main__ import main
-from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
-    CLIENT_THAT_JUST_ENDS,
-    DEADLINE_SECONDS,
-    User,
-    binaries,
-    client_of,
-    data_fixture,
-    eventually,
-    is_alive,
-    kill,
-    run,
-    script,
-    server_pid,
-    servers_of,
-    socket_of,
-    users_fixture,
-    without,
-)
+from tests.embedded.embedded_support import User, eventually, is_alive, server_pid, without
 
 
 class TestCommand:

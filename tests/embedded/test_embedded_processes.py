@@ -16,23 +16,16 @@ from pico_celery.app.embedded import (
 )
 from pico_celery.app.embedded import broker as broker_module
 from pico_celery.errors import EmbeddedBrokerError
-from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
+from tests.embedded.embedded_support import (
     CLIENT_THAT_JUST_ENDS,
     DEADLINE_SECONDS,
     User,
-    binaries,
     client_of,
-    data_fixture,
     eventually,
     is_alive,
-    kill,
     run,
-    script,
     server_pid,
     servers_of,
-    socket_of,
-    users_fixture,
-    without,
 )
 
 CHILD_THAT_LEAVES = """

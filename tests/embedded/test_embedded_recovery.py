@@ -14,23 +14,16 @@ import pytest
 from pico_celery.app.embedded import (
     EmbeddedBroker,
 )
-from tests.embedded.embedded_support import (  # noqa: F401 - fixtures are found by their import
+from tests.embedded.embedded_support import (
     CLIENT_THAT_JUST_ENDS,
-    DEADLINE_SECONDS,
     User,
-    binaries,
     client_of,
-    data_fixture,
     eventually,
     is_alive,
     kill,
     run,
-    script,
     server_pid,
-    servers_of,
     socket_of,
-    users_fixture,
-    without,
 )
 
 

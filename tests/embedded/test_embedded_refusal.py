@@ -21,15 +21,7 @@ from pico_celery.app.embedded import (
 )
 from pico_celery.app.embedded import broker as broker_module
 from pico_celery.errors import EmbeddedBrokerError
-from tests.embedded.embedded_support import (
-    client_of,
-    data_fixture,  # noqa: F401 - fixtures are found by their import
-    eventually,
-    is_alive,
-    script,
-    server_pid,
-    without,
-)
+from tests.embedded.embedded_support import client_of, eventually, is_alive, script, server_pid, without
 
 
 class TestRefusal:

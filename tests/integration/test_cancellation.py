@@ -243,11 +243,11 @@ def test_a_call_that_is_cancelled_while_it_is_published_is_revoked_too(
 
     ids: list[str] = []
 
-    def slowly(app: Any, outgoing: Any, *more: Any) -> Any:
-        ids.append(outgoing.options["task_id"])
+    def slowly(app: Any, prepared: Any, *more: Any) -> Any:
+        ids.append(prepared.options["task_id"])
         began.set()
         assert may_go.wait(30)
-        return publish(app, outgoing, *more)
+        return publish(app, prepared, *more)
 
     monkeypatch.setattr(sending, "publish", slowly)
 

@@ -59,11 +59,11 @@ class BoundSender(SignatureMaker[P, R_co]):
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
         warn_if_deprecated(self.definition)
-        app, outgoing = self._app, prepare(self.definition, args, kwargs, self._options)
+        app, prepared = self._app, prepare(self.definition, args, kwargs, self._options)
         loop = running_loop()
         if loop is not None and not is_eager(app, self.definition):
-            return publish_soon(app, outgoing, loop)
-        return publish(app, outgoing)
+            return publish_soon(app, prepared, loop)
+        return publish(app, prepared)
 
     async def asend(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R_co]:
         """Validate the arguments and publish the call without blocking the event loop; inside a task too.

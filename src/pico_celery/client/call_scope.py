@@ -35,14 +35,14 @@ class CallScope(Generic[R_co]):
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
     """
 
-    def __init__(self, app: Celery, outgoing: PreparedCall) -> None:
+    def __init__(self, app: Celery, prepared: PreparedCall) -> None:
         self._app = app
         # With an id known beforehand, a call can be revoked of which it is not known yet whether it was sent.
-        self._id: str = outgoing.options.get("task_id") or runtime_of(app).ids.new()
-        self._outgoing = replace(outgoing, options={**outgoing.options, "task_id": self._id})
+        self._id: str = prepared.options.get("task_id") or runtime_of(app).ids.new()
+        self._outgoing = replace(prepared, options={**prepared.options, "task_id": self._id})
         self._entered = False
         self._result: AsyncResult[R_co] | None = None
 
@@ -150,11 +150,11 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 atexit.register(_wait_for_pending)
 
 
-def _check_is_kept(app: Celery, outgoing: PreparedCall) -> None:
-    ignored = outgoing.options.get("ignore_result")
+def _check_is_kept(app: Celery, prepared: PreparedCall) -> None:
+    ignored = prepared.options.get("ignore_result")
     if not ignored and (ignored is not None or not app.conf.task_ignore_result):
         return
-    task = outgoing.definition.name
+    task = prepared.definition.name
     remedy = "send it without ignore_result, or without a scope"
     got = "a call whose result is not stored"
     fault = Fault(

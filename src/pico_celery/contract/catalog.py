@@ -1,4 +1,4 @@
-"""The catalog: which contracts exist, by task name and by domain."""
+"""The catalog: which contracts exist, by task name and by domain, and which task a method refers to."""
 
 from __future__ import annotations
 

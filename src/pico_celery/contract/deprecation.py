@@ -1,4 +1,4 @@
-"""What is on its way out: deprecated tasks and old names, and the warnings of their use."""
+"""Warnings of deprecated tasks, of old names, and of names that no contract declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a declared error: a model of pydantic, made from the annotations of its class."""
+"""The fields of a declared error, a pydantic model made from its annotations, and the texts that show no secret of them."""
 
 from __future__ import annotations
 

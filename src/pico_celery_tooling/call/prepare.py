@@ -1,4 +1,4 @@
-"""A call by its contract as data, ready to be sent: no model of the contract is needed."""
+"""A call by its contract as data, ready to be sent with options given as text: no model of the contract is needed."""
 
 from __future__ import annotations
 

@@ -238,10 +238,7 @@ def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: 
     arguments = {} if data is None else read_data(data)
     check_arguments(found.task, found.document, arguments, None)  # before anything slow is loaded
 
-    from pico_celery_tooling.call.prepare import (  # noqa: PLC0415 - as above
-        options_of,
-        prepare,
-    )
+    from pico_celery_tooling.call.prepare import options_of, prepare  # noqa: PLC0415 - as above
 
     chosen = options_of(found.task, options)
     app()  # may bring the contract in Python, which checks more, and computes idempotency keys

@@ -12,7 +12,7 @@ from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.evolution.findings import NOTHING
 from pico_celery_tooling.evolution.schema_forms import ANYTHING, ITEM, Entry, Form, Issue, Steps, always
 from pico_celery_tooling.evolution.task_pairs import Memory, TaskVersion
-from pico_celery_tooling.schema.pydantic_validator import Rebuilt
+from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
 from pico_celery_tooling.schema.sampling import SchemaSampler, samples
 from pico_celery_tooling.schema.validation import Checker
 
@@ -45,7 +45,7 @@ class Witnesses:
         self._source, self._sent, self._target = source, sent, target
         self._describes = Checker(source, sent)
         self._expects = Checker(target, accepted)
-        self._reads = None if read is None else Rebuilt(source, read)
+        self._reads = None if read is None else WorkerValidator(source, read)
         self._doubted: set[int] = set()
         self._lean = SchemaSampler(source, random.Random(1), pleasant=True, lean=True)  # noqa: S311 - no secret
         self._full = SchemaSampler(source, random.Random(1), pleasant=True)  # noqa: S311 - no secret

@@ -30,7 +30,7 @@ from pico_celery_tooling.evolution.schema_forms import (
 from pico_celery_tooling.evolution.subset_objects import array_issues, object_issues
 from pico_celery_tooling.evolution.subset_scalars import demand_faults, is_free, scalar_faults
 from pico_celery_tooling.evolution.task_pairs import Memory
-from pico_celery_tooling.schema.pydantic_validator import Rebuilt
+from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
 from pico_celery_tooling.schema.words import same_json, short
 
 _TRUTHS: Final = (True, False)
@@ -52,7 +52,7 @@ class Comparison:
         self._provisional: dict[tuple[int, int], float] = {}
         self._lowest: float = math.inf
         self._kept: list[Form] = []  # whose ids are keys
-        self._takers: dict[int, Rebuilt] = {}
+        self._takers: dict[int, WorkerValidator] = {}
         self._choosing = False
 
     def issues(self, source: Any, target: Any) -> list[Issue]:
@@ -221,7 +221,7 @@ class Comparison:
         if target.kind == "boolean" and isinstance(value, bool):
             return True
         if id(target) not in self._takers:
-            self._takers[id(target)] = Rebuilt(self.target.document, target.node)
+            self._takers[id(target)] = WorkerValidator(self.target.document, target.node)
             self._kept.append(target)
         return self._takers[id(target)].accepts(value)
 

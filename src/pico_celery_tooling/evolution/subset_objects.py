@@ -19,7 +19,7 @@ from pico_celery_tooling.evolution.schema_forms import (
     always,
     described,
 )
-from pico_celery_tooling.schema.pydantic_validator import Rebuilt, aliases
+from pico_celery_tooling.schema.pydantic_validator import WorkerValidator, aliases
 
 _ANY: Final[dict[str, Any]] = {}
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
@@ -123,9 +123,9 @@ def _may_be_named(comparison: Compares, source: Form, name: str) -> bool:
     keys = _keys(source.node)
     if keys is _TEXT:
         return True
-    return Rebuilt(comparison.source.document, {"type": "object", "additionalProperties": {}, KEYS: keys}).accepts(
-        {name: None}
-    )
+    return WorkerValidator(
+        comparison.source.document, {"type": "object", "additionalProperties": {}, KEYS: keys}
+    ).accepts({name: None})
 
 
 def _name_issues(comparison: Compares, source: Form, target: Form, steps: Steps, *, known: set[str]) -> Iterator[Issue]:
@@ -136,7 +136,9 @@ def _name_issues(comparison: Compares, source: Form, target: Form, steps: Steps,
     accepted = f"names that are {_key_text(comparison, wanted)}"
     named = [name for name in source.node.get("properties", {}) if name not in known]
     if named:
-        taker = Rebuilt(comparison.target.document, {"type": "object", "additionalProperties": {}, KEYS: wanted})
+        taker = WorkerValidator(
+            comparison.target.document, {"type": "object", "additionalProperties": {}, KEYS: wanted}
+        )
         if not all(taker.accepts({name: None}) for name in named):
             yield Issue(
                 rule="property_names", steps=steps, source=source, targets=(target,), sent=sent, accepted=accepted

@@ -1,4 +1,4 @@
-"""`Pair`: an old task and the new one that takes its messages; and how findings about them are made."""
+"""Which new task takes the messages of which old one, and findings about such a pair."""
 
 from __future__ import annotations
 

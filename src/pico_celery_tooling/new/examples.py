@@ -1,4 +1,4 @@
-"""Examples: an expression for a value of a type, so that what is written runs at once."""
+"""Examples: an expression for a value of a type, so that what is written runs at once and within the limits of a ``Field``."""
 
 from __future__ import annotations
 

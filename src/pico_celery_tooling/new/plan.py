@@ -1,4 +1,4 @@
-"""`Plan`: what is going to be written, as it grows."""
+"""`Plan`: what is going to be written, as drafts of files, and the class that each part goes into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package that a task goes into: its files, and what a name in them stands for."""
+"""The package that a task goes into: where it is, its files, and what a name in them stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``new`` was asked for."""
+"""What ``new`` was asked for: the task, its parameters and its options, parsed and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on the disk: shown as a diff, or written all or none."""
+"""Writing a plan: shown as a diff, or written all or none, and the report of it."""
 
 from __future__ import annotations
 

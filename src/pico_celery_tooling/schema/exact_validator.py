@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core
 
 from pico_celery.document.lock_schema import KEYS
 from pico_celery.document.records import Document, JsonSchema
-from pico_celery_tooling.schema.pydantic_validator import Builder, Rebuilt, scalar, tags_of
+from pico_celery_tooling.schema.pydantic_validator import Builder, WorkerValidator, scalar, tags_of
 from pico_celery_tooling.schema.words import one_of, same_json
 
 WRONG_TYPE: Final = "json_type"
@@ -48,8 +48,8 @@ _WORDED: Final = frozenset({"int", "float", "str"})
 _PREFIXES: Final = ("Input should be ", "Input should have ", "Value should have ")
 
 
-class Exact(Rebuilt):
-    """A validator of what a schema describes, where `Rebuilt` is one of what a worker takes.
+class ExactValidator(WorkerValidator):
+    """A validator of what a schema describes, where `WorkerValidator` is one of what a worker takes.
 
     Args:
         document: What holds the models that the schema refers to.
@@ -126,7 +126,9 @@ class _ExactBuilder(Builder):
         if not said and len(patterns) != 1:
             return core_schema.str_schema()
         values: dict[str, Any] = {"additionalProperties": {}} if said else {"patternProperties": patterns}
-        keys = Rebuilt(self._document, {"type": "object", **said, **values})  # a key is text, whatever it stands for
+        keys = WorkerValidator(
+            self._document, {"type": "object", **said, **values}
+        )  # a key is text, whatever it stands for
         listed = self._document.resolve(node.get("propertyNames", {})).get("enum")
 
         def check(key: Any) -> Any:

@@ -191,7 +191,7 @@ _HASHABLE: Final = frozenset(
 )
 
 
-class Rebuilt:
+class WorkerValidator:
     """A validator of what a schema of a document describes.
 
     Args:

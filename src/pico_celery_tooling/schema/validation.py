@@ -15,12 +15,12 @@ from pico_celery_tooling.schema.exact_validator import (
     EXPECTED,
     WRONG_TYPE,
     WRONG_VALUE,
-    Exact,
+    ExactValidator,
     is_label,
     is_member,
     wanted,
 )
-from pico_celery_tooling.schema.pydantic_validator import Rebuilt
+from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
 from pico_celery_tooling.schema.words import short
 
 _NOTHING: Final = object()
@@ -83,8 +83,8 @@ class Checker:
     """
 
     def __init__(self, document: Document, schema: JsonSchema) -> None:
-        self._exact = Exact(document, schema)
-        self._converting = Rebuilt(document, schema)
+        self._exact = ExactValidator(document, schema)
+        self._converting = WorkerValidator(document, schema)
 
     def violations(self, value: Any) -> list[Violation]:
         """Return what speaks against a value, one violation for each place."""

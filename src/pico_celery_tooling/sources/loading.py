@@ -1,4 +1,4 @@
-"""What a command works on: a package of contracts, a lock file, a revision, an application."""
+"""Loading what a command works on: a package of contracts or an application, and why an import failed."""
 
 from __future__ import annotations
 

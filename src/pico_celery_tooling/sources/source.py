@@ -1,4 +1,4 @@
-"""What a document is made from: a package of contracts, or a lock file."""
+"""What a document is made from: a package of contracts or a lock file, the nearest one where none is given."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ T = TypeVar("T")
 
 
 def publish(
-    app: Celery, outgoing: PreparedCall, result: AsyncResult[Any] | None = None, producer: Any = None
+    app: Celery, prepared: PreparedCall, result: AsyncResult[Any] | None = None, producer: Any = None
 ) -> AsyncResult[Any]:
     """Publish one call, unless another one has its idempotency key, holding the calling thread.
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
         result: Its result, where that was opened before (`open_result`).
         producer: kombu's producer; one of the application's pool without it.
 
@@ -47,20 +47,20 @@ def publish(
         OptionError: If the result backend knows no idempotency keys.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    if is_eager(app, outgoing.definition):
-        return _execute(app, outgoing) if outgoing.key is None else _execute_once(app, outgoing, outgoing.key)
-    opened = open_result(app, outgoing) if result is None else result
-    if outgoing.key is None:
-        return _send(app, outgoing, opened, producer)
-    send = partial(_send, app, outgoing, opened, producer)
-    return send_once(app, outgoing.key, opened.id, send, opened.adopt)
+    if is_eager(app, prepared.definition):
+        return _execute(app, prepared) if prepared.key is None else _execute_once(app, prepared, prepared.key)
+    opened = open_result(app, prepared) if result is None else result
+    if prepared.key is None:
+        return _send(app, prepared, opened, producer)
+    send = partial(_send, app, prepared, opened, producer)
+    return send_once(app, prepared.key, opened.id, send, opened.adopt)
 
 
-def _send(app: Celery, outgoing: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
-    definition, runtime = outgoing.definition, runtime_of(app)
+def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
+    definition, runtime = prepared.definition, runtime_of(app)
     try:
         with runtime.results.sending([result]) as added:
-            sent = runtime.post.send(definition, outgoing.call, {**added, **outgoing.options}, result, producer)
+            sent = runtime.post.send(definition, prepared.call, {**added, **prepared.options}, result, producer)
     except EncodeError as error:
         got = type(error).__name__ if definition.arguments.sensitive else str(error)
         fault = Fault(task=definition.name, expected="arguments that are JSON", got=got, code="not_json")
@@ -68,35 +68,35 @@ def _send(app: Celery, outgoing: PreparedCall, result: AsyncResult[Any], produce
     return cast("AsyncResult[Any]", sent)
 
 
-def _execute(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
-    definition, call = outgoing.definition, outgoing.call
-    eager = app.tasks[definition.name].apply(call.args, call.kwargs, **outgoing.options)
+def _execute(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
+    definition, call = prepared.definition, prepared.call
+    eager = app.tasks[definition.name].apply(call.args, call.kwargs, **prepared.options)
     result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
-    result.deadline = outgoing.deadline
+    result.deadline = prepared.deadline
     return result
 
 
-def _execute_once(app: Celery, outgoing: PreparedCall, key: IdempotencyKey) -> AsyncResult[Any]:
+def _execute_once(app: Celery, prepared: PreparedCall, key: IdempotencyKey) -> AsyncResult[Any]:
     first: AsyncResult[Any] | None = eager_keys.find(app, key)
     if first is None:
-        first = _execute(app, outgoing)
+        first = _execute(app, prepared)
         first.app, first.key = app, key
         eager_keys.keep(app, key, first)
     return first
 
 
-def publish_soon(app: Celery, outgoing: PreparedCall, loop: AbstractEventLoop) -> AsyncResult[Any]:
+def publish_soon(app: Celery, prepared: PreparedCall, loop: AbstractEventLoop) -> AsyncResult[Any]:
     """Hand a call over to the thread that publishes, so that the event loop goes on.
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
         loop: The event loop on which this is called.
 
     Returns:
         The typed result. Where the call cannot be sent, whoever waits for it is told why.
     """
-    result = open_result(app, outgoing)
+    result = open_result(app, prepared)
 
     def done(error: BaseException | None) -> None:
         if error is not None:
@@ -106,17 +106,17 @@ def publish_soon(app: Celery, outgoing: PreparedCall, loop: AbstractEventLoop) -
     if not result.ignored:
         # Who waits for it before it is sent need not look for it in the backend.
         result.heard = runtime.results.expect(result)
-    job = Job(lambda producer: publish(app, outgoing, result, producer), done, alone=outgoing.key is not None)
+    job = Job(lambda producer: publish(app, prepared, result, producer), done, alone=prepared.key is not None)
     runtime.publisher.submit(job, loop.call_soon)
     return result
 
 
-async def apublish(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
+async def apublish(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
     """Publish one call and wait until the broker has it, leaving the event loop free.
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
 
     Returns:
         The typed result; with a key, perhaps that of the first call with it.
@@ -126,22 +126,22 @@ async def apublish(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
         OptionError: If the result backend knows no idempotency keys.
         kombu.exceptions.OperationalError: If the broker cannot be reached.
     """
-    return await published(publish_in_background(app, outgoing), outgoing.definition.name, outgoing.deadline)
+    return await published(publish_in_background(app, prepared), prepared.definition.name, prepared.deadline)
 
 
-def publish_in_background(app: Celery, outgoing: PreparedCall) -> Future[AsyncResult[Any]]:
+def publish_in_background(app: Celery, prepared: PreparedCall) -> Future[AsyncResult[Any]]:
     """Publish one call on the thread that publishes.
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
 
     Returns:
         A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
         sent.
     """
     publisher = runtime_of(app).publisher
-    return publisher.future_of(lambda producer: publish(app, outgoing, None, producer), alone=outgoing.key is not None)
+    return publisher.future_of(lambda producer: publish(app, prepared, None, producer), alone=prepared.key is not None)
 
 
 async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: float | timedelta | None = None) -> T:
@@ -193,20 +193,20 @@ async def published(future: Future[T], name: str, deadline: datetime | None) -> 
     return await waiting
 
 
-def open_result(app: Celery, outgoing: PreparedCall) -> AsyncResult[Any]:
+def open_result(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
     """Return the result of a call that has not been sent yet.
 
     Args:
         app: The application.
-        outgoing: The call.
+        prepared: The call.
 
     Returns:
         The typed result, with an id of its own.
     """
-    options = outgoing.options
+    options = prepared.options
     task_id = options.get("task_id") or runtime_of(app).ids.new()
     result: AsyncResult[Any] = AsyncResult(
-        task_id, app=app, definition=outgoing.definition, deadline=outgoing.deadline, key=outgoing.key
+        task_id, app=app, definition=prepared.definition, deadline=prepared.deadline, key=prepared.key
     )
     result.ignored = cast("Any", options.get("ignore_result"))
     return result

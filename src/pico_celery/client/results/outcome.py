@@ -1,4 +1,4 @@
-"""How a call ended, as a value to match: `Ok` or `Err`."""
+"""How a call ended: `Ok` or `Err` as a value to match, and the exception that a stored failure becomes."""
 
 from __future__ import annotations
 
