@@ -26,9 +26,9 @@ from pico_celery import (
     Catalog,
     CeleryClient,
     CompositionError,
-    Fork,
     GroupResult,
     GroupSignature,
+    GroupWorkflow,
     ImmutableSignature,
     OptionError,
     PartialGroup,
@@ -404,7 +404,7 @@ def test_what_follows_a_group_makes_a_chord_also_of_a_group_of_one(client: FlowC
 
 def test_a_group_after_a_group_is_the_body_of_a_chord(client: FlowClient) -> None:
     two: Any = untyped(client.place.map([ORDER])) | group([client.add_up.s(), client.add_up.s()])
-    assert isinstance(two, Fork)
+    assert isinstance(two, GroupWorkflow)
     assert isinstance(untyped(two), canvas.chord)
     three = two | client.anything.s()
     assert isinstance(untyped(three), canvas.chord)
@@ -413,7 +413,7 @@ def test_a_group_after_a_group_is_the_body_of_a_chord(client: FlowClient) -> Non
 
 def test_a_chain_that_ends_in_a_group_has_its_results(client: FlowClient) -> None:
     signature = client.place.s(ORDER) | group(client.ship.s(), client.anything.s())
-    assert isinstance(signature, Fork)
+    assert isinstance(signature, GroupWorkflow)
     assert isinstance(group([client.ship.s()]), PartialGroup)
     result = signature.delay()
     assert [member.definition.name for member in result] == ["canvas.ship", "canvas.anything"]

@@ -12,9 +12,9 @@ from pico_celery import (
     AsyncResult,
     CeleryClient,
     CompositionError,
-    Fork,
     GroupResult,
     GroupSignature,
+    GroupWorkflow,
     ImmutableSignature,
     PartialGroup,
     PartialSignature,
@@ -122,7 +122,7 @@ def groups_after_a_task(orders: OrdersClient, shipping: ShippingClient, order: O
     assert_type(parts, PartialGroup[Receipt, str | int, tuple[str, int]])
     assert_type(group([shipping.ship.s()]), PartialGroup[Receipt, str])
     assert_type(group(shipping.ship.s()), PartialGroup[Receipt, str, tuple[str]])
-    assert_type(orders.place.s(order) | parts, Fork[str | int, tuple[str, int]])
+    assert_type(orders.place.s(order) | parts, GroupWorkflow[str | int, tuple[str, int]])
     assert_type((orders.place.s(order) | parts).delay().get(), tuple[str, int])
     assert_type(orders.place.s(order) | group([shipping.ship.s()]) | shipping.show.s(), Workflow[int])
     assert_type(orders.place.partial() | parts, PartialGroup[Order, str | int, tuple[str, int]])

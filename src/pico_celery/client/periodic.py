@@ -13,7 +13,7 @@ from celery import Celery
 from celery.schedules import BaseSchedule
 
 from pico_celery.client.canvas.checks import checked_options, step_options
-from pico_celery.client.canvas.workflow import TaskSignature
+from pico_celery.client.canvas.signatures import TaskSignature
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.contract.signature import caller_location
 from pico_celery.contract.typenames import value_text
@@ -86,7 +86,7 @@ def schedule(
     if once:
         raise OptionError.of("schedule", [_fault(option, *_ONCE[option], where) for option in once])
     periodic = PeriodicTask(name=name, signature=merged, every=every, where=where)
-    app = signature.flow.app
+    app = signature.spec.app
     if app is not None:
         add_periodic(app, [periodic])
     return periodic

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, overload
 from celery import Celery
 
 from pico_celery.client.bound_sender import BoundSender
-from pico_celery.client.canvas.senders import SignatureMaker
+from pico_celery.client.canvas.signature_mixin import SignatureMixin
 from pico_celery.client.options import contract_send_options, merge_options
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
@@ -24,7 +24,7 @@ R_co = TypeVar("R_co", covariant=True)
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
 
 
-class TaskSender(SignatureMaker[P, R_co]):
+class TaskSender(SignatureMixin[P, R_co]):
     """A task as an attribute of a client class; on an instance it is a `BoundSender`.
 
     Args:
