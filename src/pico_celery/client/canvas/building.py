@@ -48,7 +48,7 @@ SentWith = tuple[Celery | None, Mapping[str, Any]]
 """The application, where there is one, and the options of the call."""
 
 
-def call_or_partial(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> Any:  # noqa: ANN401 - typed by the sender
+def call_or_partial(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> Any:
     """Return a complete call, or a partial one where no argument is given and the first one is required."""
     first = first_parameter(task)
     if not args and not kwargs and first is not None and first.required:
