@@ -24,7 +24,7 @@ from pico_celery.client.canvas.signatures import (
     signature_of,
 )
 from pico_celery.client.canvas.step import Step
-from pico_celery.client.canvas.workflow_spec import WorkflowSpec, parallel
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec, parallel
 from pico_celery.client.options import refuse_options_of_one_call
 from pico_celery.client.publishing.prepare import message_options
 from pico_celery.contract.definition import TaskDefinition
@@ -48,7 +48,7 @@ SentWith = tuple[Celery | None, Mapping[str, Any]]
 """The application, where there is one, and the options of the call."""
 
 
-def call_or_partial(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> Any:
+def call_or_partial(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> AnySignature:
     """Return a complete call, or a partial one where no argument is given and the first one is required."""
     first = first_parameter(task)
     if not args and not kwargs and first is not None and first.required:
@@ -56,18 +56,22 @@ def call_or_partial(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with:
     return complete_call(task, args, kwargs, sent_with, immutable=False)
 
 
-def complete_call(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith, *, immutable: bool) -> Any:
+def complete_call(
+    task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith, *, immutable: bool
+) -> AnySignature:
     """Return a call with all its arguments; an immutable one ignores the result of the task before it."""
     return signature_of(_spec(task, args, kwargs, sent_with, immutable=immutable))
 
 
-def partial_call(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> Any:
+def partial_call(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith) -> AnySignature:
     """Return a call with all its arguments but the first."""
     step = _step(task, encode_rest(task, args, kwargs), sent_with, immutable=False)
     return signature_of(WorkflowSpec(steps=(step,), heads=(task,), partial=True, ends=(task,), app=sent_with[0]))
 
 
-def mapped_calls(task: TaskDefinition, items: Iterable[object], args: Args, kwargs: Kwargs, sent_with: SentWith) -> Any:
+def mapped_calls(
+    task: TaskDefinition, items: Iterable[object], args: Args, kwargs: Kwargs, sent_with: SentWith
+) -> AnySignature:
     """Return a group of one call for each item, which is its first argument."""
     refuse_options_of_one_call(task.name, sent_with[1], "an option that many calls can share")
     specs = [_spec(task, (item, *args), kwargs, sent_with, immutable=False) for item in items]

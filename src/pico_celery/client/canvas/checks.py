@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from celery import Celery
-from celery.canvas import Signature
 from celery.result import ResultBase
 from pydantic import ValidationError
 
-from pico_celery.client.canvas.workflow_spec import WorkflowSpec, join
+from pico_celery.client.canvas.step import CopiedSignature
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec, join
 from pico_celery.client.deadlines import defer_timeout, run_within
 from pico_celery.client.options import check_send_options, merge_options, refuse_options_of_one_call
 from pico_celery.client.publishing.prepare import fix_deadline
@@ -27,15 +27,7 @@ _INTERNAL: Final = frozenset(
 )
 
 
-class _HasSpec(Protocol):
-    @property
-    def spec(self) -> WorkflowSpec: ...
-
-    @property
-    def bound_app(self) -> Celery | None: ...
-
-
-_Signature = TypeVar("_Signature", bound=Signature[Any])
+_Signature = TypeVar("_Signature", bound=AnySignature)
 
 
 def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
@@ -80,7 +72,7 @@ def send_workflow(
     return result
 
 
-def require_app(signature: _HasSpec) -> Celery:
+def require_app(signature: CopiedSignature[Any]) -> Celery:
     """Return the application that sends a signature; without one it is an `UnboundClientError`."""
     app = signature.bound_app
     if app is None:
@@ -110,22 +102,19 @@ def check_joinable(spec: WorkflowSpec, app: Celery) -> None:
         raise CompositionError.of(spec.name, [fault]) from None
 
 
-def as_callback(workflow: _HasSpec, callback: Any) -> Signature[Any]:
+def as_callback(workflow: CopiedSignature[Any], callback: AnySignature) -> AnySignature:
     """Return a callback as Celery keeps it; a typed one must take the result, one of Celery's is not checked."""
-    spec: WorkflowSpec | None = getattr(callback, "spec", None)
-    if spec is not None:
-        join(workflow.spec, spec)
-    plain: Signature[Any] = callback if spec is None else callback.plain()
-    return plain
+    if not isinstance(callback, CopiedSignature):
+        return callback
+    join(workflow.spec, callback.spec)
+    return callback.plain()
 
 
-def as_errback(workflow: _HasSpec, errback: Any) -> Signature[Any]:
+def as_errback(workflow: CopiedSignature[Any], errback: AnySignature) -> AnySignature:
     """Return an errback as Celery keeps it; a typed one must take a task id, one of Celery's is not checked."""
-    spec: WorkflowSpec | None = getattr(errback, "spec", None)
-    if spec is None:
-        unchecked: Signature[Any] = errback
-        return unchecked
-    for head in spec.heads:
+    if not isinstance(errback, CopiedSignature):
+        return errback
+    for head in errback.spec.heads:
         parameter = first_parameter(head)
         if parameter is not None and not accepts([head], "id"):
             fault = Fault(
@@ -138,8 +127,7 @@ def as_errback(workflow: _HasSpec, errback: Any) -> Signature[Any]:
                 code="id_into_parameter",
             )
             raise CompositionError.of(f"{workflow.spec.name}.link_error({head.name})", [fault])
-    plain: Signature[Any] = errback.plain()
-    return plain
+    return errback.plain()
 
 
 def accepts(heads: Iterable[TaskDefinition], value: object) -> bool:

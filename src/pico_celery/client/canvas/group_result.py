@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, cast, overload
 
@@ -129,7 +129,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
             values = await asyncio.gather(*waits)
         finally:
             await _cancelled(waits)
-        return cast("S_co", self._shaped(list(values)))
+        return self._shaped(values)
 
     async def __aiter__(self) -> AsyncIterator[AsyncResult[T_co]]:
         """Iterate over the members as they complete, failed ones too.
@@ -147,32 +147,32 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         finally:
             await _cancelled(waits)
 
-    def _shaped(self, values: list[Any]) -> Any:
-        return tuple(values) if self._as_tuple else values
+    def _shaped(self, values: Sequence[object]) -> S_co:
+        return cast("S_co", tuple(values) if self._as_tuple else list(values))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., CeleryGroupResult], tuple[object, ...]]:
         """Pickle by the ids and the names of the tasks."""
         return _reopen, (self.id, list(self.members), self.parent, self._as_tuple)
 
 
-def _reopen(group_id: str, results: list[Any], parent: Any, as_tuple: bool) -> CeleryGroupResult:
+def _reopen(group_id: str, results: list[Any], parent: ResultBase | None, as_tuple: bool) -> CeleryGroupResult:
     if all(isinstance(result, AsyncResult) for result in results):
         return GroupResult(group_id, results, parent, as_tuple=as_tuple)
     return CeleryGroupResult(group_id, results, parent)  # no contract here types it
 
 
-async def _value(result: AsyncResult[Any]) -> Any:
+async def _value(result: AsyncResult[T_co]) -> T_co:
     return await result
 
 
-async def _cancelled(waits: Any) -> None:
+async def _cancelled(waits: Collection[asyncio.Future[Any]]) -> None:
     """Cancel the waits that are left, and wait until all have ended."""
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
 
 
-def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
+def typed_result(result: ResultBase, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
     """Return a result that Celery's canvas gave, with the types of the contract."""
     if isinstance(result, AsyncResult):
         return result
@@ -180,25 +180,27 @@ def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncR
         eager: EagerAsyncResult[Any] = EagerAsyncResult(result, definition)
         eager.parent = result.parent
         return eager
-    plain: CeleryAsyncResult[Any] = result
+    plain = cast("CeleryAsyncResult[Any]", result)
     deadline = getattr(plain, "deadline", None)
     return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition, deadline=deadline)
 
 
 def typed_group(
-    result: Any, definitions: Sequence[TaskDefinition], app: Celery, *, as_tuple: bool
+    result: ResultBase, definitions: Sequence[TaskDefinition], app: Celery, *, as_tuple: bool
 ) -> GroupResult[Any, Any]:
     """Return what Celery's canvas gave for a group (one result, for a group of one) with typed members."""
-    members: list[Any] = list(result.results or ()) if isinstance(result, CeleryGroupResult) else [result]
+    group = cast("CeleryGroupResult", result)
+    members = list(group.results or ()) if isinstance(result, CeleryGroupResult) else [result]
     typed = [typed_result(member, definition, app) for member, definition in zip(members, definitions, strict=True)]
     for member in typed:
-        _set_parent(result.parent, member)
-    return GroupResult(str(result.id), typed, result.parent, app=app, as_tuple=as_tuple)
+        _set_parent(group.parent, member)
+    return GroupResult(str(group.id), typed, group.parent, app=app, as_tuple=as_tuple)
 
 
-def _set_parent(parent: ResultBase | None, member: Any) -> None:
+def _set_parent(parent: ResultBase | None, member: CeleryAsyncResult[Any]) -> None:
     """Give a member the parent of its group: where that fails, the member never runs."""
-    while member.parent is not None:
-        member = member.parent
-    if member is not parent:
-        member.parent = parent
+    first: Any = member
+    while first.parent is not None:
+        first = first.parent
+    if first is not parent:
+        first.parent = parent

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery
 
@@ -65,8 +65,8 @@ class SignatureMixin(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.building import call_or_partial  # noqa: PLC0415 - see the module's docstring
 
-        warn_if_deprecated(self._task)
-        return call_or_partial(self._task, args, kwargs, self._sent_with())
+        task, sent_with = _task_of(self)
+        return call_or_partial(task, args, kwargs, sent_with)
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> ImmutableSignature[R_co]:
         """Validate the arguments of a call, and return it as a signature that ignores the result of a task before it.
@@ -83,9 +83,8 @@ class SignatureMixin(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.building import complete_call  # noqa: PLC0415 - see the module's docstring
 
-        warn_if_deprecated(self._task)
-        signature: ImmutableSignature[R_co] = complete_call(self._task, args, kwargs, self._sent_with(), immutable=True)
-        return signature
+        task, sent_with = _task_of(self)
+        return cast("ImmutableSignature[R_co]", complete_call(task, args, kwargs, sent_with, immutable=True))
 
     def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialSignature[A, T]:
         """Validate all arguments of a call but the first, which the result of the task before it will be.
@@ -103,10 +102,8 @@ class SignatureMixin(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.building import partial_call  # noqa: PLC0415 - see the module's docstring
 
-        maker: Any = self
-        warn_if_deprecated(maker._task)  # noqa: SLF001 - its own
-        made: PartialSignature[A, T] = partial_call(maker._task, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
-        return made
+        task, sent_with = _task_of(self)
+        return cast("PartialSignature[A, T]", partial_call(task, args, kwargs, sent_with))
 
     def map(self: TakesMore[A, Q, T], items: Iterable[A], /, *args: Q.args, **kwargs: Q.kwargs) -> GroupSignature[T]:
         """Validate one call for each item, and return them as a group.
@@ -124,7 +121,12 @@ class SignatureMixin(Generic[P, R_co]):
         """
         from pico_celery.client.canvas.building import mapped_calls  # noqa: PLC0415 - see the module's docstring
 
-        maker: Any = self
-        warn_if_deprecated(maker._task)  # noqa: SLF001 - its own
-        made: GroupSignature[T] = mapped_calls(maker._task, items, args, kwargs, maker._sent_with())  # noqa: SLF001 - its own
-        return made
+        task, sent_with = _task_of(self)
+        return cast("GroupSignature[T]", mapped_calls(task, items, args, kwargs, sent_with))
+
+
+def _task_of(sender: object) -> tuple[TaskDefinition, tuple[Celery | None, Mapping[str, Any]]]:
+    """Return the task of a sender and what it sends with; warn the caller of the public method if it is deprecated."""
+    mixin = cast("SignatureMixin[..., object]", sender)
+    warn_if_deprecated(mixin._task)  # noqa: SLF001 - its own
+    return mixin._task, mixin._sent_with()  # noqa: SLF001 - its own

@@ -6,12 +6,14 @@ Each is one of Celery's signatures too, of the class that Celery has for its kin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Never, ParamSpec, Protocol, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, ParamSpec, Protocol, Self, Unpack, cast, overload
 
 from celery import canvas
 from celery.canvas import Signature
+from celery.result import EagerResult, ResultBase
 from typing_extensions import TypeVar
 
 from pico_celery.client.canvas.checks import (
@@ -26,7 +28,7 @@ from pico_celery.client.canvas.checks import (
 )
 from pico_celery.client.canvas.group_result import GroupResult, S_co, T_co, typed_group, typed_result
 from pico_celery.client.canvas.step import CopiedSignature, Step, step_of
-from pico_celery.client.canvas.workflow_spec import WorkflowSpec, chain_of, join
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec, chain_of, join
 from pico_celery.client.deadlines import resume_timeout
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.client.publishing.prepare import prepare_encoded
@@ -88,17 +90,18 @@ class TypedSignature(CopiedSignature[R_co]):
                 )
             return dict.get(self, *args)
 
-    def __ror__(self, other: Never, /) -> Any:  # type: ignore[override]
+    def __ror__(self, other: Never, /) -> AnySignature:  # type: ignore[override]
         """Put this after one of Celery's signatures, as Celery does; nothing else can stand there."""
         before: object = other
         if isinstance(before, Signature):
-            return before.__or__(self.plain())
+            joined: AnySignature = before.__or__(self.plain())
+            return joined
         # A signature is a dict, whose own | would merge the two.
         raise TypeError(f"{before!r} cannot stand before {self!r}: put a signature there")
 
     def link_error(  # type: ignore[override]  # Celery's takes everything
         self, errback: PartialSignature[str, object] | ImmutableSignature[object]
-    ) -> Signature[Any]:
+    ) -> AnySignature:
         """Have a call sent with the id of each task of the workflow that fails.
 
         Args:
@@ -113,14 +116,14 @@ class TypedSignature(CopiedSignature[R_co]):
         super().link_error(as_errback(self, errback))
         return errback
 
-    def _typed(self, sent: Any) -> Any:
-        """Return the result that Celery's canvas gave with the types of the contract."""
+    def _typed(self, sent: object) -> object:
+        """Return the result that Celery's canvas gave, with the types of the contract."""
         app = require_app(self)
         if self._spec.is_group:
-            return typed_group(sent, self._spec.ends, app, as_tuple=self._spec.as_tuple)
-        return typed_result(sent, self._spec.ends[0], app)
+            return typed_group(cast("ResultBase", sent), self._spec.ends, app, as_tuple=self._spec.as_tuple)
+        return typed_result(cast("ResultBase", sent), self._spec.ends[0], app)
 
-    def _send(self, args: tuple[Any, ...] | None, kwargs: None, options: SendOptions) -> Any:
+    def _send(self, args: tuple[object, ...] | None, kwargs: None, options: SendOptions) -> object:
         app = require_app(self)
         spec = self.spec
         check_joinable(spec, app)
@@ -150,14 +153,12 @@ class CompleteSignature(TypedSignature[R_co], Generic[R_co, Result_co]):
             UnboundClientError: If it was made from a client's class, which has no application.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
         """
-        result: Result_co = self._send(args, kwargs, options)
-        return result
+        return cast("Result_co", self._send(args, kwargs, options))
 
     def delay(self, *args: Never, **kwargs: Never) -> Result_co:  # type: ignore[override]  # as apply_async
         """Send it without options, as `apply_async` does."""
-        untyped: Any = self  # Celery's own canvas may give it arguments
-        result: Result_co = untyped.apply_async(args, kwargs)
-        return result
+        send: Callable[..., Result_co] = self.apply_async  # Celery's own canvas may give it arguments
+        return send(args, kwargs)
 
     async def asend(self, **options: Unpack[SendOptions]) -> Result_co:
         """Send it without blocking the event loop; inside a task too.
@@ -175,9 +176,9 @@ class CompleteSignature(TypedSignature[R_co], Generic[R_co, Result_co]):
             require_app(self), lambda: self.apply_async(**options), self.spec.name, options.get("timeout")
         )
 
-    def apply(self, *args: Any, **kwargs: Any) -> Any:
+    def apply(self, *args: Any, **kwargs: Any) -> EagerResult[R_co]:
         """Run it here and now, as Celery does where the tasks are registered."""
-        return self._typed(super().apply(*args, **kwargs))
+        return cast("EagerResult[R_co]", self._typed(super().apply(*args, **kwargs)))
 
 
 class IncompleteSignature(TypedSignature[R_co], Generic[A_contra, R_co, Result_co]):
@@ -201,8 +202,7 @@ class IncompleteSignature(TypedSignature[R_co], Generic[A_contra, R_co, Result_c
             CompositionError: If there is none.
             Exception: As `Workflow.apply_async`.
         """
-        result: Result_co = self._send(args, kwargs, options)
-        return result
+        return cast("Result_co", self._send(args, kwargs, options))
 
     def delay(self, first: A_contra, /) -> Result_co:  # type: ignore[override]  # as apply_async
         """Send it with the first argument and without options, as `apply_async` does."""
@@ -235,7 +235,7 @@ class SingleResult(TypedSignature[R_co]):
 
     def link(  # type: ignore[override]  # Celery's takes everything
         self, callback: PartialSignature[R_co, object] | ImmutableSignature[object]
-    ) -> Signature[Any]:
+    ) -> AnySignature:
         """Have a call sent with the result when the last task has succeeded.
 
         Args:
@@ -306,8 +306,7 @@ class Workflow(GroupMember[R_co], CompleteSignature[R_co, AsyncResult[R_co]], Si
             PayloadError: If the other arguments do not fit the contract.
         """
         following: Any = sender
-        workflow: Workflow[T] = in_sequence(self, following.partial(*args, **kwargs))
-        return workflow
+        return cast("Workflow[T]", in_sequence(self, following.partial(*args, **kwargs)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do what Celery does: run a call here and now, send a chain or a chord."""
@@ -409,13 +408,12 @@ class GroupWorkflow(CompleteSignature[S_co, GroupResult[T_co, S_co]], ManyResult
         Raises:
             CompositionError: If the results do not fit the parameter that takes them.
         """
-        workflow: Workflow[T] = in_sequence(self, other)
-        return workflow
+        return cast("Workflow[T]", in_sequence(self, other))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Send it, as Celery does."""
-        untyped: Any = self
-        return untyped.apply_async(args, **kwargs)
+        send: Callable[..., object] = self.apply_async
+        return send(args, **kwargs)
 
 
 class GroupSignature(GroupMember[T_co], GroupWorkflow[T_co, S_co]):
@@ -461,11 +459,10 @@ class PartialGroup(
         self, other: PartialSignature[S_co, T] | PartialSignature[list[T_co], T] | ImmutableSignature[T], /
     ) -> PartialSignature[A_contra, T]:
         """Put a task after the group, which takes all results at once, as `GroupWorkflow.__or__` does."""
-        longer: PartialSignature[A_contra, T] = in_sequence(self, other)
-        return longer
+        return cast("PartialSignature[A_contra, T]", in_sequence(self, other))
 
 
-def _kinds(typed: type[TypedSignature[Any]], **classes: Any) -> dict[str, type[TypedSignature[Any]]]:
+def _kinds(typed: type[TypedSignature[Any]], **classes: type) -> dict[str, type[TypedSignature[Any]]]:
     """Return the subclass of a typed signature for each kind of Celery's, which dispatches on its own classes."""
     made = {}
     for kind, celery_class in classes.items():
@@ -486,19 +483,22 @@ _KINDS: Final[dict[tuple[bool, bool], dict[str, type[TypedSignature[Any]]]]] = {
 }
 
 
-def signature_of(spec: WorkflowSpec) -> Any:
+def signature_of(spec: WorkflowSpec) -> TypedSignature[Any]:
     """Return the typed signature of a workflow."""
     plain = spec.steps[0] if len(spec.steps) == 1 else chain_of(spec.steps, spec.app)
     kind = "task" if isinstance(plain, Step) else str(plain.subtask_type)
     cls = ImmutableSignature if kind == "task" and spec.immutable else _KINDS[spec.partial, spec.is_group][kind]
-    return canvas.maybe_signature(cls.adopt(plain, _spec=spec), app=spec.app)  # which gives it the application
+    signature = cls.adopt(plain, _spec=spec)
+    canvas.maybe_signature(signature, app=spec.app)  # which gives it the application
+    return signature
 
 
-def in_sequence(first: TypedSignature[Any], second: object) -> Any:
+def in_sequence(first: TypedSignature[Any], second: object) -> TypedSignature[Any]:
     """Return the signature of one after another; raise a `CompositionError` if they do not fit."""
     if isinstance(second, TypedSignature):
         return signature_of(join(first.spec, second.spec))
     if isinstance(second, Signature):
-        return first.plain() | second
+        joined: Any = first.plain() | second  # a signature of Celery's, as one without types is
+        return cast("TypedSignature[Any]", joined)
     # A signature is a dict, whose own | would merge the two.
     raise TypeError(f"{second!r} cannot stand after {first!r}: put a signature there, such as client.task.s()")

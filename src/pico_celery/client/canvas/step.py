@@ -6,7 +6,9 @@ from typing import Any, Final, Self, TypeVar
 
 from celery import Celery
 from celery.canvas import Signature
+from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec
 from pico_celery.client.deadlines import hand_on_deadlines
 from pico_celery.client.results.async_result import AsyncResult as TypedAsyncResult
 from pico_celery.client.results.hub import hub_of
@@ -24,12 +26,17 @@ class CopiedSignature(Signature[R_co]):
     _app: Celery | None
 
     @property
+    def spec(self) -> WorkflowSpec:
+        """What it is made of now."""
+        raise NotImplementedError
+
+    @property
     def bound_app(self) -> Celery | None:
         """The application that sends it, or ``None``, where ``app`` would be the current one."""
         return self._app
 
     @classmethod
-    def adopt(cls, plain: Signature[Any], **state: Any) -> Self:
+    def adopt(cls, plain: AnySignature, **state: object) -> Self:
         """Return another signature as one of this class, with more attributes; the other one is used up."""
         adopted = cls.__new__(cls)
         known = {name: value for name, value in vars(plain).items() if name not in CACHED}
@@ -37,7 +44,7 @@ class CopiedSignature(Signature[R_co]):
         dict.update(adopted, plain)
         return adopted
 
-    def clone(self, args: Any = None, kwargs: Any = None, **opts: Any) -> Self:
+    def clone(self, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None, **opts: Any) -> Self:
         """Return a copy that may be changed, of the same class."""
         own = {name: value for name, value in vars(self).items() if name not in CACHED}
         return self.adopt(super().clone(args, kwargs, **opts), **own)
@@ -82,13 +89,13 @@ class Step(CopiedSignature[R_co]):
             result.heard = hub_of(self.app).expect(result)
         return result
 
-    def freeze(self, _id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+    def freeze(self, _id: str | None = None, *args: Any, **kwargs: Any) -> CeleryAsyncResult[R_co]:
         """Give the call its id, as Celery does; an id of this process, whose one subscription covers all of them."""
         hub = hub_of(self.app)
         self.options.update({name: value for name, value in hub.reply_options.items() if name not in self.options})
         return super().freeze(_id or hub.ids.new(), *args, **kwargs)
 
-    def reprcall(self, *_args: Any, **_kwargs: Any) -> str:
+    def reprcall(self, *_args: object, **_kwargs: object) -> str:
         """Return the call for logs, without the values that the contract hides."""
         return f"{self.definition.name}({self.call.kwargsrepr})"
 

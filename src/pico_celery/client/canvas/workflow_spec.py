@@ -16,12 +16,14 @@ from pico_celery.contract.typenames import type_name
 from pico_celery.errors import CompositionError, Fault
 from pico_celery.messaging.calls import first_parameter
 
+AnySignature = Signature[Any]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowSpec:
     """The steps of a workflow, and the tasks at its two ends."""
 
-    steps: tuple[Signature[Any], ...]
+    steps: tuple[AnySignature, ...]
     heads: tuple[TaskDefinition, ...] = ()
     """The tasks that take the result of the task before it; none where it is complete, or ignores that result."""
     partial: bool = False
@@ -45,7 +47,7 @@ class WorkflowSpec:
         return f"group({', '.join(names)})" if self.is_group else next(iter(names))
 
     @property
-    def results(self) -> tuple[Any, ...]:
+    def results(self) -> tuple[object, ...]:
         """The equivalent annotations of its result; it fits a parameter that accepts one of them."""
         annotations = [end.result.annotation for end in self.ends]
         if not self.is_group:
@@ -59,11 +61,11 @@ class WorkflowSpec:
 _FEW: Final = 16  # a list of so many has a known length, which a parameter may ask for
 
 
-def _list_of(annotation: Any) -> Any:
+def _list_of(annotation: object) -> GenericAlias:
     return GenericAlias(list, (annotation,))
 
 
-def _tuple_of(annotations: Sequence[Any]) -> Any:
+def _tuple_of(annotations: Sequence[object]) -> GenericAlias:
     return GenericAlias(tuple, tuple(annotations))
 
 
@@ -108,16 +110,16 @@ def parallel(members: Sequence[WorkflowSpec], *, as_tuple: bool) -> WorkflowSpec
     )
 
 
-def chain_of(steps: Sequence[Signature[Any]], app: Celery | None) -> Signature[Any]:
+def chain_of(steps: Sequence[AnySignature], app: Celery | None) -> AnySignature:
     """Return Celery's chain of steps that are joined already; ``|`` would join their groups in another way."""
     make: Any = chain  # its types do not know that it takes a list
-    signature: Signature[Any] = make(list(steps), app=app)
+    signature: AnySignature = make(list(steps), app=app)
     return signature
 
 
-def _flat(members: Sequence[WorkflowSpec], app: Celery | None) -> list[Signature[Any]]:
+def _flat(members: Sequence[WorkflowSpec], app: Celery | None) -> list[AnySignature]:
     """Return the members of a group, with the members of groups among them in their place."""
-    found: list[Signature[Any]] = []
+    found: list[AnySignature] = []
     for member in members:
         only = member.steps[0] if len(member.steps) == 1 else chain_of(member.steps, app)
         found.extend(only.tasks if isinstance(only, group) else [only])
@@ -129,15 +131,15 @@ def _ends_in_group(member: WorkflowSpec) -> bool:
 
 
 def _append(
-    steps: tuple[Signature[Any], ...], more: tuple[Signature[Any], ...], app: Celery | None
-) -> tuple[Signature[Any], ...]:
+    steps: tuple[AnySignature, ...], more: tuple[AnySignature, ...], app: Celery | None
+) -> tuple[AnySignature, ...]:
     """Return steps with more after them; what follows a group becomes the body of a chord."""
     *before, last = steps
     with_body = _as_chord(last, more[0], app)
     return (*steps, *more) if with_body is None else (*before, with_body, *more[1:])
 
 
-def _as_chord(step: Any, body: Signature[Any], app: Celery | None) -> Signature[Any] | None:
+def _as_chord(step: AnySignature, body: AnySignature, app: Celery | None) -> AnySignature | None:
     if isinstance(step, group):
         # Named as a chord here, a group of one stays a list of one: Celery would take it for the task itself.
         return chord(list(step.tasks), body=body, app=app)
