@@ -93,14 +93,7 @@ def schedule(
 
 
 def periodic_tasks_of(cls: type[Any]) -> list[PeriodicTask]:
-    """Return the periodic tasks of a class, own and inherited.
-
-    Args:
-        cls: Any class.
-
-    Returns:
-        Those that are its attributes.
-    """
+    """Return the periodic tasks of a class, own and inherited."""
     found: dict[str, PeriodicTask] = {}
     for base in reversed(cls.__mro__):
         for attribute, member in vars(base).items():
@@ -122,15 +115,7 @@ _lock: Final = threading.Lock()
 
 
 def add_periodic(app: Celery, tasks: Iterable[PeriodicTask]) -> None:
-    """Add periodic tasks to the schedule of an application; all of them, or none.
-
-    Args:
-        app: The application.
-        tasks: What to add. The same declaration again, by a container that is started again, changes nothing.
-
-    Raises:
-        OptionError: If two entries have one name.
-    """
+    """Add periodic tasks to the schedule of an application; all of them, or none."""
     with _lock:
         known = dict(_added.get(app, {}))
         entries: dict[str, Any] = dict(app.conf.beat_schedule or {})

@@ -133,14 +133,7 @@ def _unbound(owner: type[Any], sender: TaskSender[..., Any]) -> UnboundClientErr
 
 
 def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
-    """Take the signature of a sender's method for the contract.
-
-    Args:
-        sender: A sender whose name no contract declares.
-
-    Returns:
-        The implied definition; its result is not checked, for a client's method says nothing about it.
-    """
+    """Take the signature of a sender's method for the contract."""
     assert sender.method is not None  # noqa: S101 - for the type checker: by-name senders have one
     definition = imply_task(_without_result(sender.method), sender.name)
     sender.keep(definition)
