@@ -102,11 +102,7 @@ _REACHES: Final = (
 
 
 def check_celery() -> None:
-    """Check that this Celery has what this module uses, before any message is taken.
-
-    Raises:
-        ExecutionError: If it has not; names the attribute, the version of Celery and the remedy.
-    """
+    """Check that this Celery has what this module uses, before any message is taken."""
     for reach in _REACHES:
         if not hasattr(reach.owner, reach.attribute):
             _refuse(reach.path, reach.purpose)
@@ -118,14 +114,7 @@ def check_celery() -> None:
 
 
 def check_redaction(request_class: type[Request]) -> None:
-    """Check that requests of a class show nothing of their arguments to the pool and to remote control.
-
-    Args:
-        request_class: The class of requests whose arguments are secret.
-
-    Raises:
-        ExecutionError: If a probe's arguments are shown, or Celery's request has changed so that one cannot know.
-    """
+    """Check that requests of a class show nothing of their arguments to the pool and to remote control."""
     request, handed = hand_probe_to_pool(request_class)
     for path, shown in (("body, Request.request_dict", handed["args"]), ("info", request.info(safe=False))):
         if _PROBE in repr(shown):
@@ -133,17 +122,7 @@ def check_redaction(request_class: type[Request]) -> None:
 
 
 def hand_probe_to_pool(request_class: type[Request]) -> tuple[Request, Mapping[str, Any]]:
-    """Let a request of a class hand a message to a pool that only looks at it.
-
-    Args:
-        request_class: The class.
-
-    Returns:
-        The request, and what it gave to ``apply_async`` of the pool. The message's arguments are the probe's text.
-
-    Raises:
-        ExecutionError: If Celery's request is built, or handed to the pool, in another way.
-    """
+    """Let a request of a class hand a message to a pool that only looks at it."""
     handed: dict[str, Any] = {}
 
     def apply_async(_target: object, args: Any = (), **given: Any) -> None:
@@ -190,9 +169,6 @@ def run_acknowledgements(hub: Hub) -> None:
     """Send what is due to the broker while the main loop stands still, as prefork does when it is joined.
 
     A public method of the hub, or acknowledgements that do not wait for it, would make it unnecessary.
-
-    Args:
-        hub: The worker's hub.
     """
     prefork._run_ready_callbacks(hub)  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -202,9 +178,6 @@ def is_revoked(accepted: Callable[..., Any] | None) -> bool:
 
     Celery asks its request before it gives a job to the pool, which in its own pools is when there is a slot. A pool that is
     given the request, not only callbacks, would make it unnecessary.
-
-    Args:
-        accepted: The job's ``accept_callback``, a bound method of Celery's request; another one belongs to no task.
     """
     revoked = getattr(getattr(accepted, "__self__", None), "revoked", None)  # `check_celery` has seen Celery's
     return revoked is not None and bool(revoked())
@@ -216,14 +189,6 @@ def seal_request(
     """Replace what a request gives to the pool, which logs it at level DEBUG.
 
     A request whose log lines use ``argsrepr`` and ``kwargsrepr`` would make it unnecessary.
-
-    Args:
-        request: The request.
-        body: Makes a body whose repr shows nothing.
-        headers: Makes such headers.
-
-    Raises:
-        AttributeError: If Celery keeps them elsewhere; the message is rejected then.
     """
     parts: Any = request
     parts._body = body(parts._body)  # noqa: SLF001
@@ -234,13 +199,6 @@ def wrap_task_handler(consumer: Consumer, wrap: Callable[[Callable[[Any], Any]],
     """Put a function around the consumer's handler of messages.
 
     A consumer that rejects a message on which its handler fails would make it unnecessary.
-
-    Args:
-        consumer: The worker's consumer.
-        wrap: Makes a handler from Celery's.
-
-    Raises:
-        ExecutionError: If this Celery makes its handler elsewhere.
     """
     if not hasattr(consumer, "create_task_handler"):
         _refuse("celery.worker.consumer.Consumer.create_task_handler", "rejecting malformed messages")

@@ -51,14 +51,7 @@ class _Marked:
 
 
 def check_container(container: PicoContainer) -> None:
-    """Check that the container has what this module uses.
-
-    Args:
-        container: The container.
-
-    Raises:
-        IncompatibleContainerError: If it has not.
-    """
+    """Check that the container has what this module uses."""
     try:
         for path in _USED:
             attrgetter(path)(container)
@@ -81,15 +74,7 @@ def _incompatible(reason: str) -> IncompatibleContainerError:
 
 
 def configured_tree(container: PicoContainer, prefix: str) -> Mapping[str, Any]:
-    """Return what the tree sources of the container's configuration say under a prefix.
-
-    Args:
-        container: The container.
-        prefix: A key of the tree's top level.
-
-    Returns:
-        The mapping below it, empty where there is none.
-    """
+    """Return what the tree sources of the container's configuration say under a prefix."""
     manager: Any = container._config_manager  # noqa: SLF001 - see the module's docstring
     if manager is None:
         return {}
@@ -98,15 +83,7 @@ def configured_tree(container: PicoContainer, prefix: str) -> Mapping[str, Any]:
 
 
 def configured_value(container: PicoContainer, key: str) -> str | None:
-    """Return what the flat sources of the container's configuration (the environment, for example) say for a key.
-
-    Args:
-        container: The container.
-        key: The whole key, such as ``CELERY_BROKER_URL``.
-
-    Returns:
-        The text, or ``None``.
-    """
+    """Return what the flat sources of the container's configuration (the environment, for example) say for a key."""
     manager: Any = container._config_manager  # noqa: SLF001 - see the module's docstring
     if manager is None:
         return None
@@ -115,16 +92,7 @@ def configured_value(container: PicoContainer, key: str) -> str | None:
 
 
 async def close_scope(container: PicoContainer, scope: str, scope_id: object) -> list[Exception]:
-    """Forget the instances of a scope and run their ``@cleanup`` methods, awaiting those that are asynchronous.
-
-    Args:
-        container: The container.
-        scope: Name of the scope.
-        scope_id: Id of the scope.
-
-    Returns:
-        What clean-up methods raised; the others ran all the same.
-    """
+    """Forget the instances of a scope and run their ``@cleanup`` methods, awaiting those that are asynchronous."""
     cached = container._caches._by_scope.get(scope, {}).pop(scope_id, None)  # noqa: SLF001 - see the module's docstring
     errors: list[Exception] = []
     for _, instance in reversed(cached.items() if cached else []):
@@ -151,15 +119,7 @@ def _cleanups(cls: type[Any]) -> tuple[str, ...]:
 
 
 def asynchronous_singletons(container: PicoContainer) -> list[Any]:
-    """Return the keys of lazy singletons that only a running loop can create, each after those it depends on.
-
-    Args:
-        container: The container.
-
-    Returns:
-        Keys of components with an ``async def __ainit__`` or an asynchronous ``@configure`` method, and of asynchronous
-        providers.
-    """
+    """Return the keys of lazy singletons that only a running loop can create, each after those it depends on."""
     found = {key: metadata for key in container.keys() if _is_asynchronous(metadata := container.metadata_for(key))}  # noqa: SIM118 - a container is no mapping
     return _ordered(container, found)
 
@@ -183,15 +143,7 @@ def _ordered(container: PicoContainer, keys: Collection[Any]) -> list[Any]:
 
 
 async def start_singleton(container: PicoContainer, key: Any) -> None:
-    """Create a lazy singleton on the running loop.
-
-    Args:
-        container: The container.
-        key: Its key.
-
-    Raises:
-        Exception: What its constructor, its ``__ainit__`` or its ``@configure`` methods raised; it is not created then.
-    """
+    """Create a lazy singleton on the running loop."""
     component = container.get(key)
     if not isinstance(component, UnifiedComponentProxy) or object.__getattribute__(component, "_target") is not None:
         return
@@ -208,9 +160,6 @@ async def close_container(container: PicoContainer) -> None:
     """Run the clean-ups of a container's components, each before those of what it depends on.
 
     Components that were never created stay so. A clean-up that fails is logged, and the others run all the same.
-
-    Args:
-        container: The container. Nothing happens the second time.
     """
     # See the module's docstring.
     singletons: Any = container._caches._singleton  # type: ignore[attr-defined]  # noqa: SLF001

@@ -24,25 +24,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """A task bound to the method of a component.
+    """A task bound to the method of a component."""
 
-    Attributes:
-        definition: The task.
-        container: Where the component comes from.
-        key: The component's key in the container.
-        component: The component's class.
-        attribute: Name of the method.
-        where: ``file:line`` of the method.
-        options: Checked options of ``@task``.
-    """
-
-    definition: TaskDefinition
-    container: PicoContainer
-    key: Any
-    component: type[Any]
-    attribute: str
-    where: str
-    options: Mapping[str, Any]
+    definition: TaskDefinition  # the task
+    container: PicoContainer  # where the component comes from
+    key: Any  # the component's key in the container
+    component: type[Any]  # the component's class
+    attribute: str  # name of the method
+    where: str  # ``file:line`` of the method
+    options: Mapping[str, Any]  # checked options of ``@task``
 
     @cached_property
     def has_positional_only(self) -> bool:
@@ -58,21 +48,7 @@ class Binding:
 async def execute(
     service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
-    """Resolve the component and run the method, in a scope that ends with the execution.
-
-    Args:
-        service: The loop on which this runs.
-        binding: Task and method.
-        task_id: Id of the task.
-        args: Positional arguments, decoded.
-        kwargs: Keyword arguments, decoded.
-
-    Returns:
-        What the method returned.
-
-    Raises:
-        Exception: What the container or the method raised.
-    """
+    """Resolve the component and run the method, in a scope that ends with the execution."""
     container = binding.container
     # A redelivered task may run twice at once under one id.
     scope_id = f"{task_id}/{next(_numbers)}"

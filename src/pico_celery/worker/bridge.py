@@ -34,18 +34,7 @@ waiting: Final = _Waiting()
 
 
 def wait_for(service: LoopService, run: CoroutineRun[T]) -> T:
-    """Start a coroutine and wait for it, without holding more than the place where the caller stands.
-
-    Args:
-        service: The loop.
-        run: The coroutine.
-
-    Returns:
-        What it returned.
-
-    Raises:
-        BaseException: What it raised, or what interrupted the caller while it waited.
-    """
+    """Start a coroutine and wait for it, without holding more than the place where the caller stands."""
     suspender = waiting.suspender
     if suspender is None:
         _ThreadWaiter(service, run).wait()

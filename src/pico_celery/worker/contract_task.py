@@ -55,21 +55,7 @@ class ContractTask(RetryingTask):
     outdated = False
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Serve one message: decode, execute, encode.
-
-        Args:
-            *args: Positional arguments of the message.
-            **kwargs: Keyword arguments of the message.
-
-        Returns:
-            The encoded result.
-
-        Raises:
-            PayloadError: If the arguments do not fit the contract; no user code has run.
-            ResultError: If the result does not.
-            DeadlineExceeded: If the deadline has passed, now or before its end; it is not started then, or cancelled.
-            Exception: What the implementation raised.
-        """
+        """Serve one message: decode, execute, encode."""
         request = self.request
         service = self._loop_service()
         deadline = start_in_time(self.name, request, service.options.cancel_grace_seconds)
@@ -114,17 +100,7 @@ class ContractTask(RetryingTask):
                 self.backend.store_result(task_id, error, states.REVOKED, request=execution.request)
 
     def replace(self, sig: Any) -> Any:
-        """Replace the task, as Celery does; inside its coroutine, without publishing on the event loop.
-
-        Args:
-            sig: The signature that takes its place.
-
-        Returns:
-            In eager mode, the result of the signature.
-
-        Raises:
-            Ignore: As Celery's.
-        """
+        """Replace the task, as Celery does; inside its coroutine, without publishing on the event loop."""
         if self.is_inside_body():
             raise ReplacementRequested.of(sig)
         deadline = deadline_of(self.request)
@@ -143,18 +119,7 @@ class ContractTask(RetryingTask):
         return service
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Execute the task here and now, as Celery does.
-
-        Args:
-            *args: As Celery's.
-            **kwargs: As Celery's.
-
-        Returns:
-            Celery's eager result, with plain JSON data in it.
-
-        Raises:
-            ExecutionError: Inside the coroutine of a task, whose event loop it would block forever.
-        """
+        """Execute the task here and now, as Celery does."""
         self._loop_service()
         eager = super().apply(*args, **kwargs)
         result = eager.result
@@ -168,19 +133,6 @@ class ContractTask(RetryingTask):
         Messages that canvas and retry make from others are passed on, and so are typed signatures, whose arguments are
         encoded already; the worker that gets them validates them, so that what is wrong with them is the failure of
         their own task.
-
-        Args:
-            args: Positional arguments.
-            kwargs: Keyword arguments.
-            *rest: As Celery's.
-            **options: As Celery's.
-
-        Returns:
-            Celery's result.
-
-        Raises:
-            PayloadError: If the arguments do not fit the contract.
-            DeadlineExceeded: If the running task that sends it has no time left.
         """
         given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
         options = {**sending_options(self.definition, self.binding.options), **resume_timeout(given)}
@@ -208,18 +160,7 @@ class ContractTask(RetryingTask):
 
 
 def register(app: Celery, binding: Binding) -> ContractTask:
-    """Register a task on an application, under its name and its aliases.
-
-    Args:
-        app: The application.
-        binding: Task and method.
-
-    Returns:
-        The registered Celery task.
-
-    Raises:
-        ExecutionError: If this Celery would show arguments that are secret.
-    """
+    """Register a task on an application, under its name and its aliases."""
     definition = binding.definition
     attributes = task_attributes(definition, binding.options)
     if definition.arguments.sensitive or definition.result.sensitive:

@@ -71,10 +71,6 @@ class CoroutineRun(Generic[T]):
     """One coroutine on the loop.
 
     `start`, `interrupt` and `abandon` are called on the loop's thread; `outcome` where ``on_end`` has been seen.
-
-    Args:
-        make: Makes the coroutine; called on the loop.
-        name: Whose coroutine it is, for logs and debuggers.
     """
 
     __slots__ = (
@@ -111,11 +107,7 @@ class CoroutineRun(Generic[T]):
         self._error: BaseException | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the coroutine.
-
-        Args:
-            loop: The running loop.
-        """
+        """Start the coroutine."""
         if self._task is not None or self.ended:
             return
         if self.interrupted:  # by a signal that came before
@@ -134,11 +126,7 @@ class CoroutineRun(Generic[T]):
             self._timers.append(loop.call_later(self.deadline.seconds_left, self._pass_deadline, loop, self.deadline))
 
     def interrupt(self, error: BaseException | None = None) -> None:
-        """Cancel the coroutine, or throw something into it.
-
-        Args:
-            error: What to throw in place of `asyncio.CancelledError`.
-        """
+        """Cancel the coroutine, or throw something into it."""
         self.interrupted = True
         if self.ended or (self._task is not None and self._task.done()):
             return
@@ -172,14 +160,7 @@ class CoroutineRun(Generic[T]):
         self._end()
 
     def outcome(self) -> T:
-        """Return what the coroutine returned, or raise what it raised.
-
-        Returns:
-            The coroutine's result.
-
-        Raises:
-            BaseException: What the coroutine raised.
-        """
+        """Return what the coroutine returned, or raise what it raised."""
         if self._error is not None:
             failure, self._error = self._error, None
             try:

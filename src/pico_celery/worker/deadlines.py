@@ -33,19 +33,12 @@ class DeadlineCancelled(DeadlineExceeded, asyncio.CancelledError):
 
 @dataclass(slots=True)
 class RunDeadline:
-    """When a coroutine has to have ended.
+    """When a coroutine has to have ended."""
 
-    Attributes:
-        at: The deadline.
-        error: What its task fails with then.
-        grace_seconds: How long it may take to clean up.
-        passed: Whether it was interrupted at it.
-    """
-
-    at: datetime
-    error: DeadlineExceeded
-    grace_seconds: float
-    passed: bool = False
+    at: datetime  # the deadline
+    error: DeadlineExceeded  # what its task fails with then
+    grace_seconds: float  # how long it may take to clean up
+    passed: bool = False  # whether it was interrupted at it
 
     @property
     def seconds_left(self) -> float:
@@ -54,17 +47,7 @@ class RunDeadline:
 
 
 def deadline_of(request: Any) -> datetime | None:
-    """Return the deadline of a request.
-
-    Args:
-        request: Celery's request; in eager mode the header is among its ``headers``.
-
-    Returns:
-        The deadline, or ``None`` where its message has none.
-
-    Raises:
-        ValueError: If the header is no time.
-    """
+    """Return the deadline of a request."""
     value = getattr(request, DEADLINE_HEADER, None)
     if value is None and isinstance(request.headers, Mapping):
         value = request.headers.get(DEADLINE_HEADER)
@@ -72,19 +55,7 @@ def deadline_of(request: Any) -> datetime | None:
 
 
 def start_in_time(task: str, request: Any, grace_seconds: float) -> RunDeadline | None:
-    """Return the deadline of an execution that is about to start.
-
-    Args:
-        task: Name of the task.
-        request: Its request.
-        grace_seconds: How long it may take to clean up.
-
-    Returns:
-        The deadline, or ``None`` where there is none.
-
-    Raises:
-        DeadlineExceeded: If it has passed.
-    """
+    """Return the deadline of an execution that is about to start."""
     _settle(request)
     deadline = deadline_of(request)
     if deadline is None:

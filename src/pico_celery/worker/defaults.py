@@ -25,11 +25,7 @@ class _Default(int):
 
 
 def set_worker_defaults(app: Celery) -> None:
-    """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none.
-
-    Args:
-        app: The application.
-    """
+    """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none."""
     conf: Any = app.conf
     defaults: dict[str, Any] = {
         "worker_pool": POOL,

@@ -16,14 +16,7 @@ _logger = logging.getLogger(__name__)
 
 
 def tell_old_call(definition: TaskDefinition, name: str, request: Any, headers: Mapping[str, Any]) -> None:
-    """Tell in the log of a call of a deprecated task, by an old name, or by older arguments: the first of each kind.
-
-    Args:
-        definition: The task.
-        name: The name by which it was called.
-        request: Celery's request.
-        headers: Headers of the message that describe the sender's contract.
-    """
+    """Tell in the log of a call of a deprecated task, by an old name, or by older arguments: the first of each kind."""
     if name != definition.name:
         _tell(name, "alias", "%s is an old name of %s, and still called", definition.name, request, headers)
     if definition.deprecated is not None:

@@ -38,18 +38,7 @@ class Run(Protocol):
 
 
 class Execution:
-    """One execution of a task, as its coroutine sees it.
-
-    Attributes:
-        task: The task.
-        request: Its request.
-        label: Name and id, as Celery's logs write them.
-        began: When it began, on the monotonic clock.
-        deadline: When it has to have ended, if its call said so.
-        run: Its coroutine, once it is on the loop.
-        pending: Stores of progress that may still be under way.
-        has_reported: Whether it has stored progress at all.
-    """
+    """One execution of a task, as its coroutine sees it."""
 
     __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
@@ -85,14 +74,7 @@ def _ident() -> object:
 
 
 def install(task: Task[..., Any]) -> None:
-    """Let a task's request, and the current task, follow the execution.
-
-    Args:
-        task: A task that is bound to its application.
-
-    Raises:
-        ExecutionError: If this Celery keeps its stacks in another way (``USE_FAST_LOCALS`` is set, or a new release).
-    """
+    """Let a task's request, and the current task, follow the execution."""
     stacks: tuple[Any, ...] = (task_stack(), task.request_stack)
     for stack in stacks:
         if getattr(stack, "__ident_func__", None) is not _ident:
@@ -101,19 +83,7 @@ def install(task: Task[..., Any]) -> None:
 
 
 async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution.
-
-    Args:
-        execution: The execution. One for each call: a background task that outlives it must not see the next one's
-            request.
-        coroutine: The coroutine.
-
-    Returns:
-        Its result.
-
-    Raises:
-        BaseException: What the coroutine raised.
-    """
+    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution."""
     token = _execution.set(execution)
     request_stack: Any = execution.task.request_stack
     current_tasks = task_stack()
@@ -156,28 +126,14 @@ class RetryRequested(Retry):
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Build the request.
-
-        Args:
-            options: Those of `celery.Task.retry`.
-
-        Returns:
-            What ends the body.
-        """
+        """Build the request."""
         when = options.get("eta") or options.get("countdown")
         request = cls("the task asked for its retry", options.get("exc"), when)
         request.options = {name: value for name, value in options.items() if value is not None}
         return request
 
     def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the retry.
-
-        Args:
-            task: The task.
-
-        Raises:
-            Retry: Celery's own.
-        """
+        """Publish the retry."""
         raise task.retry(**self.options)
 
 
@@ -188,28 +144,11 @@ class ReplacementRequested(Ignore):
 
     @classmethod
     def of(cls, signature: Any) -> Self:
-        """Build the request.
-
-        Args:
-            signature: What takes the task's place.
-
-        Returns:
-            What ends the body.
-        """
+        """Build the request."""
         request = cls("the task asked for its replacement")
         request.signature = signature
         return request
 
     def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the replacement.
-
-        Args:
-            task: The task.
-
-        Returns:
-            In eager mode, the result of the signature.
-
-        Raises:
-            Ignore: Celery's own.
-        """
+        """Publish the replacement."""
         return task.replace(self.signature)

@@ -39,17 +39,7 @@ def tell_contracts() -> None:
 
 
 def _tell(state: Any, names: Any = (), definitions: Any = False, **_: Any) -> dict[str, Any]:
-    """Answer one question; a newer version of this library may ask with arguments that are not known here.
-
-    Args:
-        state: Celery's: the application and the consumer.
-        names: Tasks, aliases and contracts whose definition is wanted.
-        definitions: Whether those of all tasks are.
-
-    Returns:
-        JSON data: digests of ``contracts`` and ``tasks`` by name, ``aliases``, the names served without a contract
-        (``implied``), the ``queues`` consumed, and ``definitions`` as a lock file has them; or an ``error``.
-    """
+    """Answer one question; a newer version of this library may ask with arguments that are not known here."""
     try:
         return _told(state.app, state.consumer, {str(name) for name in _listed(names)}, everything=bool(definitions))
     except Exception as error:

@@ -28,12 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 def remember_container(app: Celery, container: PicoContainer) -> None:
-    """Start and stop a container's components with the workers of an application.
-
-    Args:
-        app: The application.
-        container: Its container.
-    """
+    """Start and stop a container's components with the workers of an application."""
     _containers[app] = weakref.ref(container)
     signals.worker_process_init.connect(_start_in_process, weak=False, dispatch_uid="pico-celery-start")
     signals.worker_ready.connect(_start_when_ready, weak=False, dispatch_uid="pico-celery-start")
@@ -42,15 +37,7 @@ def remember_container(app: Celery, container: PicoContainer) -> None:
 
 
 async def ensure_started(container: PicoContainer, service: LoopService) -> None:
-    """Create the asynchronous singletons of a container, once in a process.
-
-    Args:
-        container: The container.
-        service: The loop on which this runs.
-
-    Raises:
-        ExecutionError: If one of them cannot be created; the next call tries again.
-    """
+    """Create the asynchronous singletons of a container, once in a process."""
     name = f"container {container.container_id}"
     if name in service.resolved:
         return
@@ -69,16 +56,7 @@ async def ensure_started(container: PicoContainer, service: LoopService) -> None
 
 
 def start_components(app: Celery | None, service: LoopService) -> None:
-    """Create the asynchronous singletons of an application's container.
-
-    Args:
-        app: The application.
-        service: The loop.
-
-    Raises:
-        ExecutionError: If one of them cannot be created.
-        WorkerShutdown: If the worker is told to end meanwhile.
-    """
+    """Create the asynchronous singletons of an application's container."""
     container = _container_of(app)
     if container is None:
         return
@@ -89,12 +67,7 @@ def start_components(app: Celery | None, service: LoopService) -> None:
 
 
 def stop_components(app: Celery | None, timeout_seconds: float) -> None:
-    """Run the clean-ups of an application's container on the loop, then stop the loop.
-
-    Args:
-        app: The application.
-        timeout_seconds: As long as the clean-ups may take.
-    """
+    """Run the clean-ups of an application's container on the loop, then stop the loop."""
     container = _container_of(app)
     _stop([] if container is None else [container], timeout_seconds)
 

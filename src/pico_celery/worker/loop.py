@@ -24,16 +24,7 @@ from pico_celery.worker.execution import current_execution
 def named_task(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
 ) -> asyncio.Task[Any]:
-    """Create an asyncio task; the loop's task factory.
-
-    Args:
-        loop: The loop.
-        coroutine: What the task runs.
-        **options: Those of `asyncio.Task`.
-
-    Returns:
-        The task, named after the execution that creates it unless it has a name.
-    """
+    """Create an asyncio task; the loop's task factory."""
     task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
     execution = current_execution()
     if execution is not None:
@@ -69,11 +60,7 @@ class _DaemonExecutor(ThreadPoolExecutor):
 
 
 class LoopService:
-    """The event loop of a process. Take it from `current_loop_service`.
-
-    Args:
-        options: Which loop, and how it is watched.
-    """
+    """The event loop of a process. Take it from `current_loop_service`."""
 
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
@@ -117,15 +104,7 @@ class LoopService:
         return threading.get_ident() == self._thread.ident
 
     def post(self, callback: Callable[..., None], *args: Any) -> None:
-        """Call something on the loop, soon; from any thread.
-
-        Args:
-            callback: What to call.
-            *args: Its arguments.
-
-        Raises:
-            RuntimeError: If the loop is closed.
-        """
+        """Call something on the loop, soon; from any thread."""
         # As call_soon_threadsafe, but one wake-up of the loop serves all that is posted before it runs.
         self._posted.append((callback, args))
         if not self._wake_pending:
@@ -137,39 +116,15 @@ class LoopService:
                 raise
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
-        """Run a coroutine of the worker itself and wait for it.
-
-        Args:
-            coroutine: What to run.
-            timeout_seconds: How long to wait.
-
-        Returns:
-            Its result.
-
-        Raises:
-            TimeoutError: If it did not end in time.
-            Exception: What the coroutine raised.
-        """
+        """Run a coroutine of the worker itself and wait for it."""
         return self.submit(coroutine).result(timeout_seconds)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine of the worker itself.
-
-        Args:
-            coroutine: What to run.
-
-        Returns:
-            A future of its result.
-        """
+        """Run a coroutine of the worker itself."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def stop(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
-        """Stop the loop; cancel what is left on it.
-
-        Args:
-            closing: Makes a coroutine that is run first, for at most the timeout.
-            timeout_seconds: As long as the coroutine may take.
-        """
+        """Stop the loop; cancel what is left on it."""
         if self._stopped:
             return
         self._stopped = True
@@ -178,12 +133,7 @@ class LoopService:
         self._thread.join(timeout_seconds)
 
     def close_with(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
-        """Run clean-ups on the loop, which goes on.
-
-        Args:
-            closing: Makes a coroutine that runs them.
-            timeout_seconds: As long as it may take.
-        """
+        """Run clean-ups on the loop, which goes on."""
         try:
             self.run(_bounded(closing, timeout_seconds), timeout_seconds + CLOSE_GRACE_SECONDS)
         except Exception:  # a shutdown goes on whatever a clean-up raises
@@ -238,14 +188,7 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def current_loop_service(options: EngineOptions | None = None) -> LoopService:
-    """Return the loop of this process, which starts at the first call.
-
-    Args:
-        options: How it is made, if it is not there yet.
-
-    Returns:
-        The loop's service.
-    """
+    """Return the loop of this process, which starts at the first call."""
     pid = os.getpid()
     service = _services.get(pid)
     if service is None:
@@ -262,12 +205,7 @@ def running_loop_service() -> LoopService | None:
 
 
 def stop_loop_service(closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float = 10.0) -> None:
-    """Stop the loop of this process, if it ever started.
-
-    Args:
-        closing: Makes a coroutine that is run on it first.
-        timeout_seconds: As long as that may take.
-    """
+    """Stop the loop of this process, if it ever started."""
     service = _services.get(os.getpid())
     if service is None:
         return

@@ -24,17 +24,7 @@ _logger = logging.getLogger(__name__)
 
 
 def strategy(task: Any, app: Any, consumer: Consumer, **options: Any) -> Callable[..., Any]:
-    """Make the handler of a task's messages: Celery's, behind a check of the message's shape.
-
-    Args:
-        task: The task.
-        app: The application.
-        consumer: The worker's consumer.
-        **options: Those of Celery's strategy.
-
-    Returns:
-        The handler.
-    """
+    """Make the handler of a task's messages: Celery's, behind a check of the message's shape."""
     handle = default(task, app, consumer, **options)
 
     def handle_message(message: Message, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:

@@ -71,19 +71,7 @@ _ADVICE: Final = {
 
 
 def check_implementation_options(options: Mapping[str, Any], subject: str, where: str) -> dict[str, Any]:
-    """Check the options of ``@task``.
-
-    Args:
-        options: What was given.
-        subject: Whose options they are, for the message.
-        where: ``file:line`` of the decorator.
-
-    Returns:
-        The options, with every duration in seconds.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type.
-    """
+    """Check the options of ``@task``."""
     checked = check_options(ImplementationOptions, options, subject, where=where, advice=_ADVICE)
     refuse_second_policy(checked, subject, where)
     return checked
@@ -94,28 +82,12 @@ _SENDING_ONLY: Final = SENDING - EXECUTING
 
 
 def sending_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with which a registered task is sent, as ``task.delay()`` sends it.
-
-    Args:
-        definition: The task.
-        options: Checked options of the implementation; they win.
-
-    Returns:
-        Options of ``apply_async``.
-    """
+    """Return the options with which a registered task is sent, as ``task.delay()`` sends it."""
     return {name: value for name, value in {**definition.options, **options}.items() if name in _SENDING_ONLY}
 
 
 def task_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of the Celery task, from the contract and its implementation.
-
-    Args:
-        definition: The task.
-        options: Checked options of the implementation; they win.
-
-    Returns:
-        Attributes of a `celery.Task`.
-    """
+    """Return the attributes of the Celery task, from the contract and its implementation."""
     attributes = {name: value for name, value in definition.options.items() if name in EXECUTING}
     if definition.options.get("idempotent"):
         attributes.update(acks_late=True, reject_on_worker_lost=True)

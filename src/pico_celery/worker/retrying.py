@@ -54,23 +54,6 @@ class RetryingTask(Task[..., Any]):
         """Retry the task, as Celery does; inside its coroutine, published when that has ended.
 
         With ``throw=False`` it is published at once, where it stands: on the event loop, inside a coroutine.
-
-        Args:
-            args: As Celery's.
-            kwargs: As Celery's.
-            exc: As Celery's.
-            throw: As Celery's.
-            eta: As Celery's.
-            countdown: As Celery's, in seconds.
-            max_retries: As Celery's.
-            **options: As Celery's.
-
-        Returns:
-            Celery's `Retry`, where ``throw`` is false.
-
-        Raises:
-            Retry: Where ``throw`` is true.
-            ExecutionError: If the retry cannot be published then; the task fails with it.
         """
         if isinstance(exc, Exception):
             exc = outgoing(self.definition, exc)

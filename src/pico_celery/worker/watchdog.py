@@ -21,12 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Asks the loop for an answer again and again, and logs the stack that keeps it from giving one.
-
-    Args:
-        service: The loop.
-        limit_seconds: How long code may hold the loop; 0 for no watchdog.
-    """
+    """Asks the loop for an answer again and again, and logs the stack that keeps it from giving one."""
 
     def __init__(self, service: LoopService, limit_seconds: float) -> None:
         self._service = service

@@ -53,13 +53,7 @@ def spawn_stopper(place: Place) -> None:
 
 
 def stop_abandoned(directory: Path, parent_pid: int, *descriptors: int) -> None:
-    """Wait for the end of the parent process, and stop the server if nobody uses it then.
-
-    Args:
-        directory: Absolute path of the directory, which may be gone.
-        parent_pid: Process id of the parent.
-        descriptors: The inherited lock files.
-    """
+    """Wait for the end of the parent process, and stop the server if nobody uses it then."""
     wait_for(lambda: os.getppid() != parent_pid, math.inf)
     with contextlib.closing(Place(directory, descriptors)) as place, place.alone():
         if place.is_unused():

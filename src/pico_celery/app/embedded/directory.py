@@ -22,30 +22,12 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_embedded(url: str) -> bool:
-    """Tell whether a broker URL asks for the embedded broker.
-
-    Args:
-        url: The setting ``broker_url``.
-
-    Returns:
-        True for ``embedded`` and everything that begins with ``embedded:``.
-    """
+    """Tell whether a broker URL asks for the embedded broker."""
     return url.partition(":")[0] == _SCHEME
 
 
 def directory_of(url: str) -> Path:
-    """Return the data directory that a URL of the embedded broker names.
-
-    Args:
-        url: ``embedded``, ``embedded:///absolute/path`` or ``embedded://path/relative/to/the/current/directory``;
-            percent escapes are decoded.
-
-    Returns:
-        The absolute path of the directory, which need not exist.
-
-    Raises:
-        EmbeddedBrokerError: The URL has another form.
-    """
+    """Return the data directory that a URL of the embedded broker names."""
     rest = url.partition(":")[2]
     if not is_embedded(url) or (rest and not rest.startswith("//")) or any(mark in rest for mark in "?#"):
         raise EmbeddedBrokerError(
@@ -62,11 +44,7 @@ def absolute(directory: str | os.PathLike[str]) -> Path:
 
 
 def socket_of(directory: Path) -> Path:
-    """Return where the socket of a directory goes: into it, or below the temporary directory if it lies too deep.
-
-    Raises:
-        EmbeddedBrokerError: The path is too long in both places.
-    """
+    """Return where the socket of a directory goes: into it, or below the temporary directory if it lies too deep."""
     key = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
     shelter = Path(tempfile.gettempdir()).resolve() / f"pico-celery-{os.geteuid()}-{key}"
     for home in (directory, shelter):
@@ -81,11 +59,7 @@ def socket_of(directory: Path) -> Path:
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory for its owner alone; one that exists must be owned by this user and closed to other writers.
-
-    Raises:
-        EmbeddedBrokerError: Other users could put a server of their own there.
-    """
+    """Make a directory for its owner alone; one that exists must be owned by this user and closed to other writers."""
     with contextlib.suppress(FileExistsError):
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700)

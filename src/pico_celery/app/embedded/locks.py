@@ -14,12 +14,7 @@ POLL_SECONDS = 0.01
 
 
 class LockFile:
-    """An open file whose lock tells which processes are there: the kernel drops it with the last of them.
-
-    Args:
-        path: The file; made, for its owner alone, if it is missing.
-        descriptor: The file as it was inherited, if it is open already.
-    """
+    """An open file whose lock tells which processes are there: the kernel drops it with the last of them."""
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self._path = path

@@ -29,10 +29,6 @@ class Place:
 
     The files stay open while the directory is used: through them the server is known, and can be stopped, even after
     somebody has removed the directory.
-
-    Args:
-        directory: Absolute path of an existing directory.
-        descriptors: Its lock files as they were inherited, if they are open already.
     """
 
     def __init__(self, directory: Path, descriptors: Sequence[int | None] = (None, None, None)) -> None:
@@ -66,11 +62,7 @@ class Place:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep all other processes from joining, leaving, starting and stopping.
-
-        Raises:
-            EmbeddedBrokerError: Another process does not come to an end with that.
-        """
+        """Keep all other processes from joining, leaving, starting and stopping."""
         if not wait_for(lambda: self._start.try_lock(fcntl.LOCK_EX), START_LOCK_SECONDS):
             raise EmbeddedBrokerError(
                 f"another process has been starting or stopping the embedded broker of {self.directory} for more than "
@@ -83,11 +75,7 @@ class Place:
             self._start.unlock()
 
     def join(self) -> Path:
-        """Make this process a user of the server, which is started if it is not alive.
-
-        Returns:
-            The server's socket.
-        """
+        """Make this process a user of the server, which is started if it is not alive."""
         with self.alone():
             self.server.ensure_ready()
             self._users.try_lock(fcntl.LOCK_SH)
@@ -101,11 +89,7 @@ class Place:
 
     @contextlib.contextmanager
     def leaving(self) -> Iterator[bool]:
-        """Make this process no user any more, and close the files in the end.
-
-        Yields:
-            Whether this was the last user; it is alone with the server until the block ends.
-        """
+        """Make this process no user any more, and close the files in the end."""
         with contextlib.closing(self):
             self._users.unlock()
             with self.alone():

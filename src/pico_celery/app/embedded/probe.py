@@ -25,11 +25,7 @@ class Answer(NamedTuple):
 
 
 def require_redis_package() -> None:
-    """Check that redis-py is installed.
-
-    Raises:
-        EmbeddedBrokerError: It is not.
-    """
+    """Check that redis-py is installed."""
     if importlib.util.find_spec("redis") is None:
         raise EmbeddedBrokerError(
             "the embedded broker needs the Python package redis, which is not installed; "

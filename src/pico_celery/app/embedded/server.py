@@ -26,12 +26,7 @@ _MULTI_PART_AOF_VERSION = 7
 
 
 class Server:
-    """The server of one directory, dead or alive; to be used by a process that is alone with it.
-
-    Args:
-        directory: Absolute path of an existing directory.
-        lock: The opened file ``server.lock``.
-    """
+    """The server of one directory, dead or alive; to be used by a process that is alone with it."""
 
     def __init__(self, directory: Path, lock: LockFile) -> None:
         self.directory = directory
@@ -54,11 +49,7 @@ class Server:
         return None if answer is None else answer.pid
 
     def ensure_ready(self) -> None:
-        """Start the server if it is not alive, and wait until it is ready.
-
-        Raises:
-            EmbeddedBrokerError: There is no binary, or the server does not start or does not answer.
-        """
+        """Start the server if it is not alive, and wait until it is ready."""
         if self.is_alive() and self._becomes_ready():
             return
         self._launch()
@@ -66,14 +57,7 @@ class Server:
             raise self._failure("ended while it was starting")
 
     def stop(self) -> bool:
-        """Stop the server.
-
-        Returns:
-            True if a server was alive.
-
-        Raises:
-            EmbeddedBrokerError: It is still alive after everything that could be done.
-        """
+        """Stop the server."""
         if not self.is_alive():
             return False
         for could_be_tried in self._attempts_to_stop():
@@ -147,11 +131,7 @@ class Server:
         raise self._failure(f"did not answer within {READY_SECONDS:g} s")
 
     def _ask(self) -> Answer | None:
-        """Ask the server who it is, and record its process id for the day on which it does not answer.
-
-        Raises:
-            EmbeddedBrokerError: Another server answers on the socket.
-        """
+        """Ask the server who it is, and record its process id for the day on which it does not answer."""
         record, path = self._lock.read(), self.socket
         answer = ask(path)
         if answer is None:

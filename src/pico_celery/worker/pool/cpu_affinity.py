@@ -31,11 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Core:
-    """A core that threads of this process keep to; it changes when others need it too.
-
-    Args:
-        wanted: Whether to keep to one at all.
-    """
+    """A core that threads of this process keep to; it changes when others need it too."""
 
     def __init__(self, *, wanted: bool) -> None:
         self.number: int | None = None
@@ -101,17 +97,7 @@ class Core:
 
 
 def choose(current: int | None, allowed: AbstractSet[int], busy: Mapping[int, float], own: float) -> int | None:
-    """Choose a core.
-
-    Args:
-        current: The core that is kept to now.
-        allowed: Cores that the process may use.
-        busy: How much of each core was used of late, 0 to 1.
-        own: How much of a core the threads that keep to it used.
-
-    Returns:
-        The core to keep to, or ``None`` for any.
-    """
+    """Choose a core."""
     cores = {core: share for core, share in busy.items() if core in allowed}
     if not cores:
         return None

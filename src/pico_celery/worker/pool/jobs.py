@@ -51,14 +51,7 @@ class Tracer(Protocol):
 
 
 class Callbacks:
-    """What Celery's request wants to hear of its job.
-
-    Args:
-        accepted: With process id and time, when the job starts.
-        succeeded: With what the target returned.
-        failed: With an `ExceptionInfo`, when the target raised or was ended.
-        timed_out: With whether the limit is soft, and its seconds.
-    """
+    """What Celery's request wants to hear of its job."""
 
     __slots__ = ("accepted", "failed", "succeeded", "timed_out")
 
@@ -76,16 +69,7 @@ class Callbacks:
 
 
 class PoolJob:
-    """A request in the pool.
-
-    Args:
-        pool: The pool.
-        target: Celery's tracer.
-        args: Its positional arguments.
-        kwargs: Its keyword arguments.
-        callbacks: Those of Celery's request.
-        time_limits: Hard and soft limit in seconds.
-    """
+    """A request in the pool."""
 
     __slots__ = (
         "__weakref__",
@@ -162,11 +146,7 @@ class PoolJob:
             self._pool.release(self)
 
     def terminate(self, signum: int | None = None) -> None:
-        """End the job, as ``revoke(terminate=True)`` and a cold shutdown ask for.
-
-        Args:
-            signum: Number of the signal that was asked for.
-        """
+        """End the job, as ``revoke(terminate=True)`` and a cold shutdown ask for."""
         if self.terminated_by is not None:
             return
         if not self._pool.withdraw(self):
@@ -209,10 +189,6 @@ class CoroutineJob(PoolJob):
     """A request whose task is a coroutine on the loop.
 
     Every decision between its end, its limits and its termination is taken on the loop's thread: the first one counts.
-
-    Args:
-        service: The loop.
-        **job: Those of `PoolJob`.
     """
 
     __slots__ = ("_hard_passed", "_run", "_service", "_settled", "tracer")
@@ -226,14 +202,7 @@ class CoroutineJob(PoolJob):
         self.tracer: Tracer | None = None
 
     def wait_for(self, run: CoroutineRun[Any]) -> None:
-        """Start a coroutine of this job, and come back when it has ended.
-
-        Args:
-            run: The coroutine.
-
-        Raises:
-            Unwound: If the job's outcome is decided otherwise.
-        """
+        """Start a coroutine of this job, and come back when it has ended."""
         hard, soft = self.time_limits
         run.time_limits = (_duration(hard), _duration(soft))
         tracer = self.tracer

@@ -10,11 +10,7 @@ from pico_celery.worker.pool.jobs import PoolJob
 
 
 class Lane:
-    """Jobs of one kind: how many run, and which wait for a slot.
-
-    Args:
-        limit: How many may run at once, whatever else runs; ``None`` for as many as the pool has slots.
-    """
+    """Jobs of one kind: how many run, and which wait for a slot."""
 
     __slots__ = ("limit", "running", "waiting")
 
@@ -34,10 +30,6 @@ class Slots:
 
     A job of a task that is in flight here already waits until that one has ended: Celery publishes a retry before it stores
     that the first run ends, and the second run must not overtake it.
-
-    Args:
-        limit: How many jobs may run at once.
-        synchronous_limit: How many synchronous ones of them.
     """
 
     def __init__(self, limit: int, synchronous_limit: int) -> None:
@@ -65,15 +57,7 @@ class Slots:
         return len(self.jobs) - self.running
 
     def take(self, job: PoolJob, lane: Lane) -> bool:
-        """Take a job in.
-
-        Args:
-            job: The job.
-            lane: Its kind.
-
-        Returns:
-            Whether it has a slot at once.
-        """
+        """Take a job in."""
         with self._lock:
             if self._closed:
                 return False  # never acknowledged: the broker gives it to another worker
@@ -96,14 +80,7 @@ class Slots:
             return False
 
     def withdraw(self, job: PoolJob) -> bool:
-        """Take back a job that has no slot yet.
-
-        Args:
-            job: The job.
-
-        Returns:
-            Whether it had none.
-        """
+        """Take back a job that has no slot yet."""
         with self._lock:
             lane = self._lane_of.get(job)
             if lane is None:
@@ -120,21 +97,13 @@ class Slots:
             return False
 
     def release(self, job: PoolJob) -> None:
-        """Take the slot of a job that has ended.
-
-        Args:
-            job: The job.
-        """
+        """Take the slot of a job that has ended."""
         with self._lock:
             self._lane_of[job].running -= 1
             self._end(job)
 
     def next(self) -> PoolJob | None:
-        """Give a slot to the job that has waited longest.
-
-        Returns:
-            The job, or ``None`` where no slot is free or nobody waits.
-        """
+        """Give a slot to the job that has waited longest."""
         with self._lock:
             ready = [lane for lane in self._lanes if lane.waiting and not lane.is_full]
             if self._closed or not ready or self.running >= self.limit:
@@ -144,14 +113,7 @@ class Slots:
             return lane.waiting.popleft()
 
     def resize(self, by: int) -> None:
-        """Change how many jobs may run.
-
-        Args:
-            by: The difference.
-
-        Raises:
-            ValueError: If there are not as many.
-        """
+        """Change how many jobs may run."""
         with self._lock:
             if self.limit + by < self._least:
                 raise ValueError(f"cannot shrink a pool of {self.limit} by {-by}: it would run nothing any more")
@@ -177,11 +139,7 @@ class Slots:
         self.flush()
 
     def abandon(self) -> list[PoolJob]:
-        """Forget the jobs that still run.
-
-        Returns:
-            The jobs.
-        """
+        """Forget the jobs that still run."""
         with self._lock:
             left = list(self.jobs)
             self.jobs.clear()

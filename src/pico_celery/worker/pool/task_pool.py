@@ -92,23 +92,7 @@ class TaskPool(BasePool):
         timeout: float | None = None,
         **_: Any,
     ) -> PoolJob:
-        """Run a target as soon as there is a slot.
-
-        Args:
-            target: Celery's tracer.
-            args: Its positional arguments.
-            kwargs: Its keyword arguments.
-            callback: Called with its result.
-            accept_callback: Called with process id and time when it starts.
-            timeout_callback: Called when a limit passes.
-            error_callback: Called with an `ExceptionInfo` when it fails.
-            soft_timeout: Soft limit in seconds.
-            timeout: Hard limit in seconds.
-            **_: Those of other pools.
-
-        Returns:
-            The job.
-        """
+        """Run a target as soon as there is a slot."""
         limits = (timeout or self.options.get("timeout"), soft_timeout or self.options.get("soft_timeout"))
         positional = tuple(args or ())
         given: dict[str, Any] = {
@@ -152,11 +136,7 @@ class TaskPool(BasePool):
         self._start_waiting()
 
     def shrink(self, n: int = 1) -> None:
-        """Allow fewer tasks in flight; those that run go on.
-
-        Raises:
-            ValueError: If there are not as many.
-        """
+        """Allow fewer tasks in flight; those that run go on."""
         self._slots.resize(-n)
         self.limit = self._slots.limit
 

@@ -53,25 +53,12 @@ class Tracers(Protocol):
 
 
 def make_tracers(threads: int, limit: int, prepare: Callable[[], None]) -> Tracers:
-    """Return the best tracers of this platform.
-
-    Args:
-        threads: How many threads there may be.
-        limit: How many jobs are expected at once.
-        prepare: Called by each thread when it starts.
-
-    Returns:
-        Greenlets on these threads, or a thread for each job.
-    """
+    """Return the best tracers of this platform."""
     return GreenletTracers(threads, limit, prepare) if HAS_GREENLET else ThreadTracers(prepare)
 
 
 class ThreadTracers:
-    """A thread for each job.
-
-    Args:
-        prepare: Called by each thread when it starts.
-    """
+    """A thread for each job."""
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._threads = DaemonThreads(
@@ -113,13 +100,7 @@ class _ThreadTracer:
 
 
 class GreenletTracers:
-    """Greenlets on a few threads.
-
-    Args:
-        threads: How many threads there may be.
-        limit: How many jobs are expected at once.
-        prepare: Called by each thread when it starts.
-    """
+    """Greenlets on a few threads."""
 
     def __init__(self, threads: int, limit: int, prepare: Callable[[], None]) -> None:
         self._prepare = prepare

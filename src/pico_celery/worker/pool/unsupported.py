@@ -16,12 +16,7 @@ _logger = logging.getLogger(__name__)
 
 
 def log_unsupported(app: Celery | None, options: Mapping[str, Any]) -> None:
-    """Warn of settings that this pool cannot follow.
-
-    Args:
-        app: The application.
-        options: Those that the worker gave to the pool.
-    """
+    """Warn of settings that this pool cannot follow."""
     for option, setting in _OF_CHILDREN.items():
         if options.get(option):
             _logger.warning(
