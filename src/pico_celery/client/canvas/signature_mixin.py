@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol
 from celery.canvas import Signature
 from typing_extensions import TypeVar
 
+from pico_celery.celery_port import chain_links
 from pico_celery.client.canvas.group_result import T_co
 from pico_celery.client.canvas.step import CopiedSignature
 from pico_celery.client.canvas.workflow_spec import Flow, join
@@ -52,8 +53,8 @@ class TypedSignature(CopiedSignature[R_co]):
     def flow(self) -> Flow:
         """What it is made of, as it is now: links may have been added to it."""
         app = self._flow.app or self.bound_app
-        unchain: Any = getattr(self, "unchain_tasks", None)
-        return replace(self._flow, steps=(self.plain(),) if unchain is None else tuple(unchain()), app=app)
+        links = chain_links(self)
+        return replace(self._flow, steps=(self.plain(),) if links is None else links, app=app)
 
     if not TYPE_CHECKING:  # to type checkers it stays that of dict, which has no timeout
 
