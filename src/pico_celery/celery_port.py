@@ -98,19 +98,6 @@ REDIS_REACHES: Final = (
 _RESULT_CONSUMER: Final = ("on_state_change", "start", "stop", "drain_events")
 
 
-class Backend(Protocol):
-    """Where results are stored."""
-
-    def mark_as_failure(self, task_id: str, exc: Exception, *, request: Context) -> object:
-        """Store a failure."""
-
-    def mark_as_retry(self, task_id: str, exc: BaseException | None, traceback: str, *, request: Context) -> object:
-        """Store that a task is retried."""
-
-    def store_result(self, task_id: str | None, result: object, state: str, *, request: Context) -> object:
-        """Store a result or a state of the task's own."""
-
-
 class Message(Protocol):
     """A message as kombu delivers it."""
 
@@ -186,9 +173,7 @@ class RedisTransport(Protocol):
 def check_celery() -> None:
     """Check that this Celery has what a worker needs, before any message is taken."""
     _check(WORKER_REACHES)
-    from celery.worker.request import Request  # noqa: PLC0415 - see the module's docstring
-
-    request, handed = hand_probe_to_pool(Request)
+    request, handed = hand_probe_to_pool(cast("type[Request]", _get("celery.worker.request", "Request")))
     if getattr(handed["accept_callback"], "__self__", None) is not request:
         _refuse("celery.worker.request.Request.on_accepted", _REVOKED)
     if tuple(handed["args"])[:2] != ("probe-task", "probe-id"):
@@ -229,7 +214,7 @@ def hand_probe_to_pool(request_class: type[Request]) -> tuple[Request, Mapping[s
         content_encoding="utf-8",
     )
     try:
-        create = _get("celery.worker.request", "create_request_cls")
+        create = cast("Callable[..., Any]", _get("celery.worker.request", "create_request_cls"))
         built = create(request_class, task, pool, "probe", None, app=app)
         request = built(message, app=app, task=task)
         built.execute_using_pool(request, pool)
@@ -251,8 +236,7 @@ def worker_of(sender: object) -> Worker:
 @cache
 def task_stack() -> Stack:
     """Return the stack that ``celery.current_task`` reads."""
-    stack: Stack = _get("celery._state", "_task_stack")
-    return stack
+    return cast("Stack", _get("celery._state", "_task_stack"))
 
 
 def request_stack(task: Task[..., Any]) -> Stack:
@@ -338,7 +322,8 @@ def wrap_task_handler(consumer: Consumer, wrap: Callable[[MessageHandler], Messa
 
 def ignores_result(task: Task[..., Any], request: Context) -> bool:
     """Return whether nothing is stored of an execution, by its call or else by its task."""
-    return bool(_get("celery.app.task", "get_actual_ignore_result")(task, request))
+    ignores = cast("Callable[[Task[..., Any], Context], bool]", _get("celery.app.task", "get_actual_ignore_result"))
+    return ignores(task, request)
 
 
 def store_meta(result: AsyncResult[Any], meta: Mapping[str, Any]) -> None:
@@ -353,7 +338,7 @@ def resolve_result(result: AsyncResult[Any], meta: Mapping[str, Any]) -> None:
 
 def chain_links(signature: Signature[Any]) -> tuple[Signature[Any], ...] | None:
     """Return copies of a chain's tasks, which have its links; None of another signature."""
-    chain: type = _get("celery.canvas", "_chain")
+    chain = cast("type", _get("celery.canvas", "_chain"))
     return tuple(attrgetter("unchain_tasks")(signature)()) if isinstance(signature, chain) else None
 
 
@@ -385,7 +370,7 @@ def _check(reaches: Iterable[_Reach]) -> None:
             _refuse(reach.path, reach.purpose)
 
 
-def _get(module: str, attribute: str) -> Any:
+def _get(module: str, attribute: str) -> object:
     return attrgetter(attribute)(import_module(module))
 
 

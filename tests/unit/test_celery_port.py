@@ -37,7 +37,7 @@ from pico_celery.celery_port import (
     wrap_task_handler,
 )
 from pico_celery.client.results.hub import ResultHub
-from pico_celery.worker.redacted_request import SealedRequest
+from pico_celery.worker.message_guard import SealedRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*port.*:pico_celery.UndeclaredTaskWarning")
 

@@ -26,10 +26,10 @@ _logger = logging.getLogger(__name__)
 class Binding:
     """A task bound to the method of a component."""
 
-    definition: TaskDefinition  # the task
-    container: PicoContainer  # where the component comes from
-    key: Any  # the component's key in the container
-    component: type[Any]  # the component's class
+    definition: TaskDefinition
+    container: PicoContainer
+    key: str | type[Any]  # of the component in the container
+    component: type[Any]
     attribute: str  # name of the method
     where: str  # ``file:line`` of the method
     options: Mapping[str, Any]  # checked options of ``@task``
@@ -47,7 +47,7 @@ class Binding:
 
 async def execute(
     service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+) -> object:
     """Resolve the component and run the method, in a scope that ends with the execution."""
     container = binding.container
     # A redelivered task may run twice at once under one id.
@@ -75,7 +75,7 @@ def _call_arguments(
     return positional, {name: value for name, value in kwargs.items() if name not in names}
 
 
-async def _resolve(service: LoopService, binding: Binding) -> Any:
+async def _resolve(service: LoopService, binding: Binding) -> object:
     name = f"{binding.container.container_id} {binding.definition.name}"
     if name in service.resolved:
         return await binding.container.aget(binding.key)

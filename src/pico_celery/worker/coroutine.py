@@ -6,18 +6,45 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Generator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
 
 from pico_celery.errors import DeadlineExceeded, ExecutionError
-from pico_celery.worker.deadlines import DeadlineCancelled, RunDeadline
+from pico_celery.messaging.deadline import seconds_until
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 _UNSET: Final = object()
 _MAX_FRAMES: Final = 20
+
+
+class DeadlineCancelled(DeadlineExceeded, asyncio.CancelledError):
+    """A deadline inside a coroutine.
+
+    It is a `CancelledError` too, so that ``gather``, ``timeout`` and ``TaskGroup`` clean up after it.
+    """
+
+    def __repr__(self) -> str:
+        """Return what the error looks like outside."""
+        return f"{DeadlineExceeded.__name__}({self.message!r})"
+
+
+@dataclass(slots=True)
+class RunDeadline:
+    """When a coroutine has to have ended."""
+
+    at: datetime
+    error: DeadlineExceeded  # what its task fails with then
+    grace_seconds: float  # how long it may take to clean up
+    passed: bool = False  # whether it was interrupted at it
+
+    @property
+    def seconds_left(self) -> float:
+        """How much time is left, at least none."""
+        return max(0.0, seconds_until(self.at))
 
 
 class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
@@ -116,7 +143,7 @@ class CoroutineRun(Generic[T]):
         coroutine = self._run()
         try:
             self._task = task = loop.create_task(coroutine, name=self.name, context=self.context)
-        except Exception as error:  # noqa: BLE001 - a task factory of the user's: whoever waits must hear of it
+        except Exception as error:  # noqa: BLE001 - a task factory of the user's failed: that is the outcome
             coroutine.close()
             self._error = error
             self._end()
@@ -236,9 +263,9 @@ def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
     A soft limit or deadline that is raised in the group's own body comes so before Python 3.13.
     Source: https://docs.python.org/3.13/library/asyncio-task.html#asyncio.TaskGroup
     """
-    told, others = group.split((SoftTimeLimitCancelled, DeadlineCancelled, TaskPredicate))
-    if told is not None and others is None:
-        first = _first_of(told)
+    meant, others = group.split((SoftTimeLimitCancelled, DeadlineCancelled, TaskPredicate))
+    if meant is not None and others is None:
+        first = _first_of(meant)
         if isinstance(first, Interruption):
             first = _outside(first)
         return first.with_traceback(group.__traceback__)

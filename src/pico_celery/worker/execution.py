@@ -16,13 +16,14 @@ from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
-from celery import Task
+from celery import Signature, Task
+from celery.app.task import Context
 from celery.exceptions import Ignore, Retry
 from celery.utils.threads import LocalStack, get_ident
 
-from pico_celery.celery_port import task_stack
+from pico_celery.celery_port import Stack, request_stack, task_stack
 from pico_celery.errors import ExecutionError
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Execution:
 
     __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
-    def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
+    def __init__(self, task: Task[..., Any], request: Context, label: str) -> None:
         self.task = task
         self.request = request
         self.label = label
@@ -75,8 +76,7 @@ def _ident() -> object:
 
 def install(task: Task[..., Any]) -> None:
     """Let a task's request, and the current task, follow the execution."""
-    stacks: tuple[Any, ...] = (task_stack(), task.request_stack)
-    for stack in stacks:
+    for stack in (task_stack(), request_stack(task)):
         if getattr(stack, "__ident_func__", None) is not _ident:
             _check(stack)
             stack.__ident_func__ = _ident
@@ -85,19 +85,18 @@ def install(task: Task[..., Any]) -> None:
 async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine whose context, with all contexts copied from it, belongs to an execution."""
     token = _execution.set(execution)
-    request_stack: Any = execution.task.request_stack
-    current_tasks = task_stack()
+    current_tasks, requests = task_stack(), request_stack(execution.task)
     current_tasks.push(execution.task)
-    request_stack.push(execution.request)
+    requests.push(execution.request)
     try:
         return await coroutine
     finally:
-        request_stack.pop()
+        requests.pop()
         current_tasks.pop()
         _execution.reset(token)
 
 
-def _check(stack: Any) -> None:
+def _check(stack: Stack) -> None:
     if not hasattr(type(stack), "__ident_func__"):
         raise ExecutionError(
             "this Celery keeps its current task in a way that coroutines cannot follow: "
@@ -132,23 +131,23 @@ class RetryRequested(Retry):
         request.options = {name: value for name, value in options.items() if value is not None}
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the retry."""
+    def carry_out(self, task: Task[..., Any]) -> NoReturn:
+        """Publish the retry, and raise Celery's own."""
         raise task.retry(**self.options)
 
 
 class ReplacementRequested(Ignore):
     """A replacement that a body asked for; it is published when the body has ended."""
 
-    signature: Any
+    signature: Signature[Any]
 
     @classmethod
-    def of(cls, signature: Any) -> Self:
+    def of(cls, signature: Signature[Any]) -> Self:
         """Build the request."""
         request = cls("the task asked for its replacement")
         request.signature = signature
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the replacement."""
+    def carry_out(self, task: Task[..., Any]) -> object:
+        """Publish the replacement, and raise Celery's ``Ignore``; in eager mode, return the signature's result."""
         return task.replace(self.signature)

@@ -1,7 +1,10 @@
-"""One event loop for each worker process, on a thread of its own.
+"""One event loop for each worker process, on a thread of its own, and how Celery's tracer waits for a coroutine on it.
 
-It is made at its first use in a process, after any fork, and lives as long as the process: connection pools and clients
-that are bound to a loop stay usable from task to task.
+The loop is made at its first use in a process, after any fork, and lives as long as the process: connection pools and
+clients that are bound to a loop stay usable from task to task.
+
+A thread or process of a stock pool waits on a lock. A tracer of this library's pool is suspended instead: its thread has a
+`Suspender`.
 """
 
 from __future__ import annotations
@@ -13,30 +16,34 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+
+from celery.exceptions import SoftTimeLimitExceeded
 
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import DaemonThreads
+from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.engine_options import EngineOptions, loop_factory
 from pico_celery.worker.execution import current_execution
-
-
-def named_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
-) -> asyncio.Task[Any]:
-    """Create an asyncio task; the loop's task factory."""
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
-    execution = current_execution()
-    if execution is not None:
-        task.set_name(f"{execution.label} {task.get_name()}")
-    return task
-
 
 T = TypeVar("T")
 P = ParamSpec("P")
 _TO_THREAD_LIMIT: Final = min(32, (os.cpu_count() or 1) + 4)  # as many as asyncio itself has
 CLOSE_GRACE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0  # how often a thread that waits looks whether the loop is still there
 _logger = logging.getLogger(__name__)
+
+
+def named_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], **options: object
+) -> asyncio.Task[T]:
+    """Create an asyncio task, named after the execution that creates it; the loop's task factory."""
+    make: Callable[..., asyncio.Task[T]] = asyncio.Task
+    task = make(coroutine, loop=loop, **options)
+    execution = current_execution()
+    if execution is not None:
+        task.set_name(f"{execution.label} {task.get_name()}")
+    return task
 
 
 class _DaemonExecutor(ThreadPoolExecutor):
@@ -67,14 +74,14 @@ class LoopService:
         self._loop = loop_factory(options.event_loop)()
         if not isinstance(self._loop, asyncio.AbstractEventLoop):
             raise ExecutionError(
-                f"worker_event_loop={options.event_loop!r} made {self._loop!r}, which is no event loop: "
+                f"worker_event_loop={options.event_loop!r} made {self._loop!r}, which is not an event loop: "
                 "give package.module:function of a function that makes one"
             )
-        factory: Any = named_task  # typeshed asks for a generator too, which Python 3.12 does not take any more
+        factory: Any = named_task  # typeshed asks for one that takes generators too, which Python 3.12 does not
         self._loop.set_task_factory(factory)
         self._loop.set_default_executor(_DaemonExecutor())
         self._stopped = False
-        self._posted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._posted: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._wake_pending = False
         self.first_resolution = asyncio.Lock()
         self.users: set[object] = set()
@@ -100,10 +107,10 @@ class LoopService:
         return self._thread.ident
 
     def is_current_thread(self) -> bool:
-        """Tell whether the caller runs on the loop."""
+        """Return whether the caller runs on the loop."""
         return threading.get_ident() == self._thread.ident
 
-    def post(self, callback: Callable[..., None], *args: Any) -> None:
+    def post(self, callback: Callable[..., None], *args: object) -> None:
         """Call something on the loop, soon; from any thread."""
         # As call_soon_threadsafe, but one wake-up of the loop serves all that is posted before it runs.
         self._posted.append((callback, args))
@@ -213,3 +220,67 @@ def stop_loop_service(closing: Callable[[], Coroutine[Any, Any, None]], timeout_
         service.close_with(closing, timeout_seconds)
     elif _services.pop(os.getpid(), None) is not None:
         service.stop(closing, timeout_seconds)
+
+
+class Suspender(Protocol):
+    """What can wait for a coroutine in place of a thread."""
+
+    def wait_for(self, run: CoroutineRun[Any]) -> None:
+        """Start a coroutine, and come back when it has ended."""
+
+
+class _Waiting(threading.local):
+    suspender: Suspender | None = None
+
+
+waiting: Final = _Waiting()
+
+
+def wait_for(service: LoopService, run: CoroutineRun[T]) -> T:
+    """Start a coroutine and wait for it, without holding more than the place where the caller stands."""
+    suspender = waiting.suspender
+    if suspender is None:
+        _ThreadWaiter(service, run).wait()
+    else:
+        suspender.wait_for(run)
+    return run.outcome()
+
+
+class _ThreadWaiter:
+    """A thread that waits for a coroutine; what interrupts the thread interrupts the coroutine."""
+
+    def __init__(self, service: LoopService, run: CoroutineRun[Any]) -> None:
+        self._service = service
+        self._run = run
+        self._done = threading.Lock()
+        self._done.acquire()
+        run.on_end = self._done.release
+
+    def wait(self) -> None:
+        interruption: BaseException | None = None
+        due: list[BaseException | None] = []  # interruptions that the coroutine has not got yet
+        started = False
+        # A signal handler may raise between any two steps: also when the lock is taken, and is not given back.
+        while not self._run.ended:
+            if self._service.is_closed:
+                raise ExecutionError("the event loop was closed before the task had ended") from interruption
+            try:
+                if not started:
+                    self._service.post(self._run.start, self._service.loop)  # the second time does nothing
+                    started = True
+                while due:
+                    self._service.post(self._run.interrupt, due[0])
+                    del due[0]
+                if interruption is None:
+                    self._done.acquire(timeout=_LOOK_SECONDS)
+                elif not self._done.acquire(timeout=self._service.options.cancel_grace_seconds):
+                    self._service.post(self._run.abandon)
+                    self._done.acquire(timeout=_LOOK_SECONDS)
+            except SoftTimeLimitExceeded as limit:
+                # The coroutine may catch it and go on, as a synchronous task may; the hard limit is the end of that.
+                due.append(SoftTimeLimitCancelled(*limit.args))
+            except BaseException as error:  # noqa: BLE001 - signals of the pool end the task in every way they like
+                interruption = error
+                due.append(None)
+        if interruption is not None:
+            raise interruption

@@ -79,10 +79,10 @@ class Core:
             busy, own, now = _busy_times(), self._own_time(), time.monotonic()
             passed = now - then
             shares = {core: (busy[core] - before[core]) / passed for core in busy if core in before}
-            self._settle(choose(self.number, self.allowed, shares, (own - own_before) / passed))
+            self._keep_to(choose(self.number, self.allowed, shares, (own - own_before) / passed))
             before, own_before, then = busy, own, now
 
-    def _settle(self, core: int | None) -> None:
+    def _keep_to(self, core: int | None) -> None:
         with self._lock:
             if core == self.number or self._stopped.is_set():
                 return

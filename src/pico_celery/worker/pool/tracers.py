@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.bridge import waiting
+from pico_celery.worker.loop import waiting
 from pico_celery.worker.pool.jobs import CoroutineJob
 
 try:
