@@ -1,4 +1,4 @@
-"""One execution of a task: its component from the container, within a request scope of its own."""
+"""Bind a task to the method of a component, and run it in a request scope of its own."""
 
 from __future__ import annotations
 

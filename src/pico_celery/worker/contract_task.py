@@ -388,7 +388,7 @@ def start_in_time(task: str, request: Context, grace_seconds: float) -> RunDeadl
 
 
 def _start_deadline(request: Context) -> None:
-    """Make a deadline of a timeout that nobody has started yet; retries keep it.
+    """Start the timeout of a message whose sender did not: from now on it is a deadline, which retries keep.
 
     A step that a plain Celery process has sent has its timeout from now, which is what is known. A workflow in eager mode
     calls its steps without sending them.

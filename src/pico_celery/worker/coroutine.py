@@ -1,4 +1,4 @@
-"""A coroutine on the event loop, from its start to its outcome, and what may interrupt it."""
+"""Run a coroutine on the event loop, from its start to its outcome, and interrupt it: limit, deadline, termination."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ class CoroutineRun(Generic[T]):
                 self._error = self._cancellation()
             for timer in self._timers:
                 timer.cancel()
-            self.ended = True  # last: whoever waits on a thread looks at it
+            self.ended = True  # last: a thread that waits looks at it
             self.on_end()
 
 
@@ -234,11 +234,11 @@ _zombies: set[asyncio.Task[None]] = set()  # a loop keeps no strong reference to
 
 
 def _nothing() -> None:
-    """Do nothing when a coroutine ends that nobody waits for yet."""
+    """Do nothing at the end of a coroutine for which no caller waits yet."""
 
 
 def _where(interruptible: _Interruptible[Any] | None) -> str:
-    """Say where a coroutine waits; a task's own ``get_stack`` does not look behind an awaitable of ours."""
+    """Return where a coroutine waits; a task's own ``get_stack`` does not look behind `_Interruptible`."""
     lines: list[str] = []
     waiting: Any = None if interruptible is None else interruptible.coroutine
     while waiting is not None and len(lines) < _MAX_FRAMES:
@@ -251,7 +251,7 @@ def _where(interruptible: _Interruptible[Any] | None) -> str:
 
 
 def _outside(error: Interruption) -> Exception:
-    """Return what an interruption is outside its coroutine."""
+    """Return an interruption as the plain error that is stored."""
     plain = DeadlineExceeded if isinstance(error, DeadlineCancelled) else SoftTimeLimitExceeded
     outside: Exception = plain(*error.args)
     return outside.with_traceback(error.__traceback__)

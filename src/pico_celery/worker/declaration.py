@@ -1,4 +1,4 @@
-"""``@task``: an async method of a component implements a task, with Celery's own options of executing, typed."""
+"""``@task``, which makes an async method the implementation of a task, and its options, which are Celery's, typed."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _adapt_to_pool(sender: object, **_: object) -> None:
         )
     if isinstance(worker.concurrency, _Default):
         worker.concurrency = cpu_count()
-    # Celery makes a plain int of it, from which one cannot tell where it came from.
+    # Celery makes a plain int of it, which does not show where it came from.
     if isinstance(worker.app.conf.worker_prefetch_multiplier, _Default) and not _on_command_line("prefetch_multiplier"):
         worker.prefetch_multiplier = _CELERYS_PREFETCH_MULTIPLIER
     if name.rpartition(".")[2] in {"thread", "threads", "solo"}:

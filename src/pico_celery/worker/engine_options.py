@@ -1,4 +1,4 @@
-"""Settings of the engine: which event loop, how many threads, how long it waits and what it warns of.
+"""Settings of the engine: its event loop, threads, waiting times and warnings.
 
 They are settings of the Celery application beside Celery's own, so that a pool finds them wherever it is started.
 """

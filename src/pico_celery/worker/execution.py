@@ -1,4 +1,4 @@
-"""`celery.current_task` and ``task.request`` inside a coroutine.
+"""Make `celery.current_task` and ``task.request`` work inside a coroutine.
 
 Celery keeps the running task and its request on stacks that belong to a thread or greenlet. A coroutine runs on the
 loop's thread, beside others: here its stacks belong to its execution instead, by a context variable that child tasks and
@@ -85,7 +85,7 @@ def install(task: Task[..., Any]) -> None:
 async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine whose context, with all contexts copied from it, belongs to an execution."""
     token = _execution.set(execution)
-    current_tasks, requests = task_stack(), request_stack(execution.task)
+    current_tasks, requests = task_stack(), execution.task.request_stack
     current_tasks.push(execution.task)
     requests.push(execution.request)
     try:
@@ -106,8 +106,8 @@ def _check(stack: Stack) -> None:
     probe.__ident_func__ = _ident
     seen: list[Any] = []
     context = contextvars.copy_context()
-    nobody: Any = None
-    context.run(_execution.set, Execution(nobody, nobody, ""))
+    nothing: Any = None
+    context.run(_execution.set, Execution(nothing, nothing, ""))
     context.run(probe.push, "it")
     reader = threading.Thread(target=context.run, args=(lambda: seen.append(probe.top),))
     reader.start()

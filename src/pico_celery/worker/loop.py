@@ -61,7 +61,7 @@ class _DaemonExecutor(ThreadPoolExecutor):
         """Call something on a thread, soon."""
         return self._daemons.future_of(fn, *args, **kwargs)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - it waits for nobody
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - it does not wait
         """Let the threads end."""
         self._daemons.stop()
 

@@ -1,4 +1,4 @@
-"""`PicoTaskRegistrar`: from the components of a container to tasks of the Celery application, every one checked."""
+"""`PicoTaskRegistrar`: check the components of a container, and register their tasks on the Celery application."""
 
 from __future__ import annotations
 

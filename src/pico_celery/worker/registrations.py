@@ -1,4 +1,4 @@
-"""What the containers of an application brought to it, for those who look at the application from outside."""
+"""Remember the components and catalogs that containers registered on an application, for the command line."""
 
 from __future__ import annotations
 

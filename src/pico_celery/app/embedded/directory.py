@@ -1,4 +1,4 @@
-"""The data directory: what a URL names, where its socket lies, and that it is private."""
+"""The data directory of an embedded broker: read it from a URL, make it private, place its socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_embedded(url: str) -> bool:
-    """Tell whether a broker URL asks for the embedded broker."""
+    """Return whether a broker URL asks for the embedded broker."""
     return url.partition(":")[0] == _SCHEME
 
 
@@ -31,7 +31,7 @@ def directory_of(url: str) -> Path:
     rest = url.partition(":")[2]
     if not is_embedded(url) or (rest and not rest.startswith("//")) or any(mark in rest for mark in "?#"):
         raise EmbeddedBrokerError(
-            f"{url!r} is no URL of the embedded broker: expected 'embedded', 'embedded:///absolute/path' or "
+            f"{url!r} is not a URL of the embedded broker: expected 'embedded', 'embedded:///absolute/path' or "
             "'embedded://relative/path' without a query; write %3F for a question mark and %23 for a hash in the path",
             {"url": url},
         )
@@ -44,7 +44,7 @@ def absolute(directory: str | os.PathLike[str]) -> Path:
 
 
 def socket_of(directory: Path) -> Path:
-    """Return where the socket of a directory goes: into it, or below the temporary directory if it lies too deep."""
+    """Return the socket of a directory: inside it, or below the temporary directory if the path would be too long."""
     key = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
     shelter = Path(tempfile.gettempdir()).resolve() / f"pico-celery-{os.geteuid()}-{key}"
     for home in (directory, shelter):
@@ -80,7 +80,7 @@ def hide_from_git(directory: Path) -> None:
 
 @contextlib.contextmanager
 def os_errors_explained(directory: Path) -> Iterator[None]:
-    """Turn an error of the operating system about the directory into one that says what to do."""
+    """Turn an `OSError` about the directory into an error that says what to do."""
     try:
         yield
     except OSError as error:

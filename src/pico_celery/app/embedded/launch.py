@@ -1,4 +1,4 @@
-"""Running ``redis-server``: which binary, with which options, in the background."""
+"""Run ``redis-server`` in the background: find its binary, choose its options."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def find_binary() -> str:
 
 
 def version_of(binary: str) -> int:
-    """Return the major version of a ``redis-server``, 0 if it does not tell."""
-    told = subprocess.run(  # noqa: S603 - the binary is one that the user installed
+    """Return the major version of a ``redis-server``, 0 if it is unknown."""
+    shown = subprocess.run(  # noqa: S603 - the binary is one that the user installed
         [binary, "--version"], check=False, capture_output=True, text=True, timeout=LAUNCH_SECONDS
     )
-    match = re.search(r"v=(\d+)", told.stdout)
+    match = re.search(r"v=(\d+)", shown.stdout)
     return int(match[1]) if match else 0
 
 

@@ -1,11 +1,10 @@
-"""The books of one directory: which processes use its server.
+"""Which processes use the server of a directory.
 
-The kernel keeps them, through three locked files in the directory, so that a process that is killed leaves no wrong
-entry behind:
+Three locked files in the directory say so, so that a process that is killed leaves no wrong entry behind:
 
 - ``start.lock`` is held by the process that joins, leaves, starts or stops, for that moment;
-- ``users.lock`` is shared by the processes that use the server; whoever can have it alone is the last one;
-- ``server.lock`` is inherited by the server and free when it is dead; it also tells the server's process and socket.
+- ``users.lock`` is shared by the processes that use the server; the process that can lock it exclusively is the last one;
+- ``server.lock`` is inherited by the server and free when it is dead; it also records the server's process and socket.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Place:
 
     @staticmethod
     def exists(directory: Path) -> bool:
-        """Tell whether the directory has ever had a server."""
+        """Return whether the directory has ever had a server."""
         return (directory / "server.lock").exists()
 
     @property
@@ -53,11 +52,11 @@ class Place:
         return self._start.descriptor, self._users.descriptor, self._server.descriptor
 
     def is_current(self) -> bool:
-        """Tell whether the directory is still the one that was opened."""
+        """Return whether the directory is still the one that was opened."""
         return self._server.is_at_its_path()
 
     def is_unused(self) -> bool:
-        """Tell whether no process uses the server; to be asked when alone."""
+        """Return whether no process uses the server; call it inside `alone`."""
         return not self._users.is_held(fcntl.LOCK_EX)
 
     @contextlib.contextmanager
@@ -82,14 +81,14 @@ class Place:
             return self.server.socket
 
     def leave(self) -> None:
-        """Make this process no user any more, close the files, and stop the server if this was its last user."""
+        """Stop using the server, close the files, and stop the server if this was its last user."""
         with self.leaving() as is_last:
             if is_last:
                 self.server.stop()
 
     @contextlib.contextmanager
     def leaving(self) -> Iterator[bool]:
-        """Make this process no user any more, and close the files in the end."""
+        """Stop using the server; yield whether this was its last user, and close the files in the end."""
         with contextlib.closing(self):
             self._users.unlock()
             with self.alone():

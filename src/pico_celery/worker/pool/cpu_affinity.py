@@ -1,4 +1,4 @@
-"""Keeping the threads that take turns on the GIL on one processor core.
+"""Keep the threads that take turns on the GIL on one processor core.
 
 The worker's main thread and its tracer threads each give the GIL up at every read and write, and take it back after. On two
 cores each turn wakes a sleeping core; on one core it is a change of threads. Only one of them could run anyway.

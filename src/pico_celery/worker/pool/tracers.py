@@ -1,7 +1,7 @@
-"""Where Celery's tracers of coroutines stand.
+"""Run Celery's tracer around each coroutine, suspended in a greenlet (or a thread) while the coroutine runs.
 
 Celery's tracer is one synchronous function around the task. Only something that has a stack of its own can wait inside it: a
-greenlet, of which thousands stand on a few threads, or, where greenlet is not installed, a thread for each task.
+greenlet, of which thousands fit on a few threads, or, where greenlet is not installed, a thread for each task.
 
 The threads also do what the tracer does before and after the coroutine: signals, states, results and canvas. None of it
 holds the event loop, however slow the result backend is.
@@ -150,7 +150,7 @@ class _Pace:
 
 
 class _GreenletTracer:
-    """One job on a greenlet of its thread, to which it belongs forever."""
+    """One job on a greenlet, which stays on its thread."""
 
     __slots__ = ("greenlet", "job", "thread")
 
