@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # a client needs neither
     from celery.worker.request import Request
     from kombu.asynchronous import Hub
 
+AnyTask = Task[..., Any]
 SUPPORTED: Final = "celery>=5.7,<5.8"
 _PROBE: Final = "pico-celery-probe"
 _logger = getLogger(__name__)
@@ -176,7 +177,7 @@ def check_celery() -> None:
     request, handed = hand_probe_to_pool(cast("type[Request]", _get("celery.worker.request", "Request")))
     if getattr(handed["accept_callback"], "__self__", None) is not request:
         _refuse("celery.worker.request.Request.on_accepted", _REVOKED)
-    if tuple(handed["args"])[:2] != ("probe-task", "probe-id"):
+    if tuple(cast("Iterable[object]", handed["args"]))[:2] != ("probe-task", "probe-id"):
         _refuse("celery.worker.request.Request.execute_using_pool", "the names of tasks in the worker's log")
 
 
@@ -194,9 +195,9 @@ def check_redaction(request_class: type[Request]) -> None:
             _refuse(f"celery.worker.request.Request.{path}", _SECRETS)
 
 
-def hand_probe_to_pool(request_class: type[Request]) -> tuple[Request, Mapping[str, Any]]:
+def hand_probe_to_pool(request_class: type[Request]) -> tuple[Request, Mapping[str, object]]:
     """Build a request whose arguments are `_PROBE`; return it, and what it gives to ``apply_async`` of a pool."""
-    handed: dict[str, Any] = {}
+    handed: dict[str, object] = {}
 
     def apply_async(_target: object, args: object = (), **given: object) -> None:
         handed.update(given, args=args)
@@ -239,7 +240,7 @@ def task_stack() -> Stack:
     return cast("Stack", _get("celery._state", "_task_stack"))
 
 
-def request_stack(task: Task[..., Any]) -> Stack:
+def request_stack(task: AnyTask) -> Stack:
     """Return the stack that ``task.request`` reads; Celery's types call a part of it read-only."""
     return cast("Stack", task.request_stack)
 
@@ -289,7 +290,7 @@ def seal_request(
     request: Request,
     *,
     body: Callable[[object], object],
-    headers: Callable[[MutableMapping[str, Any]], MutableMapping[str, Any]],
+    headers: Callable[[MutableMapping[str, object]], MutableMapping[str, object]],
 ) -> None:
     """Replace what a request gives to the pool, which logs it at level DEBUG.
 
@@ -302,7 +303,7 @@ def seal_request(
 
 class _RequestParts(Protocol):
     _body: object
-    _request_dict: MutableMapping[str, Any]
+    _request_dict: MutableMapping[str, object]
 
 
 def wrap_task_handler(consumer: Consumer, wrap: Callable[[MessageHandler], MessageHandler]) -> None:
@@ -320,18 +321,18 @@ def wrap_task_handler(consumer: Consumer, wrap: Callable[[MessageHandler], Messa
     consumer.create_task_handler = create_task_handler
 
 
-def ignores_result(task: Task[..., Any], request: Context) -> bool:
+def ignores_result(task: AnyTask, request: Context) -> bool:
     """Return whether nothing is stored of an execution, by its call or else by its task."""
-    ignores = cast("Callable[[Task[..., Any], Context], bool]", _get("celery.app.task", "get_actual_ignore_result"))
+    ignores = cast("Callable[[AnyTask, Context], bool]", _get("celery.app.task", "get_actual_ignore_result"))
     return ignores(task, request)
 
 
-def store_meta(result: AsyncResult[Any], meta: Mapping[str, Any]) -> None:
+def store_meta(result: AsyncResult[Any], meta: Mapping[str, object]) -> None:
     """Give a result what was stored of its task, without calling who waits for it."""
     attrgetter("_set_cache")(result)(dict(meta))
 
 
-def resolve_result(result: AsyncResult[Any], meta: Mapping[str, Any]) -> None:
+def resolve_result(result: AsyncResult[Any], meta: Mapping[str, object]) -> None:
     """Give a result what was stored of its task, as the consumers of Celery's backends do."""
     attrgetter("_maybe_set_cache")(result)(dict(meta))
 

@@ -109,10 +109,10 @@ async def close_scope(container: PicoContainer, scope: str, scope_id: object) ->
     return errors
 
 
-_cleanups_of: Final[weakref.WeakKeyDictionary[type[Any], tuple[str, ...]]] = weakref.WeakKeyDictionary()
+_cleanups_of: Final[weakref.WeakKeyDictionary[type, tuple[str, ...]]] = weakref.WeakKeyDictionary()
 
 
-def _cleanups(cls: type[Any]) -> tuple[str, ...]:
+def _cleanups(cls: type) -> tuple[str, ...]:
     names = _cleanups_of.get(cls)
     if names is None:
         members = inspect.getmembers_static(cls)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pico_ioc import PicoContainer
 
-from pico_celery.containers import close_scope
+from pico_celery.containers import Key, close_scope
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.worker.lifecycle import ensure_started
 from pico_celery.worker.loop import LoopService
@@ -28,8 +28,8 @@ class Binding:
 
     definition: TaskDefinition
     container: PicoContainer
-    key: str | type[Any]  # of the component in the container
-    component: type[Any]
+    key: Key  # of the component in the container
+    component: type
     attribute: str  # name of the method
     where: str  # ``file:line`` of the method
     options: Mapping[str, Any]  # checked options of ``@task``
@@ -46,7 +46,7 @@ class Binding:
 
 
 async def execute(
-    service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    service: LoopService, binding: Binding, task_id: str, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> object:
     """Resolve the component and run the method, in a scope that ends with the execution."""
     container = binding.container
@@ -65,8 +65,8 @@ async def execute(
 
 
 def _call_arguments(
-    definition: TaskDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    definition: TaskDefinition, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
     """Give positional-only parameters, which only undeclared names have, their values by position."""
     names = [parameter.name for parameter in definition.parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
     if not names or args:

@@ -395,10 +395,10 @@ def _start_deadline(request: Context) -> None:
     """
     inherited = current_deadline() if request.is_eager else None
     custom = dict(request.headers) if isinstance(request.headers, Mapping) else {}
+    if inherited is None and TIMEOUT_HEADER not in custom and getattr(request, TIMEOUT_HEADER, None) is None:
+        return
     own = {name: getattr(request, name, None) for name in (TIMEOUT_HEADER, DEADLINE_HEADER)}
     custom.update({name: value for name, value in own.items() if value is not None})
-    if TIMEOUT_HEADER not in custom and inherited is None:
-        return
     start_timeout(custom)
     if inherited is not None:
         inherit(custom, inherited)

@@ -17,6 +17,7 @@ from pico_celery.messaging.deadline import seconds_until
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
+Body = Coroutine[Any, Any, T]
 _UNSET: Final = object()
 _MAX_FRAMES: Final = 20
 
@@ -64,7 +65,7 @@ Interruption = SoftTimeLimitCancelled | DeadlineCancelled
 class _Interruptible(Generic[T]):
     """Awaits a coroutine and throws into it what interrupts it, in place of a cancellation."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Body[T]) -> None:
         self.coroutine = coroutine
         self.interruption: BaseException | None = None
 
@@ -117,7 +118,7 @@ class CoroutineRun(Generic[T]):
         "time_limits",
     )
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], name: str) -> None:
+    def __init__(self, make: Callable[[], Body[T]], name: str) -> None:
         self.name = name
         self.context = contextvars.copy_context()
         self.on_end: Callable[[], None] = _nothing
@@ -127,7 +128,7 @@ class CoroutineRun(Generic[T]):
         self.time_limits: tuple[timedelta | None, timedelta | None] | None = None
         self.deadline: RunDeadline | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._make: Callable[[], Coroutine[Any, Any, T]] = make
+        self._make: Callable[[], Body[T]] = make
         self._interruptible: _Interruptible[T] | None = None
         self._task: asyncio.Task[None] | None = None
         self._result: Any = _UNSET

@@ -29,7 +29,7 @@ class _Default(int):
 def set_worker_defaults(app: Celery) -> None:
     """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none."""
     conf: Any = app.conf
-    defaults: dict[str, Any] = {
+    defaults: dict[str, object] = {
         "worker_pool": POOL,
         "worker_concurrency": _Default(DEFAULT_CONCURRENCY),
         "worker_prefetch_multiplier": _Default(DEFAULT_PREFETCH_MULTIPLIER),

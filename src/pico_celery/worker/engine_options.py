@@ -84,7 +84,7 @@ SETTING_KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def _defaults() -> Mapping[str, Any]:
+def _defaults() -> Mapping[str, object]:
     return {field.name: field.default for field in fields(EngineOptions)}
 
 

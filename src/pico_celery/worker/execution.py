@@ -18,12 +18,12 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
-from celery import Signature, Task
+from celery import Signature
 from celery.app.task import Context
 from celery.exceptions import Ignore, Retry
 from celery.utils.threads import LocalStack, get_ident
 
-from pico_celery.celery_port import Stack, request_stack, task_stack
+from pico_celery.celery_port import AnyTask, Stack, request_stack, task_stack
 from pico_celery.errors import ExecutionError
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ class Execution:
 
     __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
-    def __init__(self, task: Task[..., Any], request: Context, label: str) -> None:
+    def __init__(self, task: AnyTask, request: Context, label: str) -> None:
         self.task = task
         self.request = request
         self.label = label
         self.began = monotonic()
         self.deadline: datetime | None = None
         self.run: Run | None = None
-        self.pending: list[Future[Any]] = []
+        self.pending: list[Future[object]] = []
         self.has_reported = False
 
     def wait_for_stores(self) -> None:
@@ -74,7 +74,7 @@ def _ident() -> object:
     return get_ident() if execution is None else execution
 
 
-def install(task: Task[..., Any]) -> None:
+def install(task: AnyTask) -> None:
     """Let a task's request, and the current task, follow the execution."""
     for stack in (task_stack(), request_stack(task)):
         if getattr(stack, "__ident_func__", None) is not _ident:
@@ -104,7 +104,7 @@ def _check(stack: Stack) -> None:
         )
     probe: Any = LocalStack()
     probe.__ident_func__ = _ident
-    seen: list[Any] = []
+    seen: list[object] = []
     context = contextvars.copy_context()
     nothing: Any = None
     context.run(_execution.set, Execution(nothing, nothing, ""))
@@ -131,7 +131,7 @@ class RetryRequested(Retry):
         request.options = {name: value for name, value in options.items() if value is not None}
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> NoReturn:
+    def carry_out(self, task: AnyTask) -> NoReturn:
         """Publish the retry, and raise Celery's own."""
         raise task.retry(**self.options)
 
@@ -148,6 +148,6 @@ class ReplacementRequested(Ignore):
         request.signature = signature
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> object:
+    def carry_out(self, task: AnyTask) -> object:
         """Publish the replacement, and raise Celery's ``Ignore``; in eager mode, return the signature's result."""
         return task.replace(self.signature)

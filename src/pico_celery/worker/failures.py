@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from celery import Task
 from celery.exceptions import TaskPredicate
 
+from pico_celery.celery_port import AnyTask
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import CELERY_RETRIES
 from pico_celery.contract.retry_policy import NEVER_RETRIED, RetryPolicy
@@ -57,7 +57,7 @@ def outgoing(definition: TaskDefinition, error: Exception) -> Exception:
         return unfit
 
 
-def retry_by(policy: RetryPolicy | None, task: Task[..., Any], error: Exception) -> None:
+def retry_by(policy: RetryPolicy | None, task: AnyTask, error: Exception) -> None:
     """Retry a task if its policy says so, as Celery does."""
     if policy is None or isinstance(error, TaskPredicate) or not policy.retries(error):
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from celery import Celery
 from celery.worker.control import inspect_command
@@ -46,7 +46,7 @@ def answer_inspect() -> None:
     )(_answer)
 
 
-def _answer(state: _State, names: object = (), definitions: object = False, **_: object) -> dict[str, Any]:
+def _answer(state: _State, names: object = (), definitions: object = False, **_: object) -> dict[str, object]:
     """Answer one question; a newer version of this library may ask with arguments that are not known here."""
     try:
         wanted = {str(name) for name in (names if isinstance(names, (list, tuple)) else [names])}
@@ -57,12 +57,12 @@ def _answer(state: _State, names: object = (), definitions: object = False, **_:
         return {"error": f"the contracts could not be reported ({type(error).__name__}): see the log of this worker"}
 
 
-def _report(app: Celery, consumer: Consumer, names: set[str], *, everything: bool) -> dict[str, Any]:
+def _report(app: Celery, consumer: Consumer, names: set[str], *, everything: bool) -> dict[str, object]:
     """Return digests by name and, of what is asked for, the definitions as a lock file has them."""
     served, aliases, implied = _served(app)
     contracts = _contracts_of(app, served)
     digests = {contract_key(contract): contract.digest for contract in contracts}
-    report: dict[str, Any] = {
+    report: dict[str, object] = {
         "lock_version": LOCK_VERSION,
         "contracts": dict(sorted(digests.items())),
         "tasks": {name: served[name].digest for name in sorted(served)},

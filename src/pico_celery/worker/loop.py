@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
+from pico_celery.worker.coroutine import Body, CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.engine_options import EngineOptions, loop_factory
 from pico_celery.worker.execution import current_execution
 
@@ -34,9 +34,7 @@ _LOOK_SECONDS: Final = 5.0  # how often a thread that waits looks whether the lo
 _logger = logging.getLogger(__name__)
 
 
-def named_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], **options: object
-) -> asyncio.Task[T]:
+def named_task(loop: asyncio.AbstractEventLoop, coroutine: Body[T], **options: object) -> asyncio.Task[T]:
     """Create an asyncio task, named after the execution that creates it; the loop's task factory."""
     make: Callable[..., asyncio.Task[T]] = asyncio.Task
     task = make(coroutine, loop=loop, **options)
@@ -122,15 +120,15 @@ class LoopService:
                 self._wake_pending = False
                 raise
 
-    def run(self, coroutine: Coroutine[Any, Any, T], timeout_seconds: float | None = None) -> T:
+    def run(self, coroutine: Body[T], timeout_seconds: float | None = None) -> T:
         """Run a coroutine of the worker itself and wait for it."""
         return self.submit(coroutine).result(timeout_seconds)
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    def submit(self, coroutine: Body[T]) -> Future[T]:
         """Run a coroutine of the worker itself."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    def stop(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
+    def stop(self, closing: Callable[[], Body[None]], timeout_seconds: float) -> None:
         """Stop the loop; cancel what is left on it."""
         if self._stopped:
             return
@@ -139,7 +137,7 @@ class LoopService:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout_seconds)
 
-    def close_with(self, closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
+    def close_with(self, closing: Callable[[], Body[None]], timeout_seconds: float) -> None:
         """Run clean-ups on the loop, which goes on."""
         try:
             self.run(_bounded(closing, timeout_seconds), timeout_seconds + CLOSE_GRACE_SECONDS)
@@ -176,7 +174,7 @@ class LoopService:
         self._loop.close()
 
 
-async def _bounded(closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float) -> None:
+async def _bounded(closing: Callable[[], Body[None]], timeout_seconds: float) -> None:
     async with asyncio.timeout(timeout_seconds):
         await closing()
 
@@ -211,7 +209,7 @@ def running_loop_service() -> LoopService | None:
     return _services.get(os.getpid())
 
 
-def stop_loop_service(closing: Callable[[], Coroutine[Any, Any, None]], timeout_seconds: float = 10.0) -> None:
+def stop_loop_service(closing: Callable[[], Body[None]], timeout_seconds: float = 10.0) -> None:
     """Stop the loop of this process, if it ever started."""
     service = _services.get(os.getpid())
     if service is None:
@@ -225,7 +223,7 @@ def stop_loop_service(closing: Callable[[], Coroutine[Any, Any, None]], timeout_
 class Suspender(Protocol):
     """What can wait for a coroutine in place of a thread."""
 
-    def wait_for(self, run: CoroutineRun[Any]) -> None:
+    def wait_for(self, run: CoroutineRun[T]) -> None:
         """Start a coroutine, and come back when it has ended."""
 
 

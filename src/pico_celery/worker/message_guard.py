@@ -12,16 +12,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from celery import Celery, Task, bootsteps
+from celery import Celery, bootsteps
 from celery.app.task import Context
 from celery.backends.base import Backend
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from celery.worker.strategy import default
 
-from pico_celery.celery_port import Consumer, Message, MessageHandler, seal_request, wrap_task_handler
+from pico_celery.celery_port import AnyTask, Consumer, Message, MessageHandler, seal_request, wrap_task_handler
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import UNSHOWN
 from pico_celery.messaging.deadline import DEADLINE_HEADER, read_deadline
@@ -35,7 +35,7 @@ _LIMITS: Final = 2  # hard and soft
 _logger = logging.getLogger(__name__)
 
 
-def strategy(task: Task[..., Any], app: Celery, consumer: Consumer, **options: object) -> Callable[..., None]:
+def strategy(task: AnyTask, app: Celery, consumer: Consumer, **options: object) -> Callable[..., None]:
     """Make the handler of a task's messages: Celery's, behind a check of the message's shape."""
     make: Callable[..., Callable[..., object]] = default
     handle = make(task, app, consumer, **options)
@@ -178,7 +178,7 @@ class _SealedText(str):
         return UNSHOWN
 
 
-class _SealedDict(dict[str, Any]):
+class _SealedDict(dict[str, object]):
     def __repr__(self) -> str:
         return UNSHOWN
 

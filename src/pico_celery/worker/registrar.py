@@ -14,7 +14,7 @@ from pico_celery.celery_port import check_celery
 from pico_celery.client.declaration import client_faults, senders_of
 from pico_celery.client.periodic import add_periodic, periodic_tasks_of
 from pico_celery.client.publishing.redis_transport import keep_clients
-from pico_celery.containers import check_container
+from pico_celery.containers import Key, check_container
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.conformance import compare_signature, conformance_error
@@ -48,7 +48,7 @@ class RegistrationPolicy:
 class _Found:
     """A method that implements a task."""
 
-    key: str | type
+    key: Key
     component: type
     attribute: str
     method: FunctionType
@@ -121,7 +121,7 @@ class _Scan:
         self.faults: list[Fault] = []
         self.undeclared: dict[str, str] = {}
 
-    def add_component(self, key: str | type, cls: type, container: PicoContainer) -> None:
+    def add_component(self, key: Key, cls: type, container: PicoContainer) -> None:
         found, faults = _implementations(key, cls)
         self.faults.extend(faults)
         for one in found:
@@ -218,8 +218,8 @@ def _old_name(name: str, definition: TaskDefinition, where: str) -> Fault:
     )
 
 
-def _components(container: PicoContainer) -> Iterator[tuple[str | type, type]]:
-    seen: set[tuple[str | type, type]] = set()
+def _components(container: PicoContainer) -> Iterator[tuple[Key, type]]:
+    seen: set[tuple[Key, type]] = set()
     for key in sorted(container.keys(), key=str):
         metadata = container.metadata_for(key)
         cls = metadata and (metadata.concrete_class or metadata.provided_type)
@@ -228,7 +228,7 @@ def _components(container: PicoContainer) -> Iterator[tuple[str | type, type]]:
             yield key, cls
 
 
-def _implementations(key: str | type, cls: type) -> tuple[list[_Found], list[Fault]]:
+def _implementations(key: Key, cls: type) -> tuple[list[_Found], list[Fault]]:
     found: list[_Found] = []
     for attribute in dir(cls):
         method = inspect.getattr_static(cls, attribute, None)
@@ -250,7 +250,7 @@ def _implementation_of(cls: type, attribute: str) -> Implementation | None:
     return None
 
 
-def _inherited(key: str | type, cls: type, implemented: set[str]) -> tuple[list[_Found], list[Fault]]:
+def _inherited(key: Key, cls: type, implemented: set[str]) -> tuple[list[_Found], list[Fault]]:
     """A component that inherits a contract implements all of its tasks, with or without ``@task``."""
     found: list[_Found] = []
     faults: list[Fault] = []

@@ -23,6 +23,7 @@ from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
 EX_FAILURE: Final = 1
+_Run = CoroutineRun[Any]
 _logger = logging.getLogger(__name__)
 
 
@@ -53,22 +54,13 @@ class Tracer(Protocol):
         """Let the tracer go on; from any thread."""
 
 
-class Callbacks:
-    """What Celery's request wants to be called with: its job's start, end, failure, and passed limits."""
+class Callbacks(NamedTuple):
+    """How a job reports to Celery's request."""
 
-    __slots__ = ("accepted", "failed", "succeeded", "timed_out")
-
-    def __init__(
-        self,
-        accepted: Callable[..., object] | None,
-        succeeded: Callable[..., object] | None,
-        failed: Callable[..., object] | None,
-        timed_out: Callable[..., object] | None,
-    ) -> None:
-        self.accepted = accepted
-        self.succeeded = succeeded
-        self.failed = failed
-        self.timed_out = timed_out
+    accepted: Callable[..., object] | None  # with process id and time
+    succeeded: Callable[..., object] | None  # with what the tracer returned
+    failed: Callable[..., object] | None  # with an ExceptionInfo
+    timed_out: Callable[..., object] | None  # with whether the limit is soft, and its seconds
 
 
 class Call(NamedTuple):
@@ -206,12 +198,12 @@ class CoroutineJob(PoolJob):
     ) -> None:
         super().__init__(pool, call, callbacks, time_limits)
         self._service = service
-        self._run: CoroutineRun[Any] | None = None
+        self._run: _Run | None = None
         self._hard_passed = False
         self._has_ended = False
         self.tracer: Tracer | None = None
 
-    def wait_for(self, run: CoroutineRun[Any]) -> None:
+    def wait_for(self, run: _Run) -> None:
         """Start a coroutine of this job, and come back when it has ended."""
         hard, soft = self.time_limits
         run.time_limits = (_duration(hard), _duration(soft))
@@ -229,7 +221,7 @@ class CoroutineJob(PoolJob):
         except RuntimeError:
             _logger.warning("%s outlived its event loop", self.label)
 
-    def _start(self, run: CoroutineRun[Any], resume: Callable[[], None]) -> None:
+    def _start(self, run: _Run, resume: Callable[[], None]) -> None:
         if self.terminated_by is not None:
             resume()
             return
@@ -252,12 +244,12 @@ class CoroutineJob(PoolJob):
             timers.append(loop.call_later(_left(begun, hard), self._pass_hard, run))
         run.start(loop)
 
-    def _pass_soft(self, run: CoroutineRun[Any], seconds: float) -> None:
+    def _pass_soft(self, run: _Run, seconds: float) -> None:
         if not run.ended and not self._hard_passed and self.terminated_by is None:
             self._time_out(seconds, soft=True)
             run.interrupt(SoftTimeLimitCancelled())
 
-    def _pass_hard(self, run: CoroutineRun[Any]) -> None:
+    def _pass_hard(self, run: _Run) -> None:
         if not run.ended and self.terminated_by is None:
             self._hard_passed = True
             self._end(run)
@@ -270,7 +262,7 @@ class CoroutineJob(PoolJob):
         if run is not None:
             self._end(run)
 
-    def _end(self, run: CoroutineRun[Any]) -> None:
+    def _end(self, run: _Run) -> None:
         run.interrupt()
         self._service.loop.call_later(self._service.options.cancel_grace_seconds, run.abandon)
 

@@ -209,8 +209,8 @@ class TaskPool(BasePool):
         stop_components(self.app, self._engine.shutdown_seconds)
         signals.worker_process_shutdown.send(sender=self._hostname, pid=os.getpid(), exitcode=0)
 
-    def _get_info(self) -> dict[str, Any]:
-        info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
+    def _get_info(self) -> dict[str, object]:
+        info: dict[str, object] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
         info.update(
             {
                 "max-concurrency": self.limit,
@@ -255,7 +255,7 @@ class _HubPump:
             _logger.warning("a timer of the worker failed while it stops", exc_info=True)
 
 
-def _warn_of_unsupported(app: Celery | None, options: Mapping[str, Any]) -> None:
+def _warn_of_unsupported(app: Celery | None, options: Mapping[str, object]) -> None:
     """Warn of settings that this pool cannot follow."""
     for option, setting in _OF_CHILDREN.items():
         if options.get(option):
@@ -271,7 +271,7 @@ def _warn_of_unsupported(app: Celery | None, options: Mapping[str, Any]) -> None
         _warn_of_sync_limits(app, options)
 
 
-def _warn_of_sync_limits(app: Celery, options: Mapping[str, Any]) -> None:
+def _warn_of_sync_limits(app: Celery, options: Mapping[str, object]) -> None:
     own = {
         name
         for name, task in app.tasks.items()
