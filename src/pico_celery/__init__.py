@@ -63,8 +63,7 @@ if TYPE_CHECKING:
     from pico_celery.client.results.async_result import AsyncResult
     from pico_celery.client.results.outcome import Err, Ok, Outcome
     from pico_celery.client.sender import TaskSender
-    from pico_celery.worker.decorator import task
-    from pico_celery.worker.options import ImplementationOptions
+    from pico_celery.worker.declaration import ImplementationOptions, task
     from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
     from pico_celery.worker.task_context import RetryOptions, TaskContext
 
@@ -162,7 +161,7 @@ _LATE = {
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
     "Err": "pico_celery.client.results.outcome",
-    "ImplementationOptions": "pico_celery.worker.options",
+    "ImplementationOptions": "pico_celery.worker.declaration",
     "Ok": "pico_celery.client.results.outcome",
     "Outcome": "pico_celery.client.results.outcome",
     "PeriodicTask": "pico_celery.client.periodic",
@@ -176,7 +175,7 @@ _LATE = {
     "create_app": "pico_celery.app.factory",
     "schedule": "pico_celery.client.periodic",
     "send_task": "pico_celery.client.declaration",
-    "task": "pico_celery.worker.decorator",
+    "task": "pico_celery.worker.declaration",
 }
 
 

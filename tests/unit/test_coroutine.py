@@ -19,10 +19,9 @@ from tests.support.waiting import becomes, eventually
 
 from pico_celery import ExecutionError
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.bridge import wait_for
 from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.engine_options import EngineOptions
-from pico_celery.worker.loop import LoopService
+from pico_celery.worker.loop import LoopService, wait_for
 from pico_celery.worker.watchdog import Watchdog
 
 Body = Callable[[], Coroutine[Any, Any, Any]]

@@ -39,12 +39,10 @@ from pico_celery.messaging.deadline import (
     with_deadline,
     write_deadline,
 )
-from pico_celery.messaging.envelope import envelope_faults
-from pico_celery.worker.bridge import wait_for
-from pico_celery.worker.coroutine import CoroutineRun
-from pico_celery.worker.deadlines import RunDeadline
+from pico_celery.worker.coroutine import CoroutineRun, RunDeadline
 from pico_celery.worker.engine_options import EngineOptions
-from pico_celery.worker.loop import LoopService
+from pico_celery.worker.loop import LoopService, wait_for
+from pico_celery.worker.message_guard import envelope_faults
 
 SOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LATER = SOON + timedelta(hours=1)

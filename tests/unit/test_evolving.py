@@ -31,7 +31,7 @@ from pico_celery import (
 from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.messaging.headers import contract_headers
-from pico_celery.worker.deprecation_log import forget_told, tell_old_call
+from pico_celery.worker.deprecation_log import forget_logged, log_outdated_call
 
 Boot = Callable[..., PicoContainer]
 
@@ -93,9 +93,9 @@ class OrdersWorker:
 
 @pytest.fixture(autouse=True)
 def _tell_again() -> Iterator[None]:
-    forget_told()
+    forget_logged()
     yield
-    forget_told()
+    forget_logged()
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_a_worker_tells_once_that_a_deprecated_task_is_called_and_by_whom(
 def test_what_a_sender_says_of_itself_is_told(caplog: pytest.LogCaptureFixture) -> None:
     definition = definition_of(Orders.place)
     with caplog.at_level(logging.INFO):
-        tell_old_call(definition, definition.name, Context(origin="gen1@shop"), {})
+        log_outdated_call(definition, definition.name, Context(origin="gen1@shop"), {})
     assert "by 'gen1@shop' (plain Celery)" in told(caplog)[0]
 
 

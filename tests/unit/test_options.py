@@ -28,7 +28,7 @@ from pico_celery.client.options import merge_options
 from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.marks import marks_of
 from pico_celery.contract.options import EXECUTING, SENDING
-from pico_celery.worker.options import task_attributes
+from pico_celery.worker.declaration import task_attributes
 
 
 @contract("unit_options", catalog=Catalog())

@@ -35,8 +35,8 @@ from pico_celery import (
     task_options,
 )
 from pico_celery.contract.marks import marks_of
+from pico_celery.worker.declaration import task_attributes
 from pico_celery.worker.failures import policy_of
-from pico_celery.worker.options import task_attributes
 
 
 class Busy(TaskError, retryable=True):

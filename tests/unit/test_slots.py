@@ -11,8 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
-from pico_celery.worker.pool.jobs import Callbacks, PoolJob
-from pico_celery.worker.pool.slots import Lane, Slots
+from pico_celery.worker.pool.jobs import Call, Callbacks, Lane, PoolJob, Slots
 
 _numbers = count()
 IDS = st.sampled_from("abcde")
@@ -21,14 +20,8 @@ KINDS = st.sampled_from(["coroutine", "synchronous"])
 
 def job_of(task_id: str) -> PoolJob:
     number = next(_numbers)
-    return PoolJob(
-        pool=cast("Any", None),
-        target=print,
-        args=(f"job {number}", task_id),
-        kwargs={},
-        callbacks=Callbacks(None, None, None, None),
-        time_limits=(None, None),
-    )
+    call = Call(print, (f"job {number}", task_id), {})
+    return PoolJob(cast("Any", None), call, Callbacks(None, None, None, None), (None, None))
 
 
 class SlotsMachine(RuleBasedStateMachine):

@@ -29,7 +29,7 @@ from pico_celery.contract.upcasting import upcasters_of
 from pico_celery.document.build import document_of
 from pico_celery.messaging.calls import UNSHOWN, decode_call, shown_call
 from pico_celery.messaging.headers import contract_headers
-from pico_celery.worker.deprecation_log import forget_told
+from pico_celery.worker.deprecation_log import forget_logged
 
 Boot = Callable[..., PicoContainer]
 asked: list[Mapping[str, Any]] = []
@@ -97,7 +97,7 @@ class OrdersWorker:
 @pytest.fixture(autouse=True)
 def _nothing_asked() -> None:
     asked.clear()
-    forget_told()
+    forget_logged()
 
 
 def definition_of(method: Any) -> TaskDefinition:

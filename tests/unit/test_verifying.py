@@ -232,7 +232,8 @@ def test_without_time_to_wait_one_look_is_all() -> None:
 
 
 def answer_of(app: Any, **arguments: Any) -> dict[str, Any]:
-    return telling._tell(SimpleNamespace(app=app, consumer=None), **arguments)
+    state: Any = SimpleNamespace(app=app, consumer=SimpleNamespace(task_consumer=None))
+    return telling._answer(state, **arguments)
 
 
 def test_an_answer_that_cannot_be_made_says_so_and_nothing_of_the_reason(caplog: pytest.LogCaptureFixture) -> None:

@@ -128,5 +128,5 @@ def test_an_unknown_event_loop_is_refused_with_a_remedy() -> None:
         loop_factory("nowhere.at_all:make")
     loop = loop_factory("asyncio:new_event_loop")()
     loop.close()
-    with pytest.raises(ExecutionError, match="which is no event loop"):
+    with pytest.raises(ExecutionError, match="which is not an event loop"):
         LoopService(EngineOptions(event_loop="os:getcwd"))

@@ -17,7 +17,7 @@ _BROKER_DATABASE, _BACKEND_DATABASE = 0, 1
 
 
 def create_app(settings: CelerySettings | None = None, *, name: str = _APP_NAME) -> Celery:
-    """Create a Celery application, as the container does; for scripts that have none.
+    """Create a Celery application, as the container does; for scripts without a container.
 
     Args:
         settings: Its settings; the defaults without them.
@@ -28,7 +28,7 @@ def create_app(settings: CelerySettings | None = None, *, name: str = _APP_NAME)
 
     Raises:
         SettingsError: If a setting is unknown, of a wrong type, or unsafe.
-        EmbeddedBrokerError: If the embedded broker cannot be had.
+        EmbeddedBrokerError: If the embedded broker cannot be used.
     """
     chosen = settings or CelerySettings()
     configuration = chosen.celery_settings()

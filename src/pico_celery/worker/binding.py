@@ -1,4 +1,4 @@
-"""One execution of a task: its component from the container, within a request scope of its own."""
+"""Bind a task to the method of a component, and run it in a request scope of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pico_ioc import PicoContainer
 
-from pico_celery.containers import close_scope
+from pico_celery.containers import Key, close_scope
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.worker.lifecycle import ensure_started
 from pico_celery.worker.loop import LoopService
@@ -24,25 +24,15 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """A task bound to the method of a component.
-
-    Attributes:
-        definition: The task.
-        container: Where the component comes from.
-        key: The component's key in the container.
-        component: The component's class.
-        attribute: Name of the method.
-        where: ``file:line`` of the method.
-        options: Checked options of ``@task``.
-    """
+    """A task bound to the method of a component."""
 
     definition: TaskDefinition
     container: PicoContainer
-    key: Any
-    component: type[Any]
-    attribute: str
-    where: str
-    options: Mapping[str, Any]
+    key: Key  # of the component in the container
+    component: type
+    attribute: str  # name of the method
+    where: str  # ``file:line`` of the method
+    options: Mapping[str, Any]  # checked options of ``@task``
 
     @cached_property
     def has_positional_only(self) -> bool:
@@ -56,23 +46,9 @@ class Binding:
 
 
 async def execute(
-    service: LoopService, binding: Binding, task_id: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
-    """Resolve the component and run the method, in a scope that ends with the execution.
-
-    Args:
-        service: The loop on which this runs.
-        binding: Task and method.
-        task_id: Id of the task.
-        args: Positional arguments, decoded.
-        kwargs: Keyword arguments, decoded.
-
-    Returns:
-        What the method returned.
-
-    Raises:
-        Exception: What the container or the method raised.
-    """
+    service: LoopService, binding: Binding, task_id: str, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> object:
+    """Resolve the component and run the method, in a scope that ends with the execution."""
     container = binding.container
     # A redelivered task may run twice at once under one id.
     scope_id = f"{task_id}/{next(_numbers)}"
@@ -89,8 +65,8 @@ async def execute(
 
 
 def _call_arguments(
-    definition: TaskDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    definition: TaskDefinition, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
     """Give positional-only parameters, which only undeclared names have, their values by position."""
     names = [parameter.name for parameter in definition.parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
     if not names or args:
@@ -99,7 +75,7 @@ def _call_arguments(
     return positional, {name: value for name, value in kwargs.items() if name not in names}
 
 
-async def _resolve(service: LoopService, binding: Binding) -> Any:
+async def _resolve(service: LoopService, binding: Binding) -> object:
     name = f"{binding.container.container_id} {binding.definition.name}"
     if name in service.resolved:
         return await binding.container.aget(binding.key)

@@ -1,4 +1,4 @@
-"""A coroutine on the event loop, from its start to its outcome, and what may interrupt it."""
+"""Run a coroutine on the event loop, from its start to its outcome, and interrupt it: limit, deadline, termination."""
 
 from __future__ import annotations
 
@@ -6,18 +6,46 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Generator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
 
 from pico_celery.errors import DeadlineExceeded, ExecutionError
-from pico_celery.worker.deadlines import DeadlineCancelled, RunDeadline
+from pico_celery.messaging.deadline import seconds_until
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
+Body = Coroutine[Any, Any, T]
 _UNSET: Final = object()
 _MAX_FRAMES: Final = 20
+
+
+class DeadlineCancelled(DeadlineExceeded, asyncio.CancelledError):
+    """A deadline inside a coroutine.
+
+    It is a `CancelledError` too, so that ``gather``, ``timeout`` and ``TaskGroup`` clean up after it.
+    """
+
+    def __repr__(self) -> str:
+        """Return what the error looks like outside."""
+        return f"{DeadlineExceeded.__name__}({self.message!r})"
+
+
+@dataclass(slots=True)
+class RunDeadline:
+    """When a coroutine has to have ended."""
+
+    at: datetime
+    error: DeadlineExceeded  # what its task fails with then
+    grace_seconds: float  # how long it may take to clean up
+    passed: bool = False  # whether it was interrupted at it
+
+    @property
+    def seconds_left(self) -> float:
+        """How much time is left, at least none."""
+        return max(0.0, seconds_until(self.at))
 
 
 class SoftTimeLimitCancelled(SoftTimeLimitExceeded, asyncio.CancelledError):
@@ -37,7 +65,7 @@ Interruption = SoftTimeLimitCancelled | DeadlineCancelled
 class _Interruptible(Generic[T]):
     """Awaits a coroutine and throws into it what interrupts it, in place of a cancellation."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Body[T]) -> None:
         self.coroutine = coroutine
         self.interruption: BaseException | None = None
 
@@ -71,10 +99,6 @@ class CoroutineRun(Generic[T]):
     """One coroutine on the loop.
 
     `start`, `interrupt` and `abandon` are called on the loop's thread; `outcome` where ``on_end`` has been seen.
-
-    Args:
-        make: Makes the coroutine; called on the loop.
-        name: Whose coroutine it is, for logs and debuggers.
     """
 
     __slots__ = (
@@ -94,7 +118,7 @@ class CoroutineRun(Generic[T]):
         "time_limits",
     )
 
-    def __init__(self, make: Callable[[], Coroutine[Any, Any, T]], name: str) -> None:
+    def __init__(self, make: Callable[[], Body[T]], name: str) -> None:
         self.name = name
         self.context = contextvars.copy_context()
         self.on_end: Callable[[], None] = _nothing
@@ -104,18 +128,14 @@ class CoroutineRun(Generic[T]):
         self.time_limits: tuple[timedelta | None, timedelta | None] | None = None
         self.deadline: RunDeadline | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._make: Callable[[], Coroutine[Any, Any, T]] = make
+        self._make: Callable[[], Body[T]] = make
         self._interruptible: _Interruptible[T] | None = None
         self._task: asyncio.Task[None] | None = None
         self._result: Any = _UNSET
         self._error: BaseException | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the coroutine.
-
-        Args:
-            loop: The running loop.
-        """
+        """Start the coroutine."""
         if self._task is not None or self.ended:
             return
         if self.interrupted:  # by a signal that came before
@@ -124,7 +144,7 @@ class CoroutineRun(Generic[T]):
         coroutine = self._run()
         try:
             self._task = task = loop.create_task(coroutine, name=self.name, context=self.context)
-        except Exception as error:  # noqa: BLE001 - a task factory of the user's: whoever waits must hear of it
+        except Exception as error:  # noqa: BLE001 - a task factory of the user's failed: that is the outcome
             coroutine.close()
             self._error = error
             self._end()
@@ -134,11 +154,7 @@ class CoroutineRun(Generic[T]):
             self._timers.append(loop.call_later(self.deadline.seconds_left, self._pass_deadline, loop, self.deadline))
 
     def interrupt(self, error: BaseException | None = None) -> None:
-        """Cancel the coroutine, or throw something into it.
-
-        Args:
-            error: What to throw in place of `asyncio.CancelledError`.
-        """
+        """Cancel the coroutine, or throw something into it."""
         self.interrupted = True
         if self.ended or (self._task is not None and self._task.done()):
             return
@@ -172,14 +188,7 @@ class CoroutineRun(Generic[T]):
         self._end()
 
     def outcome(self) -> T:
-        """Return what the coroutine returned, or raise what it raised.
-
-        Returns:
-            The coroutine's result.
-
-        Raises:
-            BaseException: What the coroutine raised.
-        """
+        """Return what the coroutine returned, or raise what it raised."""
         if self._error is not None:
             failure, self._error = self._error, None
             try:
@@ -218,7 +227,7 @@ class CoroutineRun(Generic[T]):
                 self._error = self._cancellation()
             for timer in self._timers:
                 timer.cancel()
-            self.ended = True  # last: whoever waits on a thread looks at it
+            self.ended = True  # last: a thread that waits looks at it
             self.on_end()
 
 
@@ -226,11 +235,11 @@ _zombies: set[asyncio.Task[None]] = set()  # a loop keeps no strong reference to
 
 
 def _nothing() -> None:
-    """Do nothing when a coroutine ends that nobody waits for yet."""
+    """Do nothing at the end of a coroutine for which no caller waits yet."""
 
 
 def _where(interruptible: _Interruptible[Any] | None) -> str:
-    """Say where a coroutine waits; a task's own ``get_stack`` does not look behind an awaitable of ours."""
+    """Return where a coroutine waits; a task's own ``get_stack`` does not look behind `_Interruptible`."""
     lines: list[str] = []
     waiting: Any = None if interruptible is None else interruptible.coroutine
     while waiting is not None and len(lines) < _MAX_FRAMES:
@@ -243,7 +252,7 @@ def _where(interruptible: _Interruptible[Any] | None) -> str:
 
 
 def _outside(error: Interruption) -> Exception:
-    """Return what an interruption is outside its coroutine."""
+    """Return an interruption as the plain error that is stored."""
     plain = DeadlineExceeded if isinstance(error, DeadlineCancelled) else SoftTimeLimitExceeded
     outside: Exception = plain(*error.args)
     return outside.with_traceback(error.__traceback__)
@@ -255,9 +264,9 @@ def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
     A soft limit or deadline that is raised in the group's own body comes so before Python 3.13.
     Source: https://docs.python.org/3.13/library/asyncio-task.html#asyncio.TaskGroup
     """
-    told, others = group.split((SoftTimeLimitCancelled, DeadlineCancelled, TaskPredicate))
-    if told is not None and others is None:
-        first = _first_of(told)
+    meant, others = group.split((SoftTimeLimitCancelled, DeadlineCancelled, TaskPredicate))
+    if meant is not None and others is None:
+        first = _first_of(meant)
         if isinstance(first, Interruption):
             first = _outside(first)
         return first.with_traceback(group.__traceback__)

@@ -1,4 +1,4 @@
-"""How a worker of asynchronous tasks runs when its user has not said otherwise: which pool, how many tasks at once."""
+"""Choose the defaults of a worker of asynchronous tasks: which pool, how many tasks at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from billiard import cpu_count
 from celery import Celery, signals
 from click.core import ParameterSource
 
+from pico_celery.celery_port import Worker, worker_of
+from pico_celery.errors import ExecutionError
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine_options import DEFAULT_CONCURRENCY, DEFAULT_PREFETCH_MULTIPLIER
 
@@ -25,13 +27,9 @@ class _Default(int):
 
 
 def set_worker_defaults(app: Celery) -> None:
-    """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none.
-
-    Args:
-        app: The application.
-    """
+    """Choose pool, concurrency and prefetch multiplier of an application's workers, where its user has chosen none."""
     conf: Any = app.conf
-    defaults: dict[str, Any] = {
+    defaults: dict[str, object] = {
         "worker_pool": POOL,
         "worker_concurrency": _Default(DEFAULT_CONCURRENCY),
         "worker_prefetch_multiplier": _Default(DEFAULT_PREFETCH_MULTIPLIER),
@@ -42,27 +40,31 @@ def set_worker_defaults(app: Celery) -> None:
     signals.worker_init.connect(_adapt_to_pool, weak=False, dispatch_uid="pico-celery-defaults")
 
 
-def _adapt_to_pool(sender: Any, **_: Any) -> None:
+def _adapt_to_pool(sender: object, **_: object) -> None:
     """Adapt a worker that starts to the pool that its command line chose."""
-    tasks = [task for task in sender.app.tasks.values() if isinstance(task, ContractTask)]
+    try:
+        worker = worker_of(sender)
+    except ExecutionError as error:  # Celery would log an exception of a signal's receiver, and start the worker
+        raise SystemExit(str(error)) from error
+    tasks = [task for task in worker.app.tasks.values() if isinstance(task, ContractTask)]
     if not tasks:
         return
-    name = sender.pool_cls if isinstance(sender.pool_cls, str) else sender.pool_cls.__module__
+    name = worker.pool_cls if isinstance(worker.pool_cls, str) else worker.pool_cls.__module__
     if name.startswith("pico_celery."):
-        _keep_quality_of_service(sender.app)
+        _keep_quality_of_service(worker.app)
         return
     if name.rpartition(".")[2] in {"gevent", "eventlet"}:
         raise SystemExit(
             f"-P {name.rpartition('.')[2]} cannot run async def tasks: it replaces the threads that an event loop needs. "
             "Leave -P out (thousands of tasks in flight on one event loop), or take threads, solo or processes"
         )
-    if isinstance(sender.concurrency, _Default):
-        sender.concurrency = cpu_count()
-    # Celery makes a plain int of it, from which one cannot tell where it came from.
-    if isinstance(sender.app.conf.worker_prefetch_multiplier, _Default) and not _on_command_line("prefetch_multiplier"):
-        sender.prefetch_multiplier = _CELERYS_PREFETCH_MULTIPLIER
+    if isinstance(worker.concurrency, _Default):
+        worker.concurrency = cpu_count()
+    # Celery makes a plain int of it, which does not show where it came from.
+    if isinstance(worker.app.conf.worker_prefetch_multiplier, _Default) and not _on_command_line("prefetch_multiplier"):
+        worker.prefetch_multiplier = _CELERYS_PREFETCH_MULTIPLIER
     if name.rpartition(".")[2] in {"thread", "threads", "solo"}:
-        _warn_of_limits(sender, tasks, name)
+        _warn_of_limits(worker, tasks, name)
 
 
 def _keep_quality_of_service(app: Celery) -> None:
@@ -86,7 +88,7 @@ def _on_command_line(name: str) -> bool:
     return source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 
 
-def _warn_of_limits(worker: Any, tasks: list[ContractTask], pool: str) -> None:
+def _warn_of_limits(worker: Worker, tasks: list[ContractTask], pool: str) -> None:
     limited = sorted(task.name for task in tasks if task.time_limit or task.soft_time_limit)
     if limited or worker.time_limit or worker.soft_time_limit:
         _logger.warning(

@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from celery.app.task import Context
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.upcasting import names_of, upcasters_of
 from pico_celery.messaging.calls import shown
 from pico_celery.messaging.headers import CONTRACT_HEADER, is_current
 
-_told: Final[set[tuple[str, str]]] = set()
+_logged: Final[set[tuple[str, str]]] = set()
 _logger = logging.getLogger(__name__)
 
 
-def tell_old_call(definition: TaskDefinition, name: str, request: Any, headers: Mapping[str, Any]) -> None:
-    """Tell in the log of a call of a deprecated task, by an old name, or by older arguments: the first of each kind.
-
-    Args:
-        definition: The task.
-        name: The name by which it was called.
-        request: Celery's request.
-        headers: Headers of the message that describe the sender's contract.
-    """
+def log_outdated_call(definition: TaskDefinition, name: str, request: Context, headers: Mapping[str, object]) -> None:
+    """Log the first call of each kind: of a deprecated task, by an old name, or by arguments that are upcast."""
+    found: list[tuple[str, str, str]] = []
     if name != definition.name:
-        _tell(name, "alias", "%s is an old name of %s, and still called", definition.name, request, headers)
+        found.append((name, "alias", f"{name} is an old name of {definition.name}, and still called"))
+    name = definition.name
     if definition.deprecated is not None:
-        _tell(
-            definition.name,
-            "deprecated",
-            "%s is deprecated (%s), and still called",
-            definition.deprecated,
-            request,
-            headers,
-        )
+        found.append((name, "deprecated", f"{name} is deprecated ({definition.deprecated}), and still called"))
     if not is_current(definition, headers) and (upcasters := upcasters_of(definition)):
-        text = "%s is called by another contract than this worker has, and its arguments pass through %s"
-        _tell(definition.name, "upcast", text, names_of(upcasters), request, headers)
+        text = "is called by another contract than this worker has, and its arguments pass through"
+        found.append((name, "upcast", f"{name} {text} {names_of(upcasters)}"))
+    for task, kind, text in found:
+        if (task, kind) not in _logged:
+            _logged.add((task, kind))
+            _log(text, request, headers)
 
 
-def _tell(name: str, kind: str, text: str, more: str, request: Any, headers: Mapping[str, Any]) -> None:  # noqa: PLR0917
-    if (name, kind) in _told:
-        return
-    _told.add((name, kind))
+def _log(text: str, request: Context, headers: Mapping[str, object]) -> None:
     origin, contract = getattr(request, "origin", None), headers.get(CONTRACT_HEADER)
     sender = f"by {shown(origin)}" if origin else "by a sender that does not say who it is"
     peer = f"contract {shown(contract)}" if contract else "plain Celery"
-    _logger.info("%s, %s (%s); later calls are not logged", text % (name, more), sender, peer)
+    _logger.info("%s, %s (%s); later calls are not logged", text, sender, peer)
 
 
-def forget_told() -> None:
+def forget_logged() -> None:
     """Forget what was logged, for tests."""
-    _told.clear()
+    _logged.clear()

@@ -1,4 +1,4 @@
-"""Settings of the engine: which event loop, how many threads, how long it waits and what it warns of.
+"""Settings of the engine: its event loop, threads, waiting times and warnings.
 
 They are settings of the Celery application beside Celery's own, so that a pool finds them wherever it is started.
 """
@@ -30,36 +30,23 @@ _LEAST: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """How the worker runs coroutines. Each is a setting of the application, ``worker_`` before its name.
-
-    Attributes:
-        event_loop: ``auto`` (uvloop where it is installed), ``asyncio``, ``uvloop``, or the dotted name of a function
-            that makes a loop (``package.module:function``).
-        tracer_threads: How many threads run Celery's side of asynchronous tasks: signals, states, results, canvas. They
-            are made as they are needed.
-        sync_threads: How many synchronous tasks run at once.
-        cancel_grace_seconds: How long a cancelled task may take to clean up, before its slot is given to another.
-        block_warning_seconds: How long code may hold the event loop before a warning says so; 0 for never.
-        shutdown_seconds: How long the clean-ups of components may take when the worker stops.
-        keep_to_core: Whether Celery's side of the worker keeps to one processor core, where the system can do that. User
-            code is not bound by it.
-    """
+    """How the worker runs coroutines. Each is a setting of the application, ``worker_`` before its name."""
 
     event_loop: str = "auto"
+    """``auto`` (uvloop where it is installed), ``asyncio``, ``uvloop``, or the dotted name of a function that makes a loop (``package.module:function``)."""
     tracer_threads: int = 16
-    sync_threads: int = 32
+    """How many threads run Celery's side of asynchronous tasks: signals, states, results, canvas. They are made as they are needed."""
+    sync_threads: int = 32  # how many synchronous tasks run at once
     cancel_grace_seconds: float = 1.0
+    """How long a cancelled task may take to clean up, before its slot is given to another."""
     # As asyncio's own slow_callback_duration: https://docs.python.org/3/library/asyncio-dev.html
-    block_warning_seconds: float = 0.1
-    shutdown_seconds: float = 10.0
+    block_warning_seconds: float = 0.1  # how long code may hold the event loop before a warning says so; 0 for never
+    shutdown_seconds: float = 10.0  # how long the clean-ups of components may take when the worker stops
     keep_to_core: bool = True
+    """Whether Celery's side of the worker keeps to one processor core, where the system can do that. User code is not bound by it."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            SettingsError: If one of them is too small; all faults in one error.
-        """
+        """Check the numbers."""
         faults = [
             Fault(
                 task="celery",
@@ -77,32 +64,12 @@ class EngineOptions:
 
     @classmethod
     def of(cls, app: Celery | None) -> EngineOptions:
-        """Read the options of an application.
-
-        Args:
-            app: The application; the defaults without one.
-
-        Returns:
-            Its options.
-
-        Raises:
-            SettingsError: If a number is too small.
-        """
+        """Read the options of an application."""
         return cls() if app is None else cls.of_settings(app.conf)
 
     @classmethod
     def of_settings(cls, settings: Mapping[str, Any]) -> EngineOptions:
-        """Read the options out of settings.
-
-        Args:
-            settings: Settings by name; others are left alone.
-
-        Returns:
-            The options.
-
-        Raises:
-            SettingsError: If a number is too small.
-        """
+        """Read the options out of settings."""
         given: dict[str, Any] = {}
         for setting, name in SETTING_FIELDS.items():
             value = settings.get(setting)
@@ -117,22 +84,12 @@ SETTING_KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def _defaults() -> Mapping[str, Any]:
+def _defaults() -> Mapping[str, object]:
     return {field.name: field.default for field in fields(EngineOptions)}
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the event loop.
-
-    Args:
-        name: As in `EngineOptions.event_loop`.
-
-    Returns:
-        A function without arguments.
-
-    Raises:
-        ExecutionError: If there is no such loop.
-    """
+    """Return what makes the event loop."""
     if name == "auto":
         name = "uvloop" if find_spec("uvloop") is not None else "asyncio"
     if name == "asyncio":

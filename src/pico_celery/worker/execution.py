@@ -1,4 +1,4 @@
-"""`celery.current_task` and ``task.request`` inside a coroutine.
+"""Make `celery.current_task` and ``task.request`` work inside a coroutine.
 
 Celery keeps the running task and its request on stacks that belong to a thread or greenlet. A coroutine runs on the
 loop's thread, beside others: here its stacks belong to its execution instead, by a context variable that child tasks and
@@ -16,13 +16,14 @@ from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
-from celery import Task
+from celery import Signature
+from celery.app.task import Context
 from celery.exceptions import Ignore, Retry
 from celery.utils.threads import LocalStack, get_ident
 
-from pico_celery.celery_port import task_stack
+from pico_celery.celery_port import AnyTask, Stack, request_stack, task_stack
 from pico_celery.errors import ExecutionError
 
 T = TypeVar("T")
@@ -38,29 +39,18 @@ class Run(Protocol):
 
 
 class Execution:
-    """One execution of a task, as its coroutine sees it.
-
-    Attributes:
-        task: The task.
-        request: Its request.
-        label: Name and id, as Celery's logs write them.
-        began: When it began, on the monotonic clock.
-        deadline: When it has to have ended, if its call said so.
-        run: Its coroutine, once it is on the loop.
-        pending: Stores of progress that may still be under way.
-        has_reported: Whether it has stored progress at all.
-    """
+    """One execution of a task, as its coroutine sees it."""
 
     __slots__ = ("began", "deadline", "has_reported", "label", "pending", "request", "run", "task")
 
-    def __init__(self, task: Task[..., Any], request: Any, label: str) -> None:
+    def __init__(self, task: AnyTask, request: Context, label: str) -> None:
         self.task = task
         self.request = request
         self.label = label
         self.began = monotonic()
         self.deadline: datetime | None = None
         self.run: Run | None = None
-        self.pending: list[Future[Any]] = []
+        self.pending: list[Future[object]] = []
         self.has_reported = False
 
     def wait_for_stores(self) -> None:
@@ -84,50 +74,29 @@ def _ident() -> object:
     return get_ident() if execution is None else execution
 
 
-def install(task: Task[..., Any]) -> None:
-    """Let a task's request, and the current task, follow the execution.
-
-    Args:
-        task: A task that is bound to its application.
-
-    Raises:
-        ExecutionError: If this Celery keeps its stacks in another way (``USE_FAST_LOCALS`` is set, or a new release).
-    """
-    stacks: tuple[Any, ...] = (task_stack(), task.request_stack)
-    for stack in stacks:
+def install(task: AnyTask) -> None:
+    """Let a task's request, and the current task, follow the execution."""
+    for stack in (task_stack(), request_stack(task)):
         if getattr(stack, "__ident_func__", None) is not _ident:
             _check(stack)
             stack.__ident_func__ = _ident
 
 
 async def run_as_current(execution: Execution, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution.
-
-    Args:
-        execution: The execution. One for each call: a background task that outlives it must not see the next one's
-            request.
-        coroutine: The coroutine.
-
-    Returns:
-        Its result.
-
-    Raises:
-        BaseException: What the coroutine raised.
-    """
+    """Await a coroutine whose context, with all contexts copied from it, belongs to an execution."""
     token = _execution.set(execution)
-    request_stack: Any = execution.task.request_stack
-    current_tasks = task_stack()
+    current_tasks, requests = task_stack(), execution.task.request_stack
     current_tasks.push(execution.task)
-    request_stack.push(execution.request)
+    requests.push(execution.request)
     try:
         return await coroutine
     finally:
-        request_stack.pop()
+        requests.pop()
         current_tasks.pop()
         _execution.reset(token)
 
 
-def _check(stack: Any) -> None:
+def _check(stack: Stack) -> None:
     if not hasattr(type(stack), "__ident_func__"):
         raise ExecutionError(
             "this Celery keeps its current task in a way that coroutines cannot follow: "
@@ -135,10 +104,10 @@ def _check(stack: Any) -> None:
         )
     probe: Any = LocalStack()
     probe.__ident_func__ = _ident
-    seen: list[Any] = []
+    seen: list[object] = []
     context = contextvars.copy_context()
-    nobody: Any = None
-    context.run(_execution.set, Execution(nobody, nobody, ""))
+    nothing: Any = None
+    context.run(_execution.set, Execution(nothing, nothing, ""))
     context.run(probe.push, "it")
     reader = threading.Thread(target=context.run, args=(lambda: seen.append(probe.top),))
     reader.start()
@@ -156,60 +125,29 @@ class RetryRequested(Retry):
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Build the request.
-
-        Args:
-            options: Those of `celery.Task.retry`.
-
-        Returns:
-            What ends the body.
-        """
+        """Build the request."""
         when = options.get("eta") or options.get("countdown")
         request = cls("the task asked for its retry", options.get("exc"), when)
         request.options = {name: value for name, value in options.items() if value is not None}
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the retry.
-
-        Args:
-            task: The task.
-
-        Raises:
-            Retry: Celery's own.
-        """
+    def carry_out(self, task: AnyTask) -> NoReturn:
+        """Publish the retry, and raise Celery's own."""
         raise task.retry(**self.options)
 
 
 class ReplacementRequested(Ignore):
     """A replacement that a body asked for; it is published when the body has ended."""
 
-    signature: Any
+    signature: Signature[Any]
 
     @classmethod
-    def of(cls, signature: Any) -> Self:
-        """Build the request.
-
-        Args:
-            signature: What takes the task's place.
-
-        Returns:
-            What ends the body.
-        """
+    def of(cls, signature: Signature[Any]) -> Self:
+        """Build the request."""
         request = cls("the task asked for its replacement")
         request.signature = signature
         return request
 
-    def carry_out(self, task: Task[..., Any]) -> Any:
-        """Publish the replacement.
-
-        Args:
-            task: The task.
-
-        Returns:
-            In eager mode, the result of the signature.
-
-        Raises:
-            Ignore: Celery's own.
-        """
+    def carry_out(self, task: AnyTask) -> object:
+        """Publish the replacement, and raise Celery's ``Ignore``; in eager mode, return the signature's result."""
         return task.replace(self.signature)

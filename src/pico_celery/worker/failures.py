@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from celery import Task
 from celery.exceptions import TaskPredicate
 
+from pico_celery.celery_port import AnyTask
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import CELERY_RETRIES
 from pico_celery.contract.retry_policy import NEVER_RETRIED, RetryPolicy
@@ -20,16 +20,7 @@ _logged: Final[set[tuple[str, type]]] = set()
 
 
 def policy_of(definition: TaskDefinition, options: Mapping[str, Any]) -> RetryPolicy | None:
-    """Return by which policy a task is retried.
-
-    Args:
-        definition: The task.
-        options: Checked options of its implementation: a policy of its own wins over that of the contract, and so do
-            Celery's own options of retrying.
-
-    Returns:
-        The policy; ``None`` where Celery's own options say it.
-    """
+    """Return by which policy a task is retried."""
     if "retries" in options:
         own: RetryPolicy = options["retries"]
         return own
@@ -37,15 +28,7 @@ def policy_of(definition: TaskDefinition, options: Mapping[str, Any]) -> RetryPo
 
 
 def retry_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what declared errors and a policy say about the attributes of the Celery task.
-
-    Args:
-        definition: The task.
-        options: Checked options of its implementation.
-
-    Returns:
-        Attributes of a `celery.Task`.
-    """
+    """Return what declared errors and a policy say about the attributes of the Celery task."""
     declared = tuple(error.cls for error in definition.errors)
     named = tuple(options.get("autoretry_for", ()))
     # autoretry_for=(Exception,) does not mean them; a class that it names it does mean.
@@ -62,15 +45,7 @@ def retry_attributes(definition: TaskDefinition, options: Mapping[str, Any]) -> 
 
 
 def outgoing(definition: TaskDefinition, error: Exception) -> Exception:
-    """Return what is stored of an error, and log one that its contract should declare.
-
-    Args:
-        definition: The task.
-        error: What the body raised.
-
-    Returns:
-        The error, or the declared one that stands for it.
-    """
+    """Return what is stored of an error, and log one that its contract should declare."""
     if not definition.declared or not isinstance(error, TaskError):
         return error
     if declared_error(definition, error) is None:
@@ -82,18 +57,8 @@ def outgoing(definition: TaskDefinition, error: Exception) -> Exception:
         return unfit
 
 
-def retry_by(policy: RetryPolicy | None, task: Task[..., Any], error: Exception) -> None:
-    """Retry a task if its policy says so, as Celery does.
-
-    Args:
-        policy: The policy, if there is one.
-        task: The task, where its tracer stands.
-        error: Why.
-
-    Raises:
-        celery.exceptions.Retry: If the task is retried.
-        Exception: The error, if all attempts are used up.
-    """
+def retry_by(policy: RetryPolicy | None, task: AnyTask, error: Exception) -> None:
+    """Retry a task if its policy says so, as Celery does."""
     if policy is None or isinstance(error, TaskPredicate) or not policy.retries(error):
         return
     delay = policy.delay_before((task.request.retries or 0) + 1)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final, Protocol
 
 from celery import Celery
 from celery.worker.control import inspect_command
 
+from pico_celery.celery_port import Consumer
 from pico_celery.contract.catalog import contract_key, default_catalog
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
 from pico_celery.document.build import document_of
@@ -28,45 +29,40 @@ _documents: Final[weakref.WeakKeyDictionary[Celery, _Documents]] = weakref.WeakK
 _logger = logging.getLogger(__name__)
 
 
-def tell_contracts() -> None:
+class _State(Protocol):
+    """What Celery gives to a remote control command."""
+
+    app: Celery
+    consumer: Consumer
+
+
+def answer_inspect() -> None:
     """Let the workers of this process answer ``celery inspect contracts``; once is enough."""
     inspect_command(
         name=COMMAND,
         variadic="names",
         signature="[task or contract ...]",
         help="Contracts that the worker serves, by digest; the whole definition of those that are named.",
-    )(_tell)
+    )(_answer)
 
 
-def _tell(state: Any, names: Any = (), definitions: Any = False, **_: Any) -> dict[str, Any]:
-    """Answer one question; a newer version of this library may ask with arguments that are not known here.
-
-    Args:
-        state: Celery's: the application and the consumer.
-        names: Tasks, aliases and contracts whose definition is wanted.
-        definitions: Whether those of all tasks are.
-
-    Returns:
-        JSON data: digests of ``contracts`` and ``tasks`` by name, ``aliases``, the names served without a contract
-        (``implied``), the ``queues`` consumed, and ``definitions`` as a lock file has them; or an ``error``.
-    """
+def _answer(state: _State, names: object = (), definitions: object = False, **_: object) -> dict[str, object]:
+    """Answer one question; a newer version of this library may ask with arguments that are not known here."""
     try:
-        return _told(state.app, state.consumer, {str(name) for name in _listed(names)}, everything=bool(definitions))
+        wanted = {str(name) for name in (names if isinstance(names, (list, tuple)) else [names])}
+        return _report(state.app, state.consumer, wanted, everything=bool(definitions))
     except Exception as error:
         # The text of an exception may hold anything of the process.
         _logger.exception("the contracts could not be reported")
         return {"error": f"the contracts could not be reported ({type(error).__name__}): see the log of this worker"}
 
 
-def _listed(names: Any) -> Iterable[Any]:
-    return names if isinstance(names, (list, tuple)) else [names]
-
-
-def _told(app: Celery, consumer: Any, names: set[str], *, everything: bool) -> dict[str, Any]:
+def _report(app: Celery, consumer: Consumer, names: set[str], *, everything: bool) -> dict[str, object]:
+    """Return digests by name and, of what is asked for, the definitions as a lock file has them."""
     served, aliases, implied = _served(app)
     contracts = _contracts_of(app, served)
     digests = {contract_key(contract): contract.digest for contract in contracts}
-    told: dict[str, Any] = {
+    report: dict[str, object] = {
         "lock_version": LOCK_VERSION,
         "contracts": dict(sorted(digests.items())),
         "tasks": {name: served[name].digest for name in sorted(served)},
@@ -78,8 +74,8 @@ def _told(app: Celery, consumer: Any, names: set[str], *, everything: bool) -> d
         wanted = {name for name, task in served.items() if everything or name in names or task.contract in names}
         wanted |= {name for alias, name in aliases.items() if alias in names}
         declaring = (contract for contract in contracts if any(task.name in wanted for task in contract.tasks.values()))
-        told["definitions"] = to_data(_document(app, declaring).only(wanted))
-    return told
+        report["definitions"] = to_data(_document(app, declaring).only(wanted))
+    return report
 
 
 def _served(app: Celery) -> tuple[dict[str, TaskDefinition], dict[str, str], set[str]]:
@@ -125,6 +121,6 @@ def _document(app: Celery, contracts: Iterable[ContractDefinition]) -> Document:
     return made[wanted]
 
 
-def _queues(consumer: Any) -> list[str]:
-    tasks = getattr(consumer, "task_consumer", None)
+def _queues(consumer: Consumer) -> list[str]:
+    tasks = consumer.task_consumer
     return sorted(str(queue.name) for queue in tasks.queues) if tasks is not None else []

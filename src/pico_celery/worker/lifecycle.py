@@ -1,4 +1,4 @@
-"""What starts before the first task of a process and stops after the last: the container's asynchronous singletons.
+"""Start a container's asynchronous singletons before the first task of a process, and close them after the last.
 
 They are created on the worker's loop, and closed on it; what they hold (connection pools, clients) lives as long as the
 process.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import weakref
 from concurrent.futures import wait
-from typing import Any, Final
+from typing import Final
 
 from celery import Celery, current_app, signals
-from celery.worker import state
+from celery.worker import WorkController, state
 from pico_ioc import PicoContainer
 
+from pico_celery.celery_port import Consumer
 from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
 from pico_celery.errors import ExecutionError
 from pico_celery.worker.engine_options import EngineOptions
@@ -28,12 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 def remember_container(app: Celery, container: PicoContainer) -> None:
-    """Start and stop a container's components with the workers of an application.
-
-    Args:
-        app: The application.
-        container: Its container.
-    """
+    """Start and stop a container's components with the workers of an application."""
     _containers[app] = weakref.ref(container)
     signals.worker_process_init.connect(_start_in_process, weak=False, dispatch_uid="pico-celery-start")
     signals.worker_ready.connect(_start_when_ready, weak=False, dispatch_uid="pico-celery-start")
@@ -42,15 +38,7 @@ def remember_container(app: Celery, container: PicoContainer) -> None:
 
 
 async def ensure_started(container: PicoContainer, service: LoopService) -> None:
-    """Create the asynchronous singletons of a container, once in a process.
-
-    Args:
-        container: The container.
-        service: The loop on which this runs.
-
-    Raises:
-        ExecutionError: If one of them cannot be created; the next call tries again.
-    """
+    """Create the asynchronous singletons of a container, once in a process."""
     name = f"container {container.container_id}"
     if name in service.resolved:
         return
@@ -69,16 +57,7 @@ async def ensure_started(container: PicoContainer, service: LoopService) -> None
 
 
 def start_components(app: Celery | None, service: LoopService) -> None:
-    """Create the asynchronous singletons of an application's container.
-
-    Args:
-        app: The application.
-        service: The loop.
-
-    Raises:
-        ExecutionError: If one of them cannot be created.
-        WorkerShutdown: If the worker is told to end meanwhile.
-    """
+    """Create the asynchronous singletons of an application's container."""
     container = _container_of(app)
     if container is None:
         return
@@ -89,12 +68,7 @@ def start_components(app: Celery | None, service: LoopService) -> None:
 
 
 def stop_components(app: Celery | None, timeout_seconds: float) -> None:
-    """Run the clean-ups of an application's container on the loop, then stop the loop.
-
-    Args:
-        app: The application.
-        timeout_seconds: As long as the clean-ups may take.
-    """
+    """Run the clean-ups of an application's container on the loop, then stop the loop."""
     container = _container_of(app)
     _stop([] if container is None else [container], timeout_seconds)
 
@@ -112,17 +86,16 @@ def _container_of(app: Celery | None) -> PicoContainer | None:
     return None if reference is None else reference()
 
 
-def _start_in_process(**_: Any) -> None:
+def _start_in_process(**_: object) -> None:
     """Start in a child of prefork, or in a solo worker; a failure fails the tasks, each with its reason."""
     for app in list(_containers):
         if current_app == app:  # the child of a prefork worker makes its application the current one
             _try_to_start(app)
 
 
-def _start_when_ready(sender: Any, **_: Any) -> None:
-    pool = getattr(sender, "pool", None)
+def _start_when_ready(sender: Consumer, **_: object) -> None:
     # The master of a prefork worker goes on forking: a loop's thread has no place in it.
-    if type(pool).__module__ != "celery.concurrency.prefork":
+    if type(sender.pool).__module__ != "celery.concurrency.prefork":
         _try_to_start(sender.app)
 
 
@@ -135,11 +108,10 @@ def _try_to_start(app: Celery) -> None:
         _logger.exception("the worker's components did not start; each task tries again")
 
 
-def _stop_at_shutdown(sender: Any = None, **_: Any) -> None:
-    """Stop when a worker, or a child of prefork, ends; the child says no application."""
-    app = getattr(sender, "app", None)
-    if app is not None:
-        stop_components(app, EngineOptions.of(app).shutdown_seconds)
+def _stop_at_shutdown(sender: object = None, **_: object) -> None:
+    """Stop when a worker, or a child of prefork, ends; the child does not know its application."""
+    if isinstance(sender, WorkController):
+        stop_components(sender.app, EngineOptions.of(sender.app).shutdown_seconds)
         return
     containers = [container for one in list(_containers) if (container := _container_of(one)) is not None]
     _stop(containers, max((EngineOptions.of(one).shutdown_seconds for one in list(_containers)), default=0.0))

@@ -1,4 +1,4 @@
-"""`PicoTaskRegistrar`: from the components of a container to tasks of the Celery application, every one checked."""
+"""`PicoTaskRegistrar`: check the components of a container, and register their tasks on the Celery application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
 
 from celery import Celery
 from pico_ioc import PicoContainer, component, configure
@@ -15,7 +14,7 @@ from pico_celery.celery_port import check_celery
 from pico_celery.client.declaration import client_faults, senders_of
 from pico_celery.client.periodic import add_periodic, periodic_tasks_of
 from pico_celery.client.publishing.redis_transport import keep_clients
-from pico_celery.containers import check_container
+from pico_celery.containers import Key, check_container
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.compiler import imply_task
 from pico_celery.contract.conformance import compare_signature, conformance_error
@@ -27,7 +26,7 @@ from pico_celery.errors import Fault
 from pico_celery.worker.binding import Binding
 from pico_celery.worker.contract_task import ContractTask, register
 from pico_celery.worker.defaults import set_worker_defaults
-from pico_celery.worker.inspect_command import tell_contracts
+from pico_celery.worker.inspect_command import answer_inspect
 from pico_celery.worker.lifecycle import remember_container
 from pico_celery.worker.registrations import remember_registration
 
@@ -49,8 +48,8 @@ class RegistrationPolicy:
 class _Found:
     """A method that implements a task."""
 
-    key: Any
-    component: type[Any]
+    key: Key
+    component: type
     attribute: str
     method: FunctionType
     implementation: Implementation
@@ -104,7 +103,7 @@ class PicoTaskRegistrar:
             register(self._app, binding)
         self.bindings = tuple(check.bindings.values())
         remember_registration(self._app, classes, self._policy.catalog)
-        tell_contracts()
+        answer_inspect()
         if self.bindings:
             remember_container(self._app, self._container)
             set_worker_defaults(self._app)
@@ -122,7 +121,7 @@ class _Scan:
         self.faults: list[Fault] = []
         self.undeclared: dict[str, str] = {}
 
-    def add_component(self, key: Any, cls: type[Any], container: PicoContainer) -> None:
+    def add_component(self, key: Key, cls: type, container: PicoContainer) -> None:
         found, faults = _implementations(key, cls)
         self.faults.extend(faults)
         for one in found:
@@ -134,7 +133,7 @@ class _Scan:
                 self.faults.extend(compare_signature(definition, signature, "implementation"))
             self._bind(one, definition, container)
 
-    def add_clients(self, classes: list[type[Any]]) -> None:
+    def add_clients(self, classes: list[type]) -> None:
         implied = {
             name: binding.definition for name, binding in self.bindings.items() if not binding.definition.declared
         }
@@ -219,8 +218,8 @@ def _old_name(name: str, definition: TaskDefinition, where: str) -> Fault:
     )
 
 
-def _components(container: PicoContainer) -> Iterator[tuple[Any, type[Any]]]:
-    seen: set[tuple[Any, type[Any]]] = set()
+def _components(container: PicoContainer) -> Iterator[tuple[Key, type]]:
+    seen: set[tuple[Key, type]] = set()
     for key in sorted(container.keys(), key=str):
         metadata = container.metadata_for(key)
         cls = metadata and (metadata.concrete_class or metadata.provided_type)
@@ -229,7 +228,7 @@ def _components(container: PicoContainer) -> Iterator[tuple[Any, type[Any]]]:
             yield key, cls
 
 
-def _implementations(key: Any, cls: type[Any]) -> tuple[list[_Found], list[Fault]]:
+def _implementations(key: Key, cls: type) -> tuple[list[_Found], list[Fault]]:
     found: list[_Found] = []
     for attribute in dir(cls):
         method = inspect.getattr_static(cls, attribute, None)
@@ -242,7 +241,7 @@ def _implementations(key: Any, cls: type[Any]) -> tuple[list[_Found], list[Fault
     return [*found, *inherited], faults
 
 
-def _implementation_of(cls: type[Any], attribute: str) -> Implementation | None:
+def _implementation_of(cls: type, attribute: str) -> Implementation | None:
     """Return what ``@task`` says of a method, also where a subclass overrides it without saying it again."""
     for base in cls.__mro__:
         implementation = marks_of(vars(base).get(attribute)).implementation
@@ -251,7 +250,7 @@ def _implementation_of(cls: type[Any], attribute: str) -> Implementation | None:
     return None
 
 
-def _inherited(key: Any, cls: type[Any], implemented: set[str]) -> tuple[list[_Found], list[Fault]]:
+def _inherited(key: Key, cls: type, implemented: set[str]) -> tuple[list[_Found], list[Fault]]:
     """A component that inherits a contract implements all of its tasks, with or without ``@task``."""
     found: list[_Found] = []
     faults: list[Fault] = []

@@ -1,4 +1,4 @@
-"""What the containers of an application brought to it, for those who look at the application from outside."""
+"""Remember the components and catalogs that containers registered on an application, for the command line."""
 
 from __future__ import annotations
 
@@ -15,15 +15,10 @@ from pico_celery.contract.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What one container brought.
+    """What one container brought."""
 
-    Attributes:
-        components: The classes of its components; each once.
-        catalog: Where it looked contracts up.
-    """
-
-    components: tuple[type, ...]
-    catalog: Catalog
+    components: tuple[type, ...]  # the classes of its components; each once
+    catalog: Catalog  # where it looked contracts up
 
 
 # The container itself is not kept: it holds the application, which would then never go.
@@ -32,13 +27,7 @@ _lock: Final = threading.Lock()
 
 
 def remember_registration(app: Celery, components: Iterable[type], catalog: Catalog) -> None:
-    """Remember what a container brought to an application.
-
-    Args:
-        app: The application.
-        components: The classes of the container's components.
-        catalog: Where it looked contracts up.
-    """
+    """Remember what a container brought to an application."""
     registration = Registration(tuple(dict.fromkeys(components)), catalog)
     with _lock:
         known = _registrations.get(app, ())

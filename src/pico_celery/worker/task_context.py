@@ -1,4 +1,4 @@
-"""`TaskContext`: what a component may know of the execution it serves, and ask of it."""
+"""`TaskContext`: what a component can read of the running task, and ask of it: a retry, a report of its progress."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TaskContext:
 
     @property
     def max_retries(self) -> int | None:
-        """How often it may be retried; ``None`` for without end."""
+        """How often it may be retried; ``None`` for without limit."""
         limit: int | None = _here().task.max_retries
         return limit
 
@@ -171,7 +171,7 @@ class TaskContext:
         }  # None is Celery's word for not given
         raise RetryRequested.of(check_options(RetryOptions, given, f"TaskContext.retry of {here.task.name}"))
 
-    async def progress(self, payload: Any = None, *, state: str = PROGRESS) -> None:
+    async def progress(self, payload: object = None, *, state: str = PROGRESS) -> None:
         """Store how far the task is, where ``AsyncResult.state`` and ``AsyncResult.info`` show it.
 
         Args:
@@ -188,7 +188,7 @@ class TaskContext:
             )
         meta = to_jsonable_python(payload)
         here.has_reported = True
-        future = submit(here.task.backend.store_result, here.request.id, meta, state, request=here.request)
+        future = submit(here.task.backend.store_result, here.request.id or "", meta, state, request=here.request)
         here.pending.append(future)
         # Shielded: a store that has begun ends before the result is stored, whatever cancels the body.
         await asyncio.shield(asyncio.wrap_future(future))
@@ -233,11 +233,11 @@ def _duration(seconds: float | None) -> timedelta | None:
     return timedelta(seconds=seconds) if seconds else None
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _time(value: Any) -> datetime | None:
+def _time(value: object) -> datetime | None:
     if value is None or isinstance(value, datetime):
         return value
     return datetime.fromisoformat(str(value))

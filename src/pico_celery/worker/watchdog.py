@@ -1,4 +1,4 @@
-"""Log whose code blocks the event loop, while it does so."""
+"""Log which code blocks the event loop, while it does so."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Asks the loop for an answer again and again, and logs the stack that keeps it from giving one.
-
-    Args:
-        service: The loop.
-        limit_seconds: How long code may hold the loop; 0 for no watchdog.
-    """
+    """Asks the loop for an answer again and again, and logs the stack that keeps it from answering."""
 
     def __init__(self, service: LoopService, limit_seconds: float) -> None:
         self._service = service
@@ -54,7 +49,7 @@ class Watchdog:
             self._look(asked)
 
     def _look(self, asked: float) -> None:
-        # A loop with much to do answers late too, but then it is somebody else's turn at each look.
+        # A loop with much to do answers late too, but then something else holds it at each look.
         holder: object | None = None
         looks = 0
         while not self._answered.wait(self._limit / _LOOKS_PER_LIMIT) and not self._stopped.is_set():
@@ -66,7 +61,7 @@ class Watchdog:
                 return
 
     def _holder(self) -> object | None:
-        """Return whose turn it is: a task, or the outermost frame of a callback; nobody's, where the loop waits."""
+        """Return what holds the loop: a task, or the outermost frame of a callback; None where the loop waits."""
         frame = sys._current_frames().get(self._service.thread_id or 0)  # noqa: SLF001 - documented, for debuggers
         if frame is None or _is_waiting(frame):
             return None

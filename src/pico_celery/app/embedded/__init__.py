@@ -12,16 +12,16 @@ next start. The setting that selects it is a URL:
 
 Only a process that calls :meth:`EmbeddedBroker.start` is a user. A child that it forks may talk to the server, but
 does not keep it alive and never stops it, unless it calls ``start`` itself. A process that ends without running its
-exit handlers (a signal that it does not handle, ``os._exit``, a pool's child) is no user any more, but leaves the
+exit handlers (a signal that it does not handle, ``os._exit``, a pool's child) is not a user any more, but leaves the
 server running for the next one that joins. At the normal end of a last user, the server stops a moment after it, so
 that whatever Python still tears down can talk to it.
 
 The directory has to be on a local file system. ``python -m pico_celery.app.embedded status`` and ``stop`` look after
 a server by hand.
 
-The modules, from the top: ``__main__`` (the command), ``broker`` (what a process does), ``after_exit`` (what is done
-when it has ended), ``place`` (which processes use a directory), ``server`` (its server), ``launch`` and ``probe`` (how
-one is run and asked), ``directory`` and ``locks`` (files).
+The modules, from the top: ``__main__`` (the command), ``broker`` (the public class), ``after_exit`` (stopping after the
+last user), ``place`` (which processes use a directory), ``server`` (its server), ``launch`` and ``probe`` (running and
+asking one), ``directory`` and ``locks`` (files).
 """
 
 from pico_celery.app.embedded.broker import EmbeddedBroker

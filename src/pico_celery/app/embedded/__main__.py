@@ -12,14 +12,7 @@ from pico_celery.errors import EmbeddedBrokerError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``python -m pico_celery.app.embedded``.
-
-    Args:
-        arguments: ``status`` or ``stop``, and a directory; by default those of the command line.
-
-    Returns:
-        The exit status: for ``status`` 0 if the server runs and else 1, for ``stop`` 1 if it could not be stopped.
-    """
+    """Run ``python -m pico_celery.app.embedded``."""
     parser = argparse.ArgumentParser(prog="python -m pico_celery.app.embedded", description="Look after a server.")
     parser.add_argument("action", choices=("status", "stop"))
     parser.add_argument(

@@ -1,6 +1,6 @@
-"""Stopping the server when its last user has ended.
+"""Stop the server after its last user has ended.
 
-What Python tears down behind the exit handlers, such as Celery's pending results, still talks to the server; it would
+What Python tears down after the exit handlers, such as Celery's pending results, still talks to the server; it would
 try to reach a stopped one for many seconds, and complain. So another process waits for the end of this one. It
 inherits the open lock files, because the directory may be removed as soon as this process has ended.
 """
@@ -25,7 +25,7 @@ stop_abandoned(Path(sys.argv[1]), *map(int, sys.argv[2:]))
 
 
 def leave_at_exit(place: Place) -> None:
-    """Make this process no user any more; the server stops when the process has ended, if it was the last one."""
+    """Stop using the server; if this is its last user, the server stops when the process has ended."""
     with place.leaving() as is_last:
         if not is_last:
             return
@@ -36,7 +36,7 @@ def leave_at_exit(place: Place) -> None:
 
 
 def spawn_stopper(place: Place) -> None:
-    """Run :func:`stop_abandoned` in another process, out of reach of what is done to this one."""
+    """Run :func:`stop_abandoned` in another process and session, so that signals to this one do not reach it."""
     for descriptor in place.descriptors:
         os.set_inheritable(descriptor, True)
     os.posix_spawn(
@@ -53,13 +53,7 @@ def spawn_stopper(place: Place) -> None:
 
 
 def stop_abandoned(directory: Path, parent_pid: int, *descriptors: int) -> None:
-    """Wait for the end of the parent process, and stop the server if nobody uses it then.
-
-    Args:
-        directory: Absolute path of the directory, which may be gone.
-        parent_pid: Process id of the parent.
-        descriptors: The inherited lock files.
-    """
+    """Wait for the end of the parent process, then stop the server if it is unused."""
     wait_for(lambda: os.getppid() != parent_pid, math.inf)
     with contextlib.closing(Place(directory, descriptors)) as place, place.alone():
         if place.is_unused():

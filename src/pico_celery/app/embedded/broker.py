@@ -1,4 +1,4 @@
-"""What a process does with an embedded broker: join, leave, look, and have that done when it ends or forks."""
+"""`EmbeddedBroker`: join, leave and inspect the server of a directory, also when the process ends or forks."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class EmbeddedBroker:
                 place.leave()
 
     def shutdown(self, *, only_unused: bool = False) -> bool:
-        """Stop the server of the directory, whoever uses it; its data stays.
+        """Stop the server of the directory, even while it is used; its data stays.
 
         Args:
             only_unused: Stop it only if no process uses it, such as one whose last user was killed.
@@ -121,7 +121,7 @@ class EmbeddedBroker:
 
     @contextlib.contextmanager
     def _visit(self) -> Iterator[Place | None]:
-        """Open the directory for a look, alone, if it ever had a server, and do not become a user."""
+        """Open the directory exclusively, without becoming a user; None if it never had a server."""
         require_redis_package()
         with _PROCESS_LOCK, os_errors_explained(self.directory):
             if not Place.exists(self.directory):
@@ -160,7 +160,7 @@ def _forget_if_unused(place: Place) -> None:
 
 @functools.cache
 def _register_hooks() -> None:
-    """Have this process leave when it ends, and its forked children forget what is not theirs; once."""
+    """Leave when this process ends, and let its forked children forget what is not theirs; once."""
     os.register_at_fork(
         before=_PROCESS_LOCK.acquire,
         after_in_parent=_PROCESS_LOCK.release,
@@ -170,7 +170,7 @@ def _register_hooks() -> None:
 
 
 def _forget_after_fork() -> None:
-    """Close the inherited files: a child is no user, and must not seem to be one when its parent has been killed."""
+    """Close the inherited files: a child is not a user, and must not look like one when its parent was killed."""
     for place in _PLACES.values():
         place.close()
     _PLACES.clear()
@@ -178,7 +178,7 @@ def _forget_after_fork() -> None:
 
 
 def _leave_all() -> None:
-    """Leave all directories at exit, where an error has nobody to catch it."""
+    """Leave all directories at exit, where nothing would catch an error."""
     with _PROCESS_LOCK:
         for place in list(_PLACES.values()):
             try:

@@ -1,4 +1,4 @@
-"""The data directory: what a URL names, where its socket lies, and that it is private."""
+"""The data directory of an embedded broker: read it from a URL, make it private, place its socket."""
 
 from __future__ import annotations
 
@@ -22,34 +22,16 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_embedded(url: str) -> bool:
-    """Tell whether a broker URL asks for the embedded broker.
-
-    Args:
-        url: The setting ``broker_url``.
-
-    Returns:
-        True for ``embedded`` and everything that begins with ``embedded:``.
-    """
+    """Return whether a broker URL asks for the embedded broker."""
     return url.partition(":")[0] == _SCHEME
 
 
 def directory_of(url: str) -> Path:
-    """Return the data directory that a URL of the embedded broker names.
-
-    Args:
-        url: ``embedded``, ``embedded:///absolute/path`` or ``embedded://path/relative/to/the/current/directory``;
-            percent escapes are decoded.
-
-    Returns:
-        The absolute path of the directory, which need not exist.
-
-    Raises:
-        EmbeddedBrokerError: The URL has another form.
-    """
+    """Return the data directory that a URL of the embedded broker names."""
     rest = url.partition(":")[2]
     if not is_embedded(url) or (rest and not rest.startswith("//")) or any(mark in rest for mark in "?#"):
         raise EmbeddedBrokerError(
-            f"{url!r} is no URL of the embedded broker: expected 'embedded', 'embedded:///absolute/path' or "
+            f"{url!r} is not a URL of the embedded broker: expected 'embedded', 'embedded:///absolute/path' or "
             "'embedded://relative/path' without a query; write %3F for a question mark and %23 for a hash in the path",
             {"url": url},
         )
@@ -62,11 +44,7 @@ def absolute(directory: str | os.PathLike[str]) -> Path:
 
 
 def socket_of(directory: Path) -> Path:
-    """Return where the socket of a directory goes: into it, or below the temporary directory if it lies too deep.
-
-    Raises:
-        EmbeddedBrokerError: The path is too long in both places.
-    """
+    """Return the socket of a directory: inside it, or below the temporary directory if the path would be too long."""
     key = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
     shelter = Path(tempfile.gettempdir()).resolve() / f"pico-celery-{os.geteuid()}-{key}"
     for home in (directory, shelter):
@@ -81,11 +59,7 @@ def socket_of(directory: Path) -> Path:
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory for its owner alone; one that exists must be owned by this user and closed to other writers.
-
-    Raises:
-        EmbeddedBrokerError: Other users could put a server of their own there.
-    """
+    """Make a directory for its owner alone; one that exists must be owned by this user and closed to other writers."""
     with contextlib.suppress(FileExistsError):
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=0o700)
@@ -106,7 +80,7 @@ def hide_from_git(directory: Path) -> None:
 
 @contextlib.contextmanager
 def os_errors_explained(directory: Path) -> Iterator[None]:
-    """Turn an error of the operating system about the directory into one that says what to do."""
+    """Turn an `OSError` about the directory into an error that says what to do."""
     try:
         yield
     except OSError as error:

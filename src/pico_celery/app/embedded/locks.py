@@ -1,4 +1,4 @@
-"""Lock files, and waiting for what other processes do."""
+"""Lock files, and waiting for a condition that another process brings about."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ POLL_SECONDS = 0.01
 
 
 class LockFile:
-    """An open file whose lock tells which processes are there: the kernel drops it with the last of them.
-
-    Args:
-        path: The file; made, for its owner alone, if it is missing.
-        descriptor: The file as it was inherited, if it is open already.
-    """
+    """An open file whose lock shows that a process uses it: the kernel drops it with the last such process."""
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self._path = path
@@ -44,14 +39,14 @@ class LockFile:
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def is_held(self, kind: int) -> bool:
-        """Tell whether others hold the lock in a way that excludes a kind; a lock of one's own is dropped."""
+        """Return whether others hold the lock in a way that excludes a kind; a lock of this process is dropped."""
         if not self.try_lock(kind):
             return True
         self.unlock()
         return False
 
     def is_at_its_path(self) -> bool:
-        """Tell whether the path still leads to this file: not so after the directory has been removed."""
+        """Return whether the path still leads to this file, and was not removed or replaced."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self.descriptor))
         except FileNotFoundError:

@@ -1,11 +1,10 @@
-"""The books of one directory: which processes use its server.
+"""Which processes use the server of a directory.
 
-The kernel keeps them, through three locked files in the directory, so that a process that is killed leaves no wrong
-entry behind:
+Three locked files in the directory say so, so that a process that is killed leaves no wrong entry behind:
 
 - ``start.lock`` is held by the process that joins, leaves, starts or stops, for that moment;
-- ``users.lock`` is shared by the processes that use the server; whoever can have it alone is the last one;
-- ``server.lock`` is inherited by the server and free when it is dead; it also tells the server's process and socket.
+- ``users.lock`` is shared by the processes that use the server; the process that can lock it exclusively is the last one;
+- ``server.lock`` is inherited by the server and free when it is dead; it also records the server's process and socket.
 """
 
 from __future__ import annotations
@@ -29,10 +28,6 @@ class Place:
 
     The files stay open while the directory is used: through them the server is known, and can be stopped, even after
     somebody has removed the directory.
-
-    Args:
-        directory: Absolute path of an existing directory.
-        descriptors: Its lock files as they were inherited, if they are open already.
     """
 
     def __init__(self, directory: Path, descriptors: Sequence[int | None] = (None, None, None)) -> None:
@@ -48,7 +43,7 @@ class Place:
 
     @staticmethod
     def exists(directory: Path) -> bool:
-        """Tell whether the directory has ever had a server."""
+        """Return whether the directory has ever had a server."""
         return (directory / "server.lock").exists()
 
     @property
@@ -57,20 +52,16 @@ class Place:
         return self._start.descriptor, self._users.descriptor, self._server.descriptor
 
     def is_current(self) -> bool:
-        """Tell whether the directory is still the one that was opened."""
+        """Return whether the directory is still the one that was opened."""
         return self._server.is_at_its_path()
 
     def is_unused(self) -> bool:
-        """Tell whether no process uses the server; to be asked when alone."""
+        """Return whether no process uses the server; call it inside `alone`."""
         return not self._users.is_held(fcntl.LOCK_EX)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep all other processes from joining, leaving, starting and stopping.
-
-        Raises:
-            EmbeddedBrokerError: Another process does not come to an end with that.
-        """
+        """Keep all other processes from joining, leaving, starting and stopping."""
         if not wait_for(lambda: self._start.try_lock(fcntl.LOCK_EX), START_LOCK_SECONDS):
             raise EmbeddedBrokerError(
                 f"another process has been starting or stopping the embedded broker of {self.directory} for more than "
@@ -83,29 +74,21 @@ class Place:
             self._start.unlock()
 
     def join(self) -> Path:
-        """Make this process a user of the server, which is started if it is not alive.
-
-        Returns:
-            The server's socket.
-        """
+        """Make this process a user of the server, which is started if it is not alive."""
         with self.alone():
             self.server.ensure_ready()
             self._users.try_lock(fcntl.LOCK_SH)
             return self.server.socket
 
     def leave(self) -> None:
-        """Make this process no user any more, close the files, and stop the server if this was its last user."""
+        """Stop using the server, close the files, and stop the server if this was its last user."""
         with self.leaving() as is_last:
             if is_last:
                 self.server.stop()
 
     @contextlib.contextmanager
     def leaving(self) -> Iterator[bool]:
-        """Make this process no user any more, and close the files in the end.
-
-        Yields:
-            Whether this was the last user; it is alone with the server until the block ends.
-        """
+        """Stop using the server; yield whether this was its last user, and close the files in the end."""
         with contextlib.closing(self):
             self._users.unlock()
             with self.alone():

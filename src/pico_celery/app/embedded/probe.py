@@ -1,4 +1,4 @@
-"""Talking to a server on a Unix socket, with answers in bounded time."""
+"""Talk to a Redis server on a Unix socket, with a time limit on every answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER_SECONDS = 1.0
 
 
 class Answer(NamedTuple):
-    """What a server tells about itself."""
+    """What a server reports about itself."""
 
     pid: int
     directory: str
@@ -25,11 +25,7 @@ class Answer(NamedTuple):
 
 
 def require_redis_package() -> None:
-    """Check that redis-py is installed.
-
-    Raises:
-        EmbeddedBrokerError: It is not.
-    """
+    """Check that redis-py is installed."""
     if importlib.util.find_spec("redis") is None:
         raise EmbeddedBrokerError(
             "the embedded broker needs the Python package redis, which is not installed; "
@@ -56,7 +52,7 @@ def ask(path: Path) -> Answer | None:
 
 
 def send_shutdown(path: Path) -> None:
-    """Tell the server on a socket to end, for all that it may not do so."""
+    """Ask the server on a socket to end; it may fail to."""
     from redis import RedisError  # noqa: PLC0415 - an optional dependency
 
     with _client(path) as client, contextlib.suppress(RedisError, OSError):
@@ -64,7 +60,7 @@ def send_shutdown(path: Path) -> None:
 
 
 def is_served(path: Path) -> bool:
-    """Tell whether somebody accepts connections on a socket."""
+    """Return whether a process accepts connections on a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(ANSWER_SECONDS)
         try:
@@ -75,7 +71,7 @@ def is_served(path: Path) -> bool:
 
 
 def _client(path: Path) -> Redis:
-    """Return a client of the server on a socket that gives up at once."""
+    """Return a client of the server on a socket; it does not retry."""
     from redis import Redis  # noqa: PLC0415 - an optional dependency
     from redis.backoff import NoBackoff  # noqa: PLC0415 - an optional dependency
     from redis.retry import Retry  # noqa: PLC0415 - an optional dependency

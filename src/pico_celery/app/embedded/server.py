@@ -1,4 +1,4 @@
-"""The Redis server of one directory: started, asked, stopped, and what is on record about it."""
+"""The Redis server of one directory: start it, ask it, stop it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ _MULTI_PART_AOF_VERSION = 7
 
 
 class Server:
-    """The server of one directory, dead or alive; to be used by a process that is alone with it.
-
-    Args:
-        directory: Absolute path of an existing directory.
-        lock: The opened file ``server.lock``.
-    """
+    """The server of one directory, dead or alive; use it inside ``Place.alone``."""
 
     def __init__(self, directory: Path, lock: LockFile) -> None:
         self.directory = directory
@@ -45,7 +40,7 @@ class Server:
         return Path(self._lock.read().get("socket") or socket_of(self.directory))
 
     def is_alive(self) -> bool:
-        """Tell whether the server lives, be it that it does not answer."""
+        """Return whether the server is alive; it may not answer."""
         return self._lock.is_held(fcntl.LOCK_SH)
 
     def answering_pid(self) -> int | None:
@@ -54,11 +49,7 @@ class Server:
         return None if answer is None else answer.pid
 
     def ensure_ready(self) -> None:
-        """Start the server if it is not alive, and wait until it is ready.
-
-        Raises:
-            EmbeddedBrokerError: There is no binary, or the server does not start or does not answer.
-        """
+        """Start the server if it is not alive, and wait until it is ready."""
         if self.is_alive() and self._becomes_ready():
             return
         self._launch()
@@ -66,14 +57,7 @@ class Server:
             raise self._failure("ended while it was starting")
 
     def stop(self) -> bool:
-        """Stop the server.
-
-        Returns:
-            True if a server was alive.
-
-        Raises:
-            EmbeddedBrokerError: It is still alive after everything that could be done.
-        """
+        """Stop the server."""
         if not self.is_alive():
             return False
         for could_be_tried in self._attempts_to_stop():
@@ -87,7 +71,7 @@ class Server:
         )
 
     def _launch(self) -> None:
-        """Run a server in the background, with the lock of its file in its hands."""
+        """Run a server in the background; it inherits the lock of its file."""
         path = socket_of(self.directory)
         binary = find_binary()
         self._require_readable_data(binary)
@@ -108,7 +92,7 @@ class Server:
             raise self._failure(f"ended with status {status} when it was started")
 
     def _require_free_socket(self, path: Path) -> None:
-        """Check that nobody serves the socket although the lock is free: two servers would spoil one file."""
+        """Check that no server without the lock uses the socket: two servers would corrupt one file."""
         if not wait_for(lambda: not is_served(path), ANSWER_SECONDS):
             raise EmbeddedBrokerError(
                 f"a server that does not hold {self.directory / 'server.lock'} answers on {path}; stop it, and use a "
@@ -117,7 +101,7 @@ class Server:
             )
 
     def _require_readable_data(self, binary: str) -> None:
-        """Check that an older server is not given the data of a newer one, which it would overlook."""
+        """Check that an older server does not get the data of a newer one, which it would overlook."""
         if not (self.directory / "appendonlydir").is_dir():
             return
         version = version_of(binary)
@@ -132,7 +116,7 @@ class Server:
     def _becomes_ready(self) -> bool:
         """Wait until the server answers and has loaded its data; return False if it has ended instead.
 
-        While it tells that it is loading, it is waited for: large queues take their time.
+        A server that is loading is waited for: large queues take their time.
         """
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
@@ -147,11 +131,7 @@ class Server:
         raise self._failure(f"did not answer within {READY_SECONDS:g} s")
 
     def _ask(self) -> Answer | None:
-        """Ask the server who it is, and record its process id for the day on which it does not answer.
-
-        Raises:
-            EmbeddedBrokerError: Another server answers on the socket.
-        """
+        """Ask the server who it is, and record its process id for when it does not answer any more."""
         record, path = self._lock.read(), self.socket
         answer = ask(path)
         if answer is None:
@@ -172,16 +152,16 @@ class Server:
         return False
 
     def _attempts_to_stop(self) -> Iterator[bool]:
-        """Try the ways to stop the server, the gentle one first; yield whether there was a way to try it."""
+        """Try the ways to stop the server, the gentlest first; yield whether each could be tried."""
         # A server that ends in order removes its socket's path, which may be that of its successor if the directory
         # was replaced; and its data is gone with the directory.
         if self._lock.is_at_its_path():
-            yield self._tell_to_stop()
+            yield self._ask_to_stop()
             yield self._signal(signal.SIGTERM)
         yield self._signal(signal.SIGKILL)
 
-    def _tell_to_stop(self) -> bool:
-        """Send the server its own command to stop; return False if it does not answer."""
+    def _ask_to_stop(self) -> bool:
+        """Send the server SHUTDOWN; return False if it does not answer."""
         if self._ask() is None:
             return False
         send_shutdown(self.socket)
@@ -207,9 +187,9 @@ class Server:
                 path.parent.rmdir()
 
     def _pid(self) -> int | None:
-        """Return the recorded process id, for which the lock vouches as long as the server holds it.
+        """Return the recorded process id, which is right as long as the server holds the lock.
 
-        A server that has never answered is known by the id that it noted itself when it started.
+        A server that has never answered wrote its own id into its pid file.
         """
         pid: int | None = self._lock.read().get("pid")
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -220,7 +200,7 @@ class Server:
         return {"directory": str(self.directory), "log": str(self.log), "pid": self._pid()}
 
     def _failure(self, what: str) -> EmbeddedBrokerError:
-        """Return the error about a server that does not run as it should, with the end of what it logged."""
+        """Return the error about a server that does not run as it should, with the end of its log."""
         tail = self._log_tail()
         command = f"python -m pico_celery.app.embedded stop {shlex.quote(str(self.directory))}"
         return EmbeddedBrokerError(

@@ -16,6 +16,7 @@ from celery.canvas import Signature
 from celery.result import EagerResult, ResultBase
 from typing_extensions import TypeVar
 
+from pico_celery.celery_port import chain_links
 from pico_celery.client.canvas.checks import (
     as_callback,
     as_errback,
@@ -71,9 +72,7 @@ class TypedSignature(CopiedSignature[R_co]):
     @property
     def spec(self) -> WorkflowSpec:
         """What it is made of now: links may have been added since it was made."""
-        unchain = getattr(self, "unchain_tasks", None)
-        steps = (self.plain(),) if unchain is None else tuple(unchain())
-        return replace(self._spec, steps=steps, app=self._spec.app or self.bound_app)
+        return replace(self._spec, steps=chain_links(self) or (self.plain(),), app=self._spec.app or self.bound_app)
 
     if not TYPE_CHECKING:  # to type checkers it stays that of dict, which has no timeout
 

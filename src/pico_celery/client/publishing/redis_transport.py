@@ -17,6 +17,8 @@ from kombu import Connection
 from kombu.connection import ConnectionPool, PooledConnection
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 
+from pico_celery.celery_port import redis_transport
+
 _MARK_SECONDS: Final = 300
 
 
@@ -27,9 +29,7 @@ class NotPublishedError(BatchPublishError):  # type: ignore[misc]  # as above
 @cache
 def certain_batch() -> Any:  # noqa: C901 - a class whose base is known only here
     """Return the class of batches, which needs kombu's transport for Redis."""
-    from kombu.transport import redis  # noqa: PLC0415 - only where the broker is one
-
-    base: Any = redis.PublishBatch  # type: ignore[attr-defined]  # kombu's types lack it
+    base: Any = redis_transport().PublishBatch
 
     class CertainBatch(base):  # type: ignore[misc]  # kombu has no types
         """As kombu's, in one transaction with a mark."""
@@ -101,9 +101,7 @@ class _BrokerConnectionPool(ConnectionPool):
 
 @cache
 def _redis_transport() -> Any:
-    from kombu.transport import redis  # noqa: PLC0415 - only where the broker is one
-
-    base: Any = redis.Channel
+    base: Any = redis_transport().Channel
 
     class Channel(base):  # type: ignore[misc]  # kombu has no types
         """As kombu's, with a client that it keeps."""
@@ -125,7 +123,7 @@ def _redis_transport() -> Any:
             """Make a batch of which one can tell afterwards whether it was sent."""
             return certain_batch()(self, max_size)
 
-    transport: Any = redis.Transport
+    transport: Any = redis_transport().Transport
     return type("Transport", (transport,), {"Channel": Channel, "__module__": __name__, "__doc__": transport.__doc__})
 
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import OperationalError
 
+from pico_celery.celery_port import check_client
 from pico_celery.client.per_process import PerProcess
 from pico_celery.client.results.receivers import (
     ConsumerReceiver,
@@ -58,6 +59,7 @@ class ResultHub:
     """Results of one application in one process. Take it from `hub_of`."""
 
     def __init__(self, app: Celery) -> None:
+        check_client()
         self._app: Any = app
         self.ids: Final = TaskIds()
         self.call_soon: Callable[[Callable[[], None]], Any] = submit

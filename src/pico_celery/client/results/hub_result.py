@@ -11,6 +11,7 @@ from celery import Celery
 from celery.result import AsyncResult as CeleryAsyncResult
 from vine import Thenable
 
+from pico_celery.celery_port import store_meta
 from pico_celery.client.results.hub import ResultHub, hub_of
 from pico_celery.client.results.waiters import Meta
 from pico_celery.contract.definition import TaskDefinition
@@ -66,8 +67,7 @@ class HeardResult(CeleryAsyncResult[R_co], Generic[R_co]):
             meta: As the result backend has it.
         """
         if not self.on_ready.ready:
-            known: Any = self
-            known._set_cache(self._understood(dict(meta)))  # noqa: SLF001 - as Celery itself does with what it receives
+            store_meta(self, self._understood(dict(meta)))
             try:
                 self.on_ready(self)
             except Exception:  # it belongs to nobody who waits

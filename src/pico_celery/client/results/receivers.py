@@ -16,6 +16,7 @@ from celery import states
 from celery.app.backends import by_url
 from kombu.exceptions import SerializationError, SerializerNotInstalled
 
+from pico_celery.celery_port import result_consumer_of
 from pico_celery.client.results.waiters import Meta, Waiters
 
 TICK_SECONDS: Final = 0.5  # how long a receiver may block before it looks at what has changed
@@ -49,7 +50,7 @@ def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
     """Return a result backend of the hub's own, beside those that Celery keeps for each thread."""
     found: Any = by_url(app.backend_cls or app.conf.result_backend, app.loader)
     cls, url = found
-    base = getattr(cls, "ResultConsumer", None)
+    base: Any = result_consumer_of(cls)
     if base is not None and not is_redis(cls):
         # In place of Celery's, which keeps what nobody has asked for yet.
         own: dict[str, Any] = {"on_state_change": lambda _, meta, __: sink(meta)}

@@ -12,6 +12,7 @@ from celery import states
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.celery_port import resolve_result
 from pico_celery.client.results.hub import ResultHub
 from pico_celery.client.results.waiters import Meta, Waiter
 from pico_celery.contract.definition import TaskDefinition
@@ -161,7 +162,7 @@ def settle(result: Any, meta: Meta) -> None:
     if hasattr(result, "settle"):
         result.settle(meta)
     elif not result.on_ready.ready:
-        result._maybe_set_cache(dict(meta))  # noqa: SLF001 - as the consumers of Celery's backends do; no other way in
+        resolve_result(result, meta)
 
 
 def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:

@@ -1,4 +1,4 @@
-"""Keeping the threads that take turns on the GIL on one processor core.
+"""Keep the threads that take turns on the GIL on one processor core.
 
 The worker's main thread and its tracer threads each give the GIL up at every read and write, and take it back after. On two
 cores each turn wakes a sleeping core; on one core it is a change of threads. Only one of them could run anyway.
@@ -31,11 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Core:
-    """A core that threads of this process keep to; it changes when others need it too.
-
-    Args:
-        wanted: Whether to keep to one at all.
-    """
+    """A core that threads of this process keep to; it changes when others need it too."""
 
     def __init__(self, *, wanted: bool) -> None:
         self.number: int | None = None
@@ -83,10 +79,10 @@ class Core:
             busy, own, now = _busy_times(), self._own_time(), time.monotonic()
             passed = now - then
             shares = {core: (busy[core] - before[core]) / passed for core in busy if core in before}
-            self._settle(choose(self.number, self.allowed, shares, (own - own_before) / passed))
+            self._keep_to(choose(self.number, self.allowed, shares, (own - own_before) / passed))
             before, own_before, then = busy, own, now
 
-    def _settle(self, core: int | None) -> None:
+    def _keep_to(self, core: int | None) -> None:
         with self._lock:
             if core == self.number or self._stopped.is_set():
                 return
@@ -101,17 +97,7 @@ class Core:
 
 
 def choose(current: int | None, allowed: AbstractSet[int], busy: Mapping[int, float], own: float) -> int | None:
-    """Choose a core.
-
-    Args:
-        current: The core that is kept to now.
-        allowed: Cores that the process may use.
-        busy: How much of each core was used of late, 0 to 1.
-        own: How much of a core the threads that keep to it used.
-
-    Returns:
-        The core to keep to, or ``None`` for any.
-    """
+    """Choose a core."""
     cores = {core: share for core, share in busy.items() if core in allowed}
     if not cores:
         return None

@@ -1,4 +1,4 @@
-"""One request in the pool: accepted, executed, limited, ended."""
+"""The jobs of a pool: accepted, executed, limited, ended; and the slots for which they wait."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import logging
 import os
 import signal as signals
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from itertools import count
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
@@ -20,6 +23,7 @@ from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
 EX_FAILURE: Final = 1
+_Run = CoroutineRun[Any]
 _logger = logging.getLogger(__name__)
 
 
@@ -50,50 +54,31 @@ class Tracer(Protocol):
         """Let the tracer go on; from any thread."""
 
 
-class Callbacks:
-    """What Celery's request wants to hear of its job.
+class Callbacks(NamedTuple):
+    """How a job reports to Celery's request."""
 
-    Args:
-        accepted: With process id and time, when the job starts.
-        succeeded: With what the target returned.
-        failed: With an `ExceptionInfo`, when the target raised or was ended.
-        timed_out: With whether the limit is soft, and its seconds.
-    """
+    accepted: Callable[..., object] | None  # with process id and time
+    succeeded: Callable[..., object] | None  # with what the tracer returned
+    failed: Callable[..., object] | None  # with an ExceptionInfo
+    timed_out: Callable[..., object] | None  # with whether the limit is soft, and its seconds
 
-    __slots__ = ("accepted", "failed", "succeeded", "timed_out")
 
-    def __init__(
-        self,
-        accepted: Callable[..., Any] | None,
-        succeeded: Callable[..., Any] | None,
-        failed: Callable[..., Any] | None,
-        timed_out: Callable[..., Any] | None,
-    ) -> None:
-        self.accepted = accepted
-        self.succeeded = succeeded
-        self.failed = failed
-        self.timed_out = timed_out
+class Call(NamedTuple):
+    """What a job runs: Celery's tracer, with a request that begins with the task's name and id."""
+
+    target: Callable[..., object]
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
 
 
 class PoolJob:
-    """A request in the pool.
-
-    Args:
-        pool: The pool.
-        target: Celery's tracer.
-        args: Its positional arguments.
-        kwargs: Its keyword arguments.
-        callbacks: Those of Celery's request.
-        time_limits: Hard and soft limit in seconds.
-    """
+    """A request in the pool."""
 
     __slots__ = (
         "__weakref__",
-        "_args",
+        "_call",
         "_callbacks",
-        "_kwargs",
         "_pool",
-        "_target",
         "accepted_at",
         "number",
         "terminated_by",
@@ -101,19 +86,10 @@ class PoolJob:
     )
 
     def __init__(
-        self,
-        *,
-        pool: Holder,
-        target: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        callbacks: Callbacks,
-        time_limits: tuple[float | None, float | None],
+        self, pool: Holder, call: Call, callbacks: Callbacks, time_limits: tuple[float | None, float | None]
     ) -> None:
         self._pool = pool
-        self._target = target
-        self._args = args
-        self._kwargs = kwargs
+        self._call = call
         self._callbacks = callbacks
         self.time_limits = time_limits
         self.number = 0
@@ -122,18 +98,20 @@ class PoolJob:
 
     @property
     def task_id(self) -> str:
-        """Id of the task; of the job itself, where it is none of Celery's."""
-        return str(self._args[1]) if len(self._args) > 1 else f"job {id(self)}"
+        """Id of the task; of the job itself, where it is not a task of Celery's."""
+        args = self._call.args
+        return str(args[1]) if len(args) > 1 else f"job {id(self)}"
 
     @property
     def label(self) -> str:
         """Name and id of the task, as Celery's logs write them."""
-        return f"{self._args[0]}[{self._args[1]}]" if len(self._args) > 1 else repr(self._target)
+        target, args, _ = self._call
+        return f"{args[0]}[{args[1]}]" if len(args) > 1 else repr(target)
 
     def accept(self) -> None:
-        """Tell Celery that the job has a slot; an early acknowledgement happens here."""
+        """Report to Celery that the job has a slot; an early acknowledgement happens here."""
         self.accepted_at = monotonic()
-        self._call(self._callbacks.accepted, os.getpid(), self.accepted_at)
+        self._report(self._callbacks.accepted, os.getpid(), self.accepted_at)
 
     def is_revoked(self) -> bool:
         """Return whether the task was revoked, or has expired, while it waited for a slot."""
@@ -147,26 +125,23 @@ class PoolJob:
         """Run the target where the caller stands, and report its outcome."""
         try:
             try:
-                outcome = self._target(*self._args, **self._kwargs)
+                target, args, kwargs = self._call
+                outcome = target(*args, **kwargs)
             except Unwound:
                 self._report_verdict()
             except (WorkerShutdown, WorkerTerminate) as error:
                 _stop_worker(error)
             except Exception:  # noqa: BLE001 - Reject and what Celery did not expect; its request knows what to do
-                self._call(self._callbacks.failed, ExceptionInfo())
+                self._report(self._callbacks.failed, ExceptionInfo())
             except BaseException as error:  # noqa: BLE001 - as celery.concurrency.base.apply_target reports it
-                self._call(self._callbacks.failed, _info_of(WorkerLostError(repr(error))))
+                self._report(self._callbacks.failed, _info_of(WorkerLostError(repr(error))))
             else:
-                self._call(self._callbacks.succeeded, outcome)
+                self._report(self._callbacks.succeeded, outcome)
         finally:
             self._pool.release(self)
 
     def terminate(self, signum: int | None = None) -> None:
-        """End the job, as ``revoke(terminate=True)`` and a cold shutdown ask for.
-
-        Args:
-            signum: Number of the signal that was asked for.
-        """
+        """End the job, as ``revoke(terminate=True)`` and a cold shutdown ask for."""
         if self.terminated_by is not None:
             return
         if not self._pool.withdraw(self):
@@ -186,12 +161,12 @@ class PoolJob:
         self._report_terminated()
 
     def _report_terminated(self) -> None:
-        self._call(self._callbacks.failed, _info_of(Terminated(self.terminated_by or int(signals.SIGTERM))))
+        self._report(self._callbacks.failed, _info_of(Terminated(self.terminated_by or int(signals.SIGTERM))))
 
     def _time_out(self, seconds: float, *, soft: bool) -> None:
-        self._call(self._callbacks.timed_out, soft, seconds)
+        self._report(self._callbacks.timed_out, soft, seconds)
 
-    def _call(self, callback: Callable[..., Any] | None, *args: Any) -> None:
+    def _report(self, callback: Callable[..., object] | None, *args: object) -> None:
         if callback is None:
             return
         try:
@@ -209,31 +184,27 @@ class CoroutineJob(PoolJob):
     """A request whose task is a coroutine on the loop.
 
     Every decision between its end, its limits and its termination is taken on the loop's thread: the first one counts.
-
-    Args:
-        service: The loop.
-        **job: Those of `PoolJob`.
     """
 
-    __slots__ = ("_hard_passed", "_run", "_service", "_settled", "tracer")
+    __slots__ = ("_hard_passed", "_has_ended", "_run", "_service", "tracer")
 
-    def __init__(self, service: LoopService, **job: Any) -> None:
-        super().__init__(**job)
+    def __init__(
+        self,
+        service: LoopService,
+        pool: Holder,
+        call: Call,
+        callbacks: Callbacks,
+        time_limits: tuple[float | None, float | None],
+    ) -> None:
+        super().__init__(pool, call, callbacks, time_limits)
         self._service = service
-        self._run: CoroutineRun[Any] | None = None
+        self._run: _Run | None = None
         self._hard_passed = False
-        self._settled = False
+        self._has_ended = False
         self.tracer: Tracer | None = None
 
-    def wait_for(self, run: CoroutineRun[Any]) -> None:
-        """Start a coroutine of this job, and come back when it has ended.
-
-        Args:
-            run: The coroutine.
-
-        Raises:
-            Unwound: If the job's outcome is decided otherwise.
-        """
+    def wait_for(self, run: _Run) -> None:
+        """Start a coroutine of this job, and come back when it has ended."""
         hard, soft = self.time_limits
         run.time_limits = (_duration(hard), _duration(soft))
         tracer = self.tracer
@@ -250,16 +221,16 @@ class CoroutineJob(PoolJob):
         except RuntimeError:
             _logger.warning("%s outlived its event loop", self.label)
 
-    def _start(self, run: CoroutineRun[Any], resume: Callable[[], None]) -> None:
+    def _start(self, run: _Run, resume: Callable[[], None]) -> None:
         if self.terminated_by is not None:
             resume()
             return
-        self._run, self._settled = run, False
+        self._run, self._has_ended = run, False
         loop = self._service.loop
         timers: list[asyncio.TimerHandle] = []
 
         def end() -> None:
-            self._run, self._settled = None, True
+            self._run, self._has_ended = None, True
             for timer in timers:
                 timer.cancel()
             resume()
@@ -273,25 +244,25 @@ class CoroutineJob(PoolJob):
             timers.append(loop.call_later(_left(begun, hard), self._pass_hard, run))
         run.start(loop)
 
-    def _pass_soft(self, run: CoroutineRun[Any], seconds: float) -> None:
+    def _pass_soft(self, run: _Run, seconds: float) -> None:
         if not run.ended and not self._hard_passed and self.terminated_by is None:
             self._time_out(seconds, soft=True)
             run.interrupt(SoftTimeLimitCancelled())
 
-    def _pass_hard(self, run: CoroutineRun[Any]) -> None:
+    def _pass_hard(self, run: _Run) -> None:
         if not run.ended and self.terminated_by is None:
             self._hard_passed = True
             self._end(run)
 
     def _terminate_on_loop(self, signum: int) -> None:
         run = self._run
-        if self._hard_passed or self._settled or self.terminated_by is not None:
+        if self._hard_passed or self._has_ended or self.terminated_by is not None:
             return
         self.terminated_by = signum
         if run is not None:
             self._end(run)
 
-    def _end(self, run: CoroutineRun[Any]) -> None:
+    def _end(self, run: _Run) -> None:
         run.interrupt()
         self._service.loop.call_later(self._service.options.cancel_grace_seconds, run.abandon)
 
@@ -324,3 +295,153 @@ def _stop_worker(error: BaseException) -> None:
         worker_flags().should_terminate = code or EX_FAILURE
     else:
         worker_flags().should_stop = code
+
+
+class Lane:
+    """Jobs of one kind: how many run, and which wait for a slot."""
+
+    __slots__ = ("limit", "running", "waiting")
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self.running = 0
+        self.waiting: deque[PoolJob] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more of this kind may run."""
+        return self.limit is not None and self.running >= self.limit
+
+
+class Slots:
+    """Gives jobs a slot each, in the order of their coming.
+
+    A job of a task that is in flight here already waits until that one has ended: Celery publishes a retry before it stores
+    that the first run ends, and the second run must not overtake it.
+    """
+
+    def __init__(self, limit: int, synchronous_limit: int) -> None:
+        self.limit = limit
+        self._least = min(1, limit)  # --autoscale may begin with none
+        self.coroutines = Lane()
+        self.synchronous = Lane(synchronous_limit)
+        self.jobs: set[PoolJob] = set()  # Celery keeps a weak reference only
+        self._lanes = (self.coroutines, self.synchronous)
+        self._lane_of: dict[PoolJob, Lane] = {}
+        # By id of the task in flight; a deque is bigger than all else that is kept of a job, and nearly never needed.
+        self._followers: dict[str, deque[PoolJob] | None] = {}
+        self._numbers = count()
+        self._closed = False
+        self._lock = threading.RLock()  # a cold shutdown comes in a signal handler, whatever it interrupts
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return sum(lane.running for lane in self._lanes)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have no slot yet."""
+        return len(self.jobs) - self.running
+
+    def take(self, job: PoolJob, lane: Lane) -> bool:
+        """Take a job in."""
+        with self._lock:
+            if self._closed:
+                return False  # never acknowledged: the broker gives it to another worker
+            job.number = next(self._numbers)
+            self.jobs.add(job)
+            self._lane_of[job] = lane
+            if job.task_id in self._followers:
+                followers = self._followers[job.task_id]
+                if followers is None:
+                    followers = self._followers[job.task_id] = deque()
+                followers.append(job)
+                return False
+            self._followers[job.task_id] = None
+            # A slot that has just become free belongs to those who wait: `next` is about to be asked for one of them.
+            overtakes = any(one.waiting and not one.is_full for one in self._lanes)
+            if self.running < self.limit and not lane.is_full and not overtakes:
+                lane.running += 1
+                return True
+            lane.waiting.append(job)
+            return False
+
+    def withdraw(self, job: PoolJob) -> bool:
+        """Take back a job that has no slot yet."""
+        with self._lock:
+            lane = self._lane_of.get(job)
+            if lane is None:
+                return False
+            followers = self._followers.get(job.task_id)
+            if followers is not None and job in followers:
+                followers.remove(job)
+                self._forget(job)
+                return True
+            if job in lane.waiting:
+                lane.waiting.remove(job)
+                self._end(job)
+                return True
+            return False
+
+    def release(self, job: PoolJob) -> None:
+        """Take the slot of a job that has ended."""
+        with self._lock:
+            self._lane_of[job].running -= 1
+            self._end(job)
+
+    def next(self) -> PoolJob | None:
+        """Give a slot to the job that has waited longest."""
+        with self._lock:
+            ready = [lane for lane in self._lanes if lane.waiting and not lane.is_full]
+            if self._closed or not ready or self.running >= self.limit:
+                return None
+            lane = min(ready, key=lambda one: one.waiting[0].number)
+            lane.running += 1
+            return lane.waiting.popleft()
+
+    def resize(self, by: int) -> None:
+        """Change how many jobs may run."""
+        with self._lock:
+            if self.limit + by < self._least:
+                raise ValueError(f"cannot shrink a pool of {self.limit} by {-by}: it would run nothing any more")
+            self.limit += by
+
+    def flush(self) -> None:
+        """Forget every job that has no slot."""
+        with self._lock:
+            for lane in self._lanes:
+                for job in tuple(lane.waiting):
+                    for follower in self._followers.pop(job.task_id) or ():
+                        self._forget(follower)
+                    self._forget(job)
+                lane.waiting.clear()
+            for task_id, followers in self._followers.items():
+                for follower in followers or ():
+                    self._forget(follower)
+                self._followers[task_id] = None
+
+    def close(self) -> None:
+        """Take no more jobs, and forget those without a slot."""
+        self._closed = True
+        self.flush()
+
+    def abandon(self) -> list[PoolJob]:
+        """Forget the jobs that still run."""
+        with self._lock:
+            left = list(self.jobs)
+            self.jobs.clear()
+            return left
+
+    def _end(self, job: PoolJob) -> None:
+        self._forget(job)
+        followers = self._followers[job.task_id]
+        if followers:
+            follower = followers.popleft()
+            self._lane_of[follower].waiting.append(follower)
+        else:
+            del self._followers[job.task_id]
+
+    def _forget(self, job: PoolJob) -> None:
+        self.jobs.discard(job)
+        self._lane_of.pop(job, None)

@@ -8,30 +8,30 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, sleep
 from typing import Any, Final
 
-from celery import signals
+from celery import Celery, signals
 from celery.concurrency.base import BasePool
+from kombu.asynchronous import Hub, get_event_loop
 
-from pico_celery.celery_port import worker_flags
+from pico_celery.celery_port import run_acknowledgements, worker_flags
 from pico_celery.threads import DaemonThreads
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.engine_options import EngineOptions
 from pico_celery.worker.lifecycle import start_components, stop_components
 from pico_celery.worker.loop import LoopService, current_loop_service
-from pico_celery.worker.pool.consumer_pump import HubPump
 from pico_celery.worker.pool.cpu_affinity import Core
-from pico_celery.worker.pool.jobs import Callbacks, CoroutineJob, PoolJob
-from pico_celery.worker.pool.slots import Slots
-from pico_celery.worker.pool.tracers import Tracers, make_tracers
-from pico_celery.worker.pool.unsupported import log_unsupported
+from pico_celery.worker.pool.jobs import Call, Callbacks, CoroutineJob, PoolJob, Slots
+from pico_celery.worker.pool.tracers import HAS_GREENLET, Tracers, make_tracers
 from pico_celery.worker.watchdog import Watchdog
 
 _POLL_SECONDS: Final = 0.02
 _COLD_SECONDS: Final = 2.0  # beyond the grace of a cancellation
+_PUMP_SECONDS: Final = 0.25
 _NAMED_JOBS: Final = 20
+_OF_CHILDREN: Final = {"maxtasksperchild": "max_tasks_per_child", "max_memory_per_child": "max_memory_per_child"}
 _logger = logging.getLogger(__name__)
 
 
@@ -41,15 +41,18 @@ class TaskPool(BasePool):
     ``limit`` (``-c``) is the number of tasks in flight.
     """
 
+    app: Celery | None
     limit: int
+    options: dict[str, Any]
     signal_safe = False
     is_green = False
     uses_semaphore = False
     task_join_will_block = True
     body_can_be_buffer = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, limit: int | None = None, **options: object) -> None:
+        initialise: Callable[..., None] = super().__init__
+        initialise(limit, **options)
         self._engine = EngineOptions.of(self.app)
         self._slots = Slots(self.limit, self._engine.sync_threads)
         self._finished = True  # there is nothing to finish before it has started
@@ -61,7 +64,7 @@ class TaskPool(BasePool):
 
     def on_start(self) -> None:
         """Start the loop, the components of the container, and the watchdog."""
-        log_unsupported(self.app, self.options)
+        _warn_of_unsupported(self.app, self.options)
         self._service = current_loop_service(self._engine)
         self._core = Core(wanted=self._engine.keep_to_core)
         self._tracers = make_tracers(self._engine.tracer_threads, self.limit, prepare=self._core.join)
@@ -81,49 +84,26 @@ class TaskPool(BasePool):
 
     def on_apply(  # type: ignore[override]  # noqa: PLR0917 - celery-types takes it for one that returns nothing
         self,
-        target: Callable[..., Any],
-        args: Any = None,
-        kwargs: Mapping[str, Any] | None = None,
-        callback: Callable[..., Any] | None = None,
-        accept_callback: Callable[..., Any] | None = None,
-        timeout_callback: Callable[..., Any] | None = None,
-        error_callback: Callable[..., Any] | None = None,
+        target: Callable[..., object],
+        args: Iterable[object] | None = None,
+        kwargs: Mapping[str, object] | None = None,
+        callback: Callable[..., object] | None = None,
+        accept_callback: Callable[..., object] | None = None,
+        timeout_callback: Callable[..., object] | None = None,
+        error_callback: Callable[..., object] | None = None,
         soft_timeout: float | None = None,
         timeout: float | None = None,
-        **_: Any,
+        **_: object,
     ) -> PoolJob:
-        """Run a target as soon as there is a slot.
-
-        Args:
-            target: Celery's tracer.
-            args: Its positional arguments.
-            kwargs: Its keyword arguments.
-            callback: Called with its result.
-            accept_callback: Called with process id and time when it starts.
-            timeout_callback: Called when a limit passes.
-            error_callback: Called with an `ExceptionInfo` when it fails.
-            soft_timeout: Soft limit in seconds.
-            timeout: Hard limit in seconds.
-            **_: Those of other pools.
-
-        Returns:
-            The job.
-        """
+        """Run a target as soon as there is a slot."""
         limits = (timeout or self.options.get("timeout"), soft_timeout or self.options.get("soft_timeout"))
-        positional = tuple(args or ())
-        given: dict[str, Any] = {
-            "pool": self,
-            "target": target,
-            "args": positional,
-            "kwargs": kwargs or {},
-            "callbacks": Callbacks(accept_callback, callback, error_callback, timeout_callback),
-            "time_limits": limits,
-        }
-        if self._is_coroutine(positional):
-            job: PoolJob = CoroutineJob(self._service, **given)
+        call = Call(target, tuple(args or ()), kwargs or {})
+        callbacks = Callbacks(accept_callback, callback, error_callback, timeout_callback)
+        if self._is_coroutine(call.args):
+            job: PoolJob = CoroutineJob(self._service, self, call, callbacks, limits)
             lane = self._slots.coroutines
         else:
-            job = PoolJob(**given)
+            job = PoolJob(self, call, callbacks, limits)
             lane = self._slots.synchronous
         if self._slots.take(job, lane):
             self._start(job)
@@ -152,15 +132,11 @@ class TaskPool(BasePool):
         self._start_waiting()
 
     def shrink(self, n: int = 1) -> None:
-        """Allow fewer tasks in flight; those that run go on.
-
-        Raises:
-            ValueError: If there are not as many.
-        """
+        """Allow fewer tasks in flight; those that run go on."""
         self._slots.resize(-n)
         self.limit = self._slots.limit
 
-    def terminate_job(self, pid: int, signal: Any = None) -> None:
+    def terminate_job(self, pid: int, signal: int | str | None = None) -> None:
         """Do nothing: Celery's request then terminates the job itself."""
 
     def on_close(self) -> None:
@@ -187,8 +163,9 @@ class TaskPool(BasePool):
         _, hostname = self.options.get("initargs") or (None, None)
         return None if hostname is None else str(hostname)
 
-    def _is_coroutine(self, args: tuple[Any, ...]) -> bool:
-        return self.app is not None and bool(args) and isinstance(self.app.tasks.get(args[0]), ContractTask)
+    def _is_coroutine(self, args: tuple[object, ...]) -> bool:
+        name = args[0] if args else None
+        return self.app is not None and isinstance(name, str) and isinstance(self.app.tasks.get(name), ContractTask)
 
     def _start(self, job: PoolJob) -> None:
         job.accept()
@@ -206,7 +183,7 @@ class TaskPool(BasePool):
 
     def _drain(self, *, bounded: bool = False) -> None:
         end: float | None = None
-        pump = HubPump()
+        pump = _HubPump()
         while self._slots.jobs and (end is None or monotonic() < end):
             bounded = bounded or _must_terminate()
             if not bounded:
@@ -232,8 +209,8 @@ class TaskPool(BasePool):
         stop_components(self.app, self._engine.shutdown_seconds)
         signals.worker_process_shutdown.send(sender=self._hostname, pid=os.getpid(), exitcode=0)
 
-    def _get_info(self) -> dict[str, Any]:
-        info: dict[str, Any] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
+    def _get_info(self) -> dict[str, object]:
+        info: dict[str, object] = super()._get_info()  # type: ignore[misc]  # celery-types leaves it out
         info.update(
             {
                 "max-concurrency": self.limit,
@@ -254,3 +231,61 @@ class TaskPool(BasePool):
 
 def _must_terminate() -> bool:
     return worker_flags().should_terminate not in {None, False}
+
+
+class _HubPump:
+    """Fires heartbeats, and sends acknowledgements, in place of the worker's main loop, which stands still.
+
+    As ``celery.concurrency.prefork.TaskPool.on_stop`` does.
+    """
+
+    def __init__(self) -> None:
+        self._hub: Hub | None = get_event_loop()
+        self._due = 0.0
+
+    def run(self) -> None:
+        """Do what is due."""
+        if self._hub is None or monotonic() < self._due:
+            return
+        self._due = monotonic() + _PUMP_SECONDS
+        try:
+            self._hub.fire_timers()
+            run_acknowledgements(self._hub)  # otherwise they wait until the hub is closed
+        except Exception:  # the tasks in flight are worth more than one heartbeat
+            _logger.warning("a timer of the worker failed while it stops", exc_info=True)
+
+
+def _warn_of_unsupported(app: Celery | None, options: Mapping[str, object]) -> None:
+    """Warn of settings that this pool cannot follow."""
+    for option, setting in _OF_CHILDREN.items():
+        if options.get(option):
+            _logger.warning(
+                "%s=%s is not followed: the pool has no child processes. Restart the worker from outside, or take "
+                "-P processes",
+                setting,
+                options[option],
+            )
+    if not HAS_GREENLET:
+        _logger.warning("greenlet is not installed: every task in flight takes a thread of its own")
+    if app is not None:
+        _warn_of_sync_limits(app, options)
+
+
+def _warn_of_sync_limits(app: Celery, options: Mapping[str, object]) -> None:
+    own = {
+        name
+        for name, task in app.tasks.items()
+        if not isinstance(task, ContractTask) and not name.startswith("celery.")
+    }
+    everywhere = options.get("timeout") or options.get("soft_timeout")
+    limited = {name for name in own if everywhere or app.tasks[name].time_limit or app.tasks[name].soft_time_limit}
+    if own:
+        _logger.info(
+            "%d synchronous tasks run on threads of this process; -P processes runs them in child processes", len(own)
+        )
+    if limited:
+        _logger.warning(
+            "time limits of synchronous tasks are not enforced, for they run on threads: %s. Make them async def tasks of "
+            "a contract, or serve them by a worker with -P processes",
+            ", ".join(sorted(limited)),
+        )

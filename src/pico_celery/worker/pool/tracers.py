@@ -1,7 +1,7 @@
-"""Where Celery's tracers of coroutines stand.
+"""Run Celery's tracer around each coroutine, suspended in a greenlet (or a thread) while the coroutine runs.
 
 Celery's tracer is one synchronous function around the task. Only something that has a stack of its own can wait inside it: a
-greenlet, of which thousands stand on a few threads, or, where greenlet is not installed, a thread for each task.
+greenlet, of which thousands fit on a few threads, or, where greenlet is not installed, a thread for each task.
 
 The threads also do what the tracer does before and after the coroutine: signals, states, results and canvas. None of it
 holds the event loop, however slow the result backend is.
@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from pico_celery.threads import DaemonThreads
-from pico_celery.worker.bridge import waiting
+from pico_celery.worker.loop import waiting
 from pico_celery.worker.pool.jobs import CoroutineJob
 
 try:
@@ -53,25 +53,12 @@ class Tracers(Protocol):
 
 
 def make_tracers(threads: int, limit: int, prepare: Callable[[], None]) -> Tracers:
-    """Return the best tracers of this platform.
-
-    Args:
-        threads: How many threads there may be.
-        limit: How many jobs are expected at once.
-        prepare: Called by each thread when it starts.
-
-    Returns:
-        Greenlets on these threads, or a thread for each job.
-    """
+    """Return the best tracers of this platform."""
     return GreenletTracers(threads, limit, prepare) if HAS_GREENLET else ThreadTracers(prepare)
 
 
 class ThreadTracers:
-    """A thread for each job.
-
-    Args:
-        prepare: Called by each thread when it starts.
-    """
+    """A thread for each job."""
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self._threads = DaemonThreads(
@@ -113,13 +100,7 @@ class _ThreadTracer:
 
 
 class GreenletTracers:
-    """Greenlets on a few threads.
-
-    Args:
-        threads: How many threads there may be.
-        limit: How many jobs are expected at once.
-        prepare: Called by each thread when it starts.
-    """
+    """Greenlets on a few threads."""
 
     def __init__(self, threads: int, limit: int, prepare: Callable[[], None]) -> None:
         self._prepare = prepare
@@ -169,7 +150,7 @@ class _Pace:
 
 
 class _GreenletTracer:
-    """One job on a greenlet of its thread, to which it belongs forever."""
+    """One job on a greenlet, which stays on its thread."""
 
     __slots__ = ("greenlet", "job", "thread")
 
