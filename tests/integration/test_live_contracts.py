@@ -22,9 +22,8 @@ from click.testing import CliRunner, Result
 from pico_celery import CelerySettings, create_app
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.live import inspect_client as live
-from pico_celery_tooling.live.expected_calls import wanted_of
 from pico_celery_tooling.live.inspect_client import Answers, ask
-from pico_celery_tooling.live.verify import State, TaskReport, verify, verify_live
+from pico_celery_tooling.live.verify import State, TaskReport, verify, verify_live, wanted_of
 from pico_celery_tooling.output import ToolError
 from tests.integration.apps.live_contracts import SECRET, VARIABLE, LiveClient
 from tests.integration.conftest import site_of

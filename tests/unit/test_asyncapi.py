@@ -16,11 +16,8 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
-from pico_celery_tooling.asyncapi.bindings import Protocol
-from pico_celery_tooling.asyncapi.build import asyncapi_of
-from pico_celery_tooling.asyncapi.dialect import draft7
-from pico_celery_tooling.asyncapi.messages import View
-from pico_celery_tooling.asyncapi.settings import BrokerServer, Settings
+from pico_celery_tooling.asyncapi.build import BrokerServer, Protocol, Settings, asyncapi_of
+from pico_celery_tooling.asyncapi.messages import View, draft7
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.schema.sampling import example, samples
 

@@ -25,10 +25,10 @@ from pico_celery.document.records import Document
 from pico_celery.errors import OptionError, PayloadError
 from pico_celery_tooling.call import prepare as calling
 from pico_celery_tooling.call import send as call_sending
-from pico_celery_tooling.call.answer import Reader
 from pico_celery_tooling.call.arguments import check_arguments, shown_arguments
 from pico_celery_tooling.call.find_task import find_task
 from pico_celery_tooling.call.prepare import options_of
+from pico_celery_tooling.call.send import Reader
 from pico_celery_tooling.cli.main import pico_celery
 
 

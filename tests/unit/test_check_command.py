@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pico_celery_tooling.check.application.check import APPLICATION_RULES
+from pico_celery_tooling.check.application import APPLICATION_RULES
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.evolution.rules import RULES
 

@@ -13,11 +13,20 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery.messaging.calls import decode_call
+from pico_celery_tooling.check.ignores import Ignore, ignoring
 from pico_celery_tooling.evolution.compare import compare
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery_tooling.evolution.ignores import Ignore, ignoring
-from pico_celery_tooling.evolution.rollout import Rollout, Verdict, fails, verdict_of
-from pico_celery_tooling.evolution.rules import REFUSALS, RULES
+from pico_celery_tooling.evolution.rules import (
+    NOTHING,
+    REFUSALS,
+    RULES,
+    Category,
+    Finding,
+    Level,
+    Rollout,
+    Verdict,
+    fails,
+    verdict_of,
+)
 from pico_celery_tooling.evolution.task_pairs import SHOWN_PAYLOADS
 
 HEAD = """

@@ -18,10 +18,19 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document
 from pico_celery.worker import inspect_command as telling
-from pico_celery_tooling.evolution.findings import Level
-from pico_celery_tooling.live.compatibility import Met, Side, meet
+from pico_celery_tooling.evolution.rules import Level
 from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer, ask
-from pico_celery_tooling.live.verify import State, TaskReport, Wanted, differing, verify, wait_until_good
+from pico_celery_tooling.live.verify import (
+    Met,
+    Side,
+    State,
+    TaskReport,
+    Wanted,
+    differing,
+    meet,
+    verify,
+    wait_until_good,
+)
 from pico_celery_tooling.output import ToolError
 
 NAME = "shop.buy"

@@ -14,7 +14,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.output import ToolError
-from pico_celery_tooling.sources.source import read_source
+from pico_celery_tooling.sources.loading import read_source
 
 ASK_SECONDS: Final = 2.0
 

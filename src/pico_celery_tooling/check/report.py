@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
+from pico_celery_tooling.evolution.rules import NOTHING, Category, Finding, Level
 
 _COLOURS: Final = {Level.BREAK: "red", Level.ORDER: "yellow", Level.NOTE: "cyan"}
 _SEVERITY: Final = {level: number for number, level in enumerate(Level)}

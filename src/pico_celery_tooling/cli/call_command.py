@@ -15,10 +15,9 @@ from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end,
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.call.answer import CallAnswer
     from pico_celery_tooling.call.find_task import FoundTask
     from pico_celery_tooling.call.prepare import TaskCall
-    from pico_celery_tooling.call.send import SentCall
+    from pico_celery_tooling.call.send import CallAnswer, SentCall
 
 
 class CallCommandError(ToolError):
@@ -260,8 +259,14 @@ def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
 
 
 def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
-    from pico_celery_tooling.call.answer import Reader  # noqa: PLC0415 - only where something came back
-    from pico_celery_tooling.call.send import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+    from pico_celery_tooling.call.send import (  # noqa: PLC0415 - as above
+        NO_STATE,
+        NoAnswerError,
+        Reader,
+        UnreachableError,
+        state_of,
+        wait,
+    )
 
     name = f"{found.task.name}[{sent.id}]"
     told = {"task": found.task.name, "id": sent.id}

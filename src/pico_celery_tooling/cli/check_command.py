@@ -10,14 +10,18 @@ from typing import Any, Final
 import click
 
 from pico_celery.document.lockfile import LOCK_FILE
-from pico_celery_tooling.check.ignores import ignore_of_option, ignores_of_project, require_known
+from pico_celery_tooling.check.ignores import (
+    Ignore,
+    ignore_of_option,
+    ignores_of_project,
+    ignoring,
+    is_like,
+    require_known,
+)
 from pico_celery_tooling.check.report import counts_of, counts_text, finding_data, print_findings
-from pico_celery_tooling.evolution.findings import Category, Finding
-from pico_celery_tooling.evolution.ignores import Ignore, ignoring, is_like
-from pico_celery_tooling.evolution.rollout import Rollout, Verdict, fails, verdict_of
+from pico_celery_tooling.evolution.rules import RULES, Category, Finding, Rollout, Verdict, fails, verdict_of
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
-from pico_celery_tooling.sources.loading import application
-from pico_celery_tooling.sources.source import Source, read_source
+from pico_celery_tooling.sources.loading import Source, application, read_source
 from pico_celery_tooling.sources.versions import other
 
 _VERDICTS: Final = {
@@ -147,7 +151,7 @@ def _now(package: str | None, app: Any, against: str | None) -> Source:
         raise ToolError(
             "no package given", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
         )
-    from pico_celery_tooling.check.application.check import contracts_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.check.application import contracts_of  # noqa: PLC0415 - it needs Celery
 
     return Source(name="the application", document=contracts_of(app))
 
@@ -178,15 +182,13 @@ def _compared(before: Source | None, now: Source) -> list[Finding]:
 def _application(app: Any, now: Source, *, reach: bool) -> list[Finding]:
     if app is None:
         return []
-    from pico_celery_tooling.check.application.check import check_application  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.check.application import check_application  # noqa: PLC0415 - it needs Celery
 
     return check_application(app, now.document, reach=reach)
 
 
 def _about_what_was_looked_at(unused: Sequence[Ignore], *, application: bool, contracts: bool) -> list[Ignore]:
     """Leave out the ignores of rules that were not asked this time."""
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
     return [
         ignore for ignore in unused if (contracts if any(is_like(rule, ignore.rule) for rule in RULES) else application)
     ]
@@ -194,20 +196,16 @@ def _about_what_was_looked_at(unused: Sequence[Ignore], *, application: bool, co
 
 def _known(pattern: str) -> list[str]:
     """Return the names of the rules that an ignore may be about."""
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
-    return list(RULES) if any(is_like(rule, pattern) for rule in RULES) else [*RULES, *_rules_of_applications()]
+    return list(RULES) if any(is_like(rule, pattern) for rule in RULES) else [*RULES, *_application_rules()]
 
 
-def _rules_of_applications() -> Mapping[str, str]:
-    from pico_celery_tooling.check.application.check import APPLICATION_RULES  # noqa: PLC0415 - it needs Celery
+def _application_rules() -> Mapping[str, str]:
+    from pico_celery_tooling.check.application import APPLICATION_RULES  # noqa: PLC0415 - it needs Celery
 
     return APPLICATION_RULES
 
 
 def _rules() -> list[dict[str, Any]]:
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
     compared = [
         {
             "rule": rule.name,
@@ -220,7 +218,7 @@ def _rules() -> list[dict[str, Any]]:
     ]
     of_applications = [
         {"rule": name, "categories": [Category.SETUP.value], "meaning": meaning}
-        for name, meaning in _rules_of_applications().items()
+        for name, meaning in _application_rules().items()
     ]
     return [*compared, *of_applications]
 

@@ -3,18 +3,56 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
 from pico_celery.contract.naming import did_you_mean
 from pico_celery.document.lockfile import LOCK_FILE
-from pico_celery.document.records import Document
+from pico_celery.document.records import Document, JsonSchema, TaskRecord
 from pico_celery_tooling.cli.completion_command import SCHEMA_TARGET, TASK_NAME
 from pico_celery_tooling.output import ToolError, json_option, print_json
-from pico_celery_tooling.schema.export import PARTS, schemas_of
-from pico_celery_tooling.sources.source import read_lock, read_source
+from pico_celery_tooling.sources.loading import read_lock, read_source
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+PARTS: Final = ("arguments", "result", "errors")
+
+
+def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
+    """Return the schemas of a task."""
+    return {
+        "arguments": _complete(document, _with_defaults(task), task, "arguments"),
+        "result": _complete(document, task.result.sends, task, "result"),
+        "errors": {
+            error.code: _complete(document, error.sends, task, f"errors:{error.code}", error.doc)
+            for error in task.errors
+        },
+    }
+
+
+def _with_defaults(task: TaskRecord) -> JsonSchema:
+    """Return the schema of all arguments, with the defaults of parameters, which forms begin with."""
+    known = {one.name: one.default for one in task.parameters if one.default is not None}
+    schema = task.arguments
+    own = {
+        name: {**one, "default": known[name]} if name in known else one for name, one in schema["properties"].items()
+    }
+    return {**schema, "properties": own}
+
+
+def _complete(document: Document, schema: JsonSchema, task: TaskRecord, part: str, doc: str = "") -> Mapping[str, Any]:
+    described = doc or (task.doc if part == "arguments" else "")
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:pico-celery:{quote(task.name)}:{quote(part, safe=':')}",
+        "title": f"{task.name}: {part.replace(':', ' ')}",
+        **({"description": described} if described else {}),
+        **({"deprecated": True} if task.deprecated and part == "arguments" else {}),
+        **document.standalone(schema),
+    }
 
 
 @click.command("schema")

@@ -10,8 +10,7 @@ import click
 
 from pico_celery_tooling.cli.live_options import live_options, nobody_answered
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
-from pico_celery_tooling.sources.loading import application
-from pico_celery_tooling.sources.source import read_source
+from pico_celery_tooling.sources.loading import application, read_source
 
 if TYPE_CHECKING:
     from pico_celery_tooling.live.inspect_client import Answers
@@ -63,19 +62,19 @@ def command(source: str | None, *, live: bool, timeout: float, against: str | No
     if wait and not live:
         raise ToolError("--wait is for workers that are about to start", "ask them: add --live")
     app = application()
-    from pico_celery_tooling.live import expected_calls as wanting  # noqa: PLC0415 - with Celery
-    from pico_celery_tooling.live import verify as asking  # noqa: PLC0415 - with Celery
-    from pico_celery_tooling.live.verify import verify  # noqa: PLC0415 - as these
+    from pico_celery_tooling.live import verify as live_check  # noqa: PLC0415 - it imports Celery
 
-    wanted = wanting.wanted_of(app, None if source is None else read_source(source).document)
+    wanted = live_check.wanted_of(app, None if source is None else read_source(source).document)
     if live:
-        look = partial(asking.verify_live, app, wanted, timeout)
-        answers, reports = asking.wait_until_good(look, wait, partial(click.echo, err=True))
+        look = partial(live_check.verify_live, app, wanted, timeout)
+        answers, reports = live_check.wait_until_good(look, wait, partial(click.echo, err=True))
     else:
         answers = (
-            wanting.served_here(app) if against is None else wanting.locked(read_source(against).document, against)
+            live_check.served_here(app)
+            if against is None
+            else live_check.locked(read_source(against).document, against)
         )
-        reports = verify(wanted, answers)
+        reports = live_check.verify(wanted, answers)
     if as_json:
         print_json(_data(answers, reports))
     else:

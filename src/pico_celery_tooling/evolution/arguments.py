@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery_tooling.evolution.counterexamples import arguments_of
-from pico_celery_tooling.evolution.findings import NOTHING, Finding, Level
-from pico_celery_tooling.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
+from pico_celery_tooling.evolution.rules import NEW_CLIENTS, NOTHING, OLD_CLIENTS, Finding, Level
 from pico_celery_tooling.evolution.subset import Refused, remembered
 from pico_celery_tooling.evolution.task_pairs import Memory, Pair, TaskVersion, shown
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pico_celery.document.lock_schema import DEMANDS
 from pico_celery.document.records import Document, JsonSchema
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.schema_forms import ANYTHING, ITEM, Entry, Form, Issue, Steps, always
 from pico_celery_tooling.evolution.task_pairs import Memory, TaskVersion
 from pico_celery_tooling.schema.pydantic_validator import WorkerValidator

@@ -4,10 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from pico_celery_tooling.evolution.findings import Category, Level
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    BREAK = "break"
+    """Somebody breaks, even if the workers are rolled out before the clients."""
+    ORDER = "order"
+    """Nobody breaks if the workers are rolled out before the clients; somebody does otherwise."""
+    NOTE = "note"
+    """Nobody breaks at run time; somebody has something to do, or should know."""
+
+
+class Category(StrEnum):
+    """What a finding breaks."""
+
+    SOURCE = "SOURCE"
+    """Type checking of callers or of implementers."""
+    WIRE = "WIRE"
+    """Peers that run now."""
+    QUEUED = "QUEUED"
+    """Messages that wait in a queue, for their ETA, or in the schedule of beat."""
+    SETUP = "SETUP"
+    """The application: a task that nobody serves, a broker that cannot be reached."""
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final[Any] = _Nothing()
+"""There is no payload to show: `None` is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a check has found."""
+
+    rule: str
+    """Stable name of the rule, such as ``parameter_removed``; what an ignore names."""
+    level: Level
+    """How bad it is."""
+    categories: frozenset[Category]
+    task: str
+    """Name of the task on the wire, or of the contract or error where it is about these."""
+    path: str = ""
+    """Where in it: parameter and JSON path, such as ``order.lines[*].quantity``, or ``return.total``."""
+    message: str
+    """What changed or is wrong, with what was expected and what was got."""
+    who: str = ""
+    """Who breaks, such as "old clients and queued messages, at new workers"."""
+    remedy: str = ""
+    """What to do instead."""
+    payload: Any = NOTHING
+    """A payload that shows it: accepted before, refused now; `NOTHING` where there is none."""
+    where: str = ""
+    """``file:line``, where it is known."""
+    ignored: str | None = None
+    """Why it does not count, where the project says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,3 +422,54 @@ _ALL: Final = (
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in _ALL})
 """All rules by name, in the order in which they are listed."""
+
+
+class Rollout(StrEnum):
+    """In which order clients and workers are rolled out."""
+
+    WORKERS_FIRST = "workers-first"
+    """All workers before the first client, as most do."""
+    CLIENTS_FIRST = "clients-first"
+    """All clients before the first worker."""
+    ANY = "any"
+    """In no order that anybody keeps."""
+
+
+class Verdict(StrEnum):
+    """In which order a roll-out breaks nobody."""
+
+    ANY_ORDER = "any-order"
+    WORKERS_FIRST = "workers-first"
+    CLIENTS_FIRST = "clients-first"
+    BREAKS = "breaks"
+    """In none."""
+
+
+ALL: Final = frozenset(Category)
+_MESSAGES: Final = frozenset({Category.WIRE, Category.QUEUED})
+
+
+def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories: frozenset[Category] = ALL) -> bool:
+    """Return whether a finding fails a check."""
+    broken = finding.categories & categories
+    if finding.ignored is not None or not broken:
+        return False
+    if finding.level is Level.BREAK:
+        # What breaks running peers alone breaks old clients that meet new workers: never, where clients go first.
+        return rollout is not Rollout.CLIENTS_FIRST or broken != {Category.WIRE}
+    return finding.level is Level.ORDER and rollout is not Rollout.WORKERS_FIRST
+
+
+def verdict_of(findings: Iterable[Finding], categories: frozenset[Category] = ALL) -> Verdict:
+    """Return in which order a roll-out breaks nobody."""
+    counted = _MESSAGES & categories
+    told = [finding for finding in findings if finding.ignored is None and finding.categories & counted]
+    workers, clients = (
+        any(fails(finding, rollout, counted) for finding in told)
+        for rollout in (Rollout.WORKERS_FIRST, Rollout.CLIENTS_FIRST)
+    )
+    if workers and clients:
+        return Verdict.BREAKS
+    if workers:
+        return Verdict.CLIENTS_FIRST
+    return Verdict.WORKERS_FIRST if clients else Verdict.ANY_ORDER

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pico_celery.document.lock_schema import DECIMAL, MISSING, STRICT
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.evolution.counterexamples import Witnesses
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.schema_forms import (
     ANYTHING,
     UNKNOWN,

@@ -10,8 +10,18 @@ from difflib import SequenceMatcher
 from typing import Any, Final, TypeVar
 
 from pico_celery.document.records import Document, JsonSchema, TaskRecord, references
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery_tooling.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, OLD_WORKERS, RULES, WORKERS_FIRST
+from pico_celery_tooling.evolution.rules import (
+    NEW_CLIENTS,
+    NEW_WORKERS,
+    NOTHING,
+    OLD_CLIENTS,
+    OLD_WORKERS,
+    RULES,
+    WORKERS_FIRST,
+    Category,
+    Finding,
+    Level,
+)
 
 _Found = TypeVar("_Found")
 SHOWN_CHARACTERS: Final = 600

@@ -12,8 +12,7 @@ from kombu.utils.url import maybe_sanitize_url
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery.errors import LockFileError
-from pico_celery_tooling.bounded import NoReturnError, in_time
-from pico_celery_tooling.output import ToolError
+from pico_celery_tooling.output import NoReturnError, ToolError, in_time
 
 DEFAULT_TIMEOUT: Final = 2.0
 """How many seconds workers have to answer: a broadcast does not know how many there are, so all of it is waited."""

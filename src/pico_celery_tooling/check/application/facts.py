@@ -19,7 +19,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.registrations import registrations_of
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.naming import snake_case
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, Served, setup_finding
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 POLICY_RULES: Final = Rules()
 

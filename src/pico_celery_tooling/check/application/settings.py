@@ -14,7 +14,7 @@ from pico_celery.app.settings import DEFAULT_BACKEND_URL, DEFAULT_BROKER_URL
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, setup_finding
 from pico_celery_tooling.check.application.policies import longest_delays, returns_something, stores_result
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 SETTING_RULES: Final = Rules()
 _JSON: Final = frozenset({"json", "application/json"})
