@@ -177,7 +177,7 @@ def test_an_example_is_arguments_that_fit(here: Path, document: Document) -> Non
 def test_data_that_fits_needs_to_know_where_the_workers_are(here: Path) -> None:
     done = call("counter.once", "--data", '{"number": 1}')
     assert done.exit_code == 2
-    assert "nothing says where the workers are" in done.stderr
+    assert "no application and no broker given" in done.stderr
     assert "pico-celery -A your.module:app call" in done.stderr
 
 
@@ -339,7 +339,7 @@ def read(document: Document, status: str, result: Any, traceback: str | None = N
 def test_a_result_is_read_whoever_stored_it(document: Document) -> None:
     for total in ("1.50", Decimal("1.50")):  # kombu makes a Decimal of what a plain worker stores
         answer = read(document, "SUCCESS", {"number": 1, "total": total})
-        assert (answer.succeeded, answer.told) == (True, {"result": {"number": 1, "total": "1.50"}})
+        assert (answer.succeeded, answer.data) == (True, {"result": {"number": 1, "total": "1.50"}})
 
 
 def test_a_result_that_does_not_fit_is_told(document: Document) -> None:

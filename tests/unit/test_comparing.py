@@ -236,7 +236,7 @@ CASES: dict[str, tuple[str, str, str, Level, set[Category], str, str, str, str]]
         Level.BREAK,
         {WIRE, QUEUED},
         "",
-        "(it came in 1.2); its callers were told before (deprecated: 'use place')",
+        "(it came in 1.2); it was deprecated ('use place')",
         "queued messages",
         "ignore this with that reason",
     ),

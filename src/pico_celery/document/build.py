@@ -88,9 +88,9 @@ def _hashable(annotation: Any, number: int) -> Any:
 
 def _contract(contract: ContractDefinition, given: Collection[str], schemas: _Schemas) -> ContractRecord:
     own = prefix_of(contract.name, contract.version)
-    # An inherited task is told once, by the contract that declares it.
-    told = [task for task in contract.tasks.values() if task.contract == own or task.contract not in given]
-    tasks = sorted(told, key=lambda task: task.name)
+    # An inherited task is recorded once, by the contract that declares it.
+    own_tasks = [task for task in contract.tasks.values() if task.contract == own or task.contract not in given]
+    tasks = sorted(own_tasks, key=lambda task: task.name)
     return ContractRecord(
         name=contract.name,
         version=contract.version,

@@ -2,8 +2,8 @@
 
 ``x-strict`` says that nothing is converted. ``x-pydantic`` holds what else a type demands, or promises where it is sent:
 constraints such as an aware datetime (``{"tz_constraint": "aware"}``), and validators that are functions, by their names
-(``{"function-after": "shop.models.check"}``). Two schemas that have the same there demand the same, as far as names tell.
-``x-keys`` is the schema of a mapping's keys where they are more than text; the format ``decimal`` tells the text of a
+(``{"function-after": "shop.models.check"}``). Two schemas that have the same there demand the same, as far as names show.
+``x-keys`` is the schema of a mapping's keys where they are more than text; the format ``decimal`` distinguishes the text of a
 Decimal from others.
 """
 
@@ -36,7 +36,7 @@ class LockSchema(GenerateJsonSchema):
 
     def __init__(self) -> None:
         super().__init__(by_alias=True, ref_template=REFERENCE + "{model}")
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
         """Generate the schema of a part, with what JSON Schema does not say of it."""
@@ -47,8 +47,8 @@ class LockSchema(GenerateJsonSchema):
         if "ref" not in schema:
             return _with(generated, more)
         name, reference = self.get_cache_defs_ref_schema(schema["ref"])
-        if name in self.definitions and name not in self._told:  # pydantic goes through all twice
-            self._told.add(name)
+        if name in self.definitions and name not in self._seen:  # pydantic goes through all twice
+            self._seen.add(name)
             self.definitions[name] = _with(self.definitions[name], more)
         return reference
 

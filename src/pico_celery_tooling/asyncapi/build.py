@@ -97,10 +97,10 @@ def operation_bindings(options: Mapping[str, Any], protocol: Protocol) -> dict[s
     if protocol == "redis":
         return {"redis": {}}
     transient = options.get("delivery_mode") in {1, "transient"}
-    told: dict[str, Any] = {"deliveryMode": 1 if transient else 2}
+    binding: dict[str, Any] = {"deliveryMode": 1 if transient else 2}
     if "priority" in options:
-        told["priority"] = options["priority"]
-    return {"amqp": {**told, **_version()}}
+        binding["priority"] = options["priority"]
+    return {"amqp": {**binding, **_version()}}
 
 
 def _version() -> dict[str, str]:
@@ -116,7 +116,7 @@ class BrokerServer:
     """A broker."""
 
     host: str
-    """Host, and port where it is told."""
+    """Host, and port where it is given."""
     protocol: str
     """``redis``, ``amqp`` or ``amqps``."""
     pathname: str = ""
@@ -157,7 +157,7 @@ class Settings:
     protocol: Protocol = "redis"
     """How messages are carried."""
     server: BrokerServer | None = None
-    """The broker, where it is told."""
+    """The broker, where it is given."""
     default_queue: str = "celery"
     """Queue of tasks whose contract names none; Celery's ``task_default_queue``."""
     example: Example
@@ -293,14 +293,14 @@ class _Building:
         ]
         for error in task.errors:
             fields = self.settings.example(error.sends if view == "worker" else error.accepted)
-            told = {
+            part = {
                 "title": f"{error.type} ({error.code})",
                 **_summary(error.doc),
                 "payload": messages.error_payload(error, view),
                 **_examples(messages.error_example(error, task.name, fields)),
                 "x-retryable": error.retryable,
             }
-            parts.append((f"{task.name}.{error.code}", told))
+            parts.append((f"{task.name}.{error.code}", part))
         failure = {
             "title": f"{task.name}: failure",
             "summary": "A failure that the contract does not declare, arguments that do not fit among them.",
@@ -312,7 +312,7 @@ class _Building:
             "correlationId": {"$ref": "#/components/correlationIds/reply"},
             "tags": _tags(contract, task),
         }
-        sent = [self._message(REPLIES, name, {"name": name, **told, **common}) for name, told in parts]
+        sent = [self._message(REPLIES, name, {"name": name, **part, **common}) for name, part in parts]
         sent.append(self._message(REPLIES, "progress", messages.PROGRESS))
         reply: dict[str, Any] = {"channel": {"$ref": f"#/channels/{REPLIES}"}, "messages": sent}
         if self.settings.protocol == "amqp":
@@ -359,18 +359,18 @@ def _tags(contract: ContractRecord, task: TaskRecord) -> list[dict[str, str]]:
 
 
 def _extensions(task: TaskRecord) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    extensions: dict[str, Any] = {
         "x-digest": task.digest,
         "x-since": task.since,
         "x-deprecated": task.deprecated,
         "x-aliases": list(task.aliases),
         "x-celery": strict(task.options),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in extensions.items() if value}
 
 
 def _server(server: BrokerServer) -> dict[str, Any]:
-    told: dict[str, Any] = {"host": server.host, "protocol": server.protocol}
+    described: dict[str, Any] = {"host": server.host, "protocol": server.protocol}
     if server.pathname:
-        told["pathname"] = server.pathname
-    return {**told, **({"x-tls": True} if server.tls else {})}
+        described["pathname"] = server.pathname
+    return {**described, **({"x-tls": True} if server.tls else {})}

@@ -45,17 +45,17 @@ def draft7(schema: Any) -> Any:
     """Return a schema in the dialect of AsyncAPI."""
     if not isinstance(schema, Mapping):
         return schema  # True or False
-    told = {key: _part(key, value) for key, value in schema.items() if key not in _ELSEWHERE}
-    told.update(_tuple(schema))
+    draft = {key: _part(key, value) for key, value in schema.items() if key not in _ELSEWHERE}
+    draft.update(_tuple(schema))
     if "discriminator" in schema:
-        told["x-discriminator"] = _relocated(schema["discriminator"])
+        draft["x-discriminator"] = _relocated(schema["discriminator"])
     if isinstance(schema.get("examples"), (list, tuple)):
-        told["examples"] = strict(schema["examples"])
+        draft["examples"] = strict(schema["examples"])
     if "$ref" not in schema:
-        return told
+        return draft
     reference = {"$ref": _relocated(schema["$ref"])}
     # What stands beside a reference is ignored in draft 07.
-    return {"allOf": [reference], **told} if told else reference
+    return {"allOf": [reference], **draft} if draft else reference
 
 
 def strict(value: Any) -> Any:
@@ -280,11 +280,11 @@ def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> Any:
 
 
 def _reply(status: str | list[str], result: Any) -> dict[str, Any]:
-    told = {"const": status} if isinstance(status, str) else {"enum": status}
+    allowed = {"const": status} if isinstance(status, str) else {"enum": status}
     return {
         "type": "object",
         "allOf": [{"$ref": f"#/components/schemas/{REPLY}"}],
-        "properties": {"status": {"type": "string", **told}, "result": result},
+        "properties": {"status": {"type": "string", **allowed}, "result": result},
     }
 
 

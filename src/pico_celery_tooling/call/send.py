@@ -1,4 +1,4 @@
-"""Publishing a call and waiting for what is stored of it, each in bounded time."""
+"""Publish a call, wait for its result in bounded time, and read the result by the contract."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SentCall:
         self.ignored = ignored
         self.heard = 0
         self.is_first = True
-        self._told = threading.Event()
+        self._resolved = threading.Event()
         self._meta: Meta | None = None
         self._failure: BaseException | None = None
 
@@ -66,7 +66,7 @@ class SentCall:
     def resolve(self, meta: Meta | None, error: BaseException | None) -> None:
         """Take what was stored, or why it cannot be had."""
         self._meta, self._failure = self._meta or meta, error
-        self._told.set()
+        self._resolved.set()
 
     def adopt(self, task_id: str) -> SentCall:
         """Be the call that has the idempotency key of this one."""
@@ -75,10 +75,10 @@ class SentCall:
 
     def outcome(self, seconds: float) -> Meta | None:
         """Return what was stored, as soon as it is there; ``None`` after so many seconds."""
-        if not self._told.wait(seconds):
+        if not self._resolved.wait(seconds):
             return None
         if self._meta is None:
-            raise UnreachableError(f"the result backend cannot be reached: {_told(self._failure)}")
+            raise UnreachableError(f"the result backend cannot be reached: {_error_text(self._failure)}")
         return self._meta
 
 
@@ -112,11 +112,11 @@ def send(app: Celery, call: TaskCall) -> SentCall:
         reason = f"no answer within {_PUBLISH_SECONDS:g} s; {call.task}[{sent.id}] may have been sent all the same"
         raise UnreachableError(f"the broker {broker_of(app)} cannot be reached: {reason}") from None
     except EncodeError as error:
-        raise UnreachableError(f"{call.task} cannot be sent: {_told(error)}") from error
+        raise UnreachableError(f"{call.task} cannot be sent: {_error_text(error)}") from error
     except Exception as error:
         is_brokers = call.key is None or isinstance(error, OperationalError)
         server = f"the broker {broker_of(app)}" if is_brokers else "the result backend, which keeps idempotency keys,"
-        raise UnreachableError(f"{server} cannot be reached: {_told(error)}") from error
+        raise UnreachableError(f"{server} cannot be reached: {_error_text(error)}") from error
 
 
 def wait(
@@ -140,7 +140,7 @@ def wait(
     finally:
         hub.unwatch(waiter)
     if hub.trouble is not None:
-        raise UnreachableError(f"the result backend cannot be reached: {_told(hub.trouble)}")
+        raise UnreachableError(f"the result backend cannot be reached: {_error_text(hub.trouble)}")
     if patience < seconds and sent.deadline is not None:
         raise NoAnswerError(f"no result by its deadline, {sent.deadline.isoformat(timespec='seconds')}")
     raise NoAnswerError(f"no result after {seconds:g} s")
@@ -164,10 +164,10 @@ def _check_backend(app: Celery) -> None:
     try:
         hub_of(app).backend  # noqa: B018 - asking makes it
     except Exception as error:
-        raise UnreachableError(f"the result backend cannot be used: {_told(error)}") from error
+        raise UnreachableError(f"the result backend cannot be used: {_error_text(error)}") from error
 
 
-def _told(error: BaseException | None) -> str:
+def _error_text(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
@@ -201,7 +201,7 @@ class CallAnswer:
         return self.state == _REVOKED
 
     @property
-    def told(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
         """The result or the error, by name."""
         return {"result": self.result} if self.error is None else {"error": dict(self.error)}
 
@@ -225,13 +225,13 @@ class Reader:
         failure = StoredFailure.of(stored, meta.get("traceback"))
         declared = self._declared(failure)
         if declared is not None:
-            error, misfits = declared
-            return CallAnswer(state=state, error=error, misfits=misfits, traceback=failure.traceback)
-        told: dict[str, Any] = {"type": failure.full_name, "message": failure.text}
+            declared_error, misfits = declared
+            return CallAnswer(state=state, error=declared_error, misfits=misfits, traceback=failure.traceback)
+        error: dict[str, Any] = {"type": failure.full_name, "message": failure.text}
         faults = (failure.data or {}).get("faults")
         if isinstance(faults, list) and faults:
-            told["faults"] = _jsonable(faults)
-        return CallAnswer(state=state, error=told, traceback=failure.traceback)
+            error["faults"] = _jsonable(faults)
+        return CallAnswer(state=state, error=error, traceback=failure.traceback)
 
     def _declared(self, failure: StoredFailure) -> tuple[dict[str, Any], tuple[str, ...]] | None:
         data = failure.data or {}
@@ -240,14 +240,14 @@ class Reader:
         if record is None:
             return None
         fields = _jsonable(data.get("fields"))
-        told = {
+        error = {
             "code": record.code,
             "type": record.type,
             "message": failure.text,
             "retryable": record.retryable,
             "fields": fields,
         }
-        return told, self._misfits(record.accepted, fields, record.code)
+        return error, self._misfits(record.accepted, fields, record.code)
 
     def _misfits(self, schema: JsonSchema, value: Any, name: str) -> tuple[str, ...]:
         from pico_celery_tooling.schema.validation import violations  # noqa: PLC0415 - most calls check no value

@@ -33,8 +33,8 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "where": finding.where,
         "ignored": finding.ignored,
     }
-    told = {key: value for key, value in data.items() if value is not None and value != ""}
-    return told if finding.payload is NOTHING else {**told, "payload": _finite(finding.payload)}
+    shown = {key: value for key, value in data.items() if value is not None and value != ""}
+    return shown if finding.payload is NOTHING else {**shown, "payload": _finite(finding.payload)}
 
 
 def _finite(value: Any) -> Any:
@@ -47,7 +47,7 @@ def _finite(value: Any) -> Any:
 
 
 def categories_of(finding: Finding) -> list[str]:
-    """Return the names of a finding's categories, in the order in which they are told."""
+    """Return the names of a finding's categories, in the order in which they are declared."""
     return [category.value for category in Category if category in finding.categories]
 
 
@@ -120,5 +120,5 @@ def counts_text(counts: Mapping[str, int]) -> str:
         "note": ("note", "notes"),
         "ignored": ("ignored", "ignored"),
     }
-    told = [f"{count} {words[name][count != 1]}" for name, count in counts.items() if count]
-    return ", ".join(told) or "no findings"
+    parts = [f"{count} {words[name][count != 1]}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "no findings"

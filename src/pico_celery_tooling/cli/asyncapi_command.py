@@ -91,9 +91,9 @@ def command(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ToolError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
-    told = {"file": str(output), "operations": len(data["operations"]), "channels": sorted(data["channels"])}
+    report = {"file": str(output), "operations": len(data["operations"]), "channels": sorted(data["channels"])}
     if as_json:
-        print_json(told)
+        print_json(report)
     else:
         click.echo(f"wrote {output}: AsyncAPI 3.0, {_count(len(data['operations']))}")
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class CallCommandError(ToolError):
     """A call was refused, or did not come to an end."""
 
-    def __init__(self, message: str, remedy: str = "", told: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, remedy: str = "", details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, remedy)
-        self.told = dict(told or {})
+        self.details = dict(details or {})
 
     @classmethod
     def of(cls, error: PicoCeleryError) -> CallCommandError:
-        """Tell of an error of this library, with its faults."""
+        """Report an error of this library, with its faults."""
         faults = error.data.get("faults") if isinstance(error, FaultsError) else None
-        return cls(str(error), told={"faults": faults} if faults else None)
+        return cls(str(error), details={"faults": faults} if faults else None)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, as `ToolError` does."""
@@ -39,9 +39,9 @@ class CallCommandError(ToolError):
             super().show(file)
             return
         remedy = {"remedy": self.remedy} if self.remedy else {}
-        told = {name: value for name, value in self.told.items() if name != "faults"}
-        faults = {"faults": self.told["faults"]} if "faults" in self.told else {}
-        print_json({**told, "error": {"message": self.message, **remedy, **faults}})
+        details = {name: value for name, value in self.details.items() if name != "faults"}
+        faults = {"faults": self.details["faults"]} if "faults" in self.details else {}
+        print_json({**details, "error": {"message": self.message, **remedy, **faults}})
 
 
 def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
@@ -59,15 +59,15 @@ def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
 
 def print_answer(answer: CallAnswer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
     """Print how a call ended."""
-    told = answer.told
+    data = answer.data
     if traceback and answer.traceback and answer.error is not None:
-        told["error"]["traceback"] = answer.traceback
+        data["error"]["traceback"] = answer.traceback
     if as_json:
         print_json(
-            {**identity, "state": answer.state, **told, **({"misfits": answer.misfits} if answer.misfits else {})}
+            {**identity, "state": answer.state, **data, **({"misfits": answer.misfits} if answer.misfits else {})}
         )
     else:
-        print_json(told["result"] if answer.error is None else told)
+        print_json(data["result"] if answer.error is None else data)
     if answer.misfits:
         what = "result does" if answer.error is None else "fields of its error do"
         lines = "".join(f"\n  - {misfit}" for misfit in answer.misfits)
@@ -80,7 +80,7 @@ _STATES: Final = {
     "STARTED": "; a worker runs it",
     "RETRY": "; it has failed, and is to be tried again",
 }
-"""What the state of a call tells of the reason why it has not ended."""
+"""Why a call has not ended, by its state."""
 
 
 @click.command("call")
@@ -183,7 +183,7 @@ def _servers(broker: str | None, backend: str | None) -> tuple[str | None, str |
     """Return the URLs that lead to the workers where no application does."""
     above = click.get_current_context().find_root()
     if broker is not None and above.get_parameter_source("app") is ParameterSource.COMMANDLINE:
-        raise ToolError("both an application and a --broker are given", "name one of them: -A, or --broker")
+        raise ToolError("both an application and a --broker given", "name one of them: -A, or --broker")
     if broker is None and _names_application():
         if backend is not None:
             raise ToolError("--result-backend belongs to --broker", "the application has its own")
@@ -203,7 +203,7 @@ def _application(broker: str | None, backend: str | None) -> Any:
         if not _names_application():
             root = click.get_current_context().find_root().info_name
             raise ToolError(
-                "nothing says where the workers are",
+                "no application and no broker given",
                 f"name the application ({root} -A your.module:app call ...), or give a --broker",
             )
         return application()
@@ -246,7 +246,7 @@ def _send(app: Any, call: TaskCall) -> SentCall:
 
 
 def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
-    """Tell why there is no result to wait for; ``None`` where there is one."""
+    """Return why there is no result to wait for, or ``None`` if there is one."""
     from pico_celery.client.results.hub import hub_of  # noqa: PLC0415 - it needs Celery
 
     if no_wait:
@@ -269,7 +269,7 @@ def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAns
     )
 
     name = f"{found.task.name}[{sent.id}]"
-    told = {"task": found.task.name, "id": sent.id}
+    identity = {"task": found.task.name, "id": sent.id}
     is_watched = sys.stderr.isatty()
 
     def show(passed: float) -> None:
@@ -284,18 +284,18 @@ def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAns
         state = state_of(app, sent)
         why = f"; {state}" if state == NO_STATE else _STATES.get(state, "")
         raise CallCommandError(
-            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", told
+            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", identity
         ) from None
     except UnreachableError as error:
         message = f"{name} was sent, but {error}"
-        raise CallCommandError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
+        raise CallCommandError(message, f"look again when it can be: {_look_again(sent.id)}", identity) from None
     except KeyboardInterrupt:
         click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
     answer = Reader(found.task, found.document).read(meta)
     if answer.revoked:
         raise CallCommandError(
-            f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told
+            f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", identity
         )
     return answer
 

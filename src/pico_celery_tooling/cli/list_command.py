@@ -83,11 +83,11 @@ def _live(answers: Answers, wanted: Document | None) -> list[dict[str, Any]]:
 
 def _live_task(name: str, versions: tuple[ServedVersion, ...], ours: TaskRecord | None) -> dict[str, Any]:
     record = ours or next((version.record for version in versions if version.record is not None), None)
-    told = {"task": name} if record is None else _task(record)
+    data = {"task": name} if record is None else _task(record)
     if ours is None:
-        told.pop("digest", None)
+        data.pop("digest", None)
     served = [{"digest": version.digest, "workers": list(version.workers)} for version in versions]
-    return {**told, "served": served}
+    return {**data, "served": served}
 
 
 def _live_text(answers: Answers, tasks: list[dict[str, Any]]) -> str:
@@ -96,7 +96,7 @@ def _live_text(answers: Answers, tasks: list[dict[str, Any]]) -> str:
         retired = f"DEPRECATED: {task['deprecated']}. " if "deprecated" in task else ""
         lines.append(f"{click.style(task['task'], bold=True)}  {retired}{task.get('doc', '')}".rstrip())
         lines.extend(_served(task))
-    silent = [answer for answer in answers if not answer.tells]
+    silent = [answer for answer in answers if not answer.reports_contracts]
     lines.extend(f"{answer.worker}: {answer.problem}" for answer in silent)
     if not tasks and not silent:
         lines.append(f"{', '.join(answer.worker for answer in answers)}: no task of a contract")

@@ -79,18 +79,18 @@ def command(source: str | None, task: str | None, *, part: str | None, output: P
     each. Each schema is JSON Schema 2020-12 and complete in itself, for validators, forms, and clients in other languages.
     """
     document, task = _target(source, task)
-    told: Any
+    data: Any
     if task is None:
-        told = {name: _part(schemas_of(document, found), part) for name, found in document.tasks.items()}
+        data = {name: _part(schemas_of(document, found), part) for name, found in document.tasks.items()}
     elif task in document.tasks:
-        told = _part(schemas_of(document, document.tasks[task]), part)
+        data = _part(schemas_of(document, document.tasks[task]), part)
     else:
         raise ToolError(f"no task {task!r} in {source or LOCK_FILE}", did_you_mean(task, document.tasks))
     if str(output) == "-":
-        print_json(told)
+        print_json(data)
         return
     try:
-        output.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise ToolError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
     if as_json:

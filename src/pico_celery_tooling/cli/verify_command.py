@@ -1,4 +1,4 @@
-"""``verify``: does every client have workers that serve what it calls, by a contract that fits?"""
+"""``verify``: check that every task that clients call has workers with a contract that fits."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow"
 )
 @json_option
 def command(source: str | None, *, live: bool, timeout: float, against: str | None, wait: float, as_json: bool) -> None:
-    """Return whether each task that clients call is served, by a contract that fits theirs.
+    """Check that each task that clients call is served, by a contract that fits theirs.
 
     What has to be served: what the clients of the application (-A) call, or all tasks of PACKAGE or LOCKFILE.
 
-    Who serves it: with --live the workers that run, which tell it themselves; with --against those of a lock file; else
-    the tasks that the application itself registers.
+    Who serves it: with --live the running workers, which report it themselves; with --against those of a lock
+    file; otherwise the tasks that the application itself registers.
 
     \b
     fine          every worker that takes its messages has the same contract
@@ -58,7 +58,7 @@ def command(source: str | None, *, live: bool, timeout: float, against: str | No
     pico-celery -A shop.app verify --against ../orders/contracts.lock.json
     """
     if live and against is not None:
-        raise ToolError("--live and --against are two answers to the same question", "leave one of them out")
+        raise ToolError("--live and --against cannot be combined", "leave one of them out")
     if wait and not live:
         raise ToolError("--wait is for workers that are about to start", "ask them: add --live")
     app = application()

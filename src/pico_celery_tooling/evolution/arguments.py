@@ -1,4 +1,4 @@
-"""Arguments of two versions of a task: what old clients send to new workers, and new clients to old workers."""
+"""Compare the arguments of two versions of a task: old clients with new workers, and new clients with old workers."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Itera
                 NOTHING if one.witness is NOTHING else arguments_of(sender, pair.memory, given={name: one.witness})
             )
             yield pair.find(
-                f"argument_{one.rule}", one.told, level=level, path=one.path_in(name), who=who, payload=payload
+                f"argument_{one.rule}", one.message, level=level, path=one.path_in(name), who=who, payload=payload
             )
 
 

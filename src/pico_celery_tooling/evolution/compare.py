@@ -1,4 +1,4 @@
-"""Comparing two versions of contracts: what breaks when both are there at once, as in every roll-out."""
+"""Compare two versions of contracts, and find what breaks while both are running, as in every roll-out."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _names(matching: Matching, old: Document, new: Document) -> Iterator[Finding
         names = ", ".join(contract.tasks)
         message = f"the contract {contract.key} is new, and old workers know none of its tasks: {names}"
         yield finding("contract_added", contract.key, message, who=NEW_CLIENTS)
-    told = {name for contract in whole for name in contract.tasks}
+    in_whole = {name for contract in whole for name in contract.tasks}
     for task in matching.added:
-        if task.name not in told:
+        if task.name not in in_whole:
             message = "the task is new, and old workers do not know it"
             yield finding("task_added", task.name, message, who=NEW_CLIENTS)
     del old
@@ -91,11 +91,10 @@ _ORDER: Final = "roll out the workers before the clients, and keep the alias unt
 def _removed(task: TaskRecord) -> Finding:
     since = f" (it came in {task.since})" if task.since else ""
     if task.deprecated is None:
-        message = f"the task is gone{since}, and its callers were not told before: it was not deprecated"
+        message = f"the task is gone{since}, and was never deprecated: its callers had no warning"
         return finding("task_removed", task.name, message, who=f"callers, {OLD_CLIENTS}")
     message = (
-        f"the task is gone{since}; its callers were told before (deprecated: {task.deprecated!r}), but messages that still "
-        "wait are refused"
+        f"the task is gone{since}; it was deprecated ({task.deprecated!r}), but messages that still wait are refused"
     )
     return finding("deprecated_task_removed", task.name, message, who=OLD_CLIENTS)
 
@@ -211,7 +210,7 @@ def _answers_refused(
             if not one.is_certain and one.identity in _unchanged(pair, old, new):
                 continue
             yield pair.find(
-                f"{place}_{one.rule}", one.told, level=level, path=one.path_in(root), who=who, payload=one.witness
+                f"{place}_{one.rule}", one.message, level=level, path=one.path_in(root), who=who, payload=one.witness
             )
 
 
@@ -231,7 +230,9 @@ _LIMITS: Final = {
     "expires": "new clients",
     "idempotency_ttl": "new clients",
 }
-_TOLD: Final = frozenset({*_PLACES, *_LIMITS, "name", "idempotent", "key", "ignore_result", "retries", "max_retries"})
+_COMPARED: Final = frozenset(
+    {*_PLACES, *_LIMITS, "name", "idempotent", "key", "ignore_result", "retries", "max_retries"}
+)
 _BOTH_CLIENTS: Final = "old clients and new ones beside each other"
 
 
@@ -244,7 +245,7 @@ def compare_options(pair: Pair) -> Iterator[Finding]:
     yield from _limits(pair, old, new)
     yield from _promises(pair, old, new)
     yield from _retries(pair, old, new)
-    for name in sorted({*old, *new} - _TOLD):
+    for name in sorted({*old, *new} - _COMPARED):
         if old.get(name) != new.get(name):
             message = f"the option {name} is {_value(new, name)} now, and was {_value(old, name)}"
             yield pair.find("option_changed", message, path=name, who="new clients and new workers")
@@ -315,7 +316,7 @@ def _tries(options: Mapping[str, Any]) -> float:
 
 def _times(number: float) -> str:
     if number == float("inf"):
-        return "for ever"
+        return "forever"
     return "never" if number == 0 else f"{number:g} times"
 
 

@@ -1,4 +1,4 @@
-"""Payloads that show a refusal: described by the source, refused by the target, and for the reason that is told."""
+"""Find payloads that the source allows and the target rejects for the reported reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The rules by which versions of contracts are compared. Their names are stable: ignores and programs refer to them."""
+"""The rules of a comparison, what a finding is, and what findings mean for a roll-out.
+
+Names of rules are stable: ignores and programs refer to them.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
         "type": "what is sent may be of a type that is not accepted",
         "null": "what is sent may be null, which is not accepted",
         "union_member": "a union has a member that is not accepted",
-        "discriminator": "a tagged union is told apart by another property, or by a value of it that is not known",
+        "discriminator": "a tagged union has another tag, or a tag value that is not known",
         "enum_value": "an enumeration has a value that is not accepted",
         "const": "the one value that is sent is not the one that is accepted",
         "required_property": "a property is required that is not sent, or not always",
@@ -428,11 +431,11 @@ class Rollout(StrEnum):
     """In which order clients and workers are rolled out."""
 
     WORKERS_FIRST = "workers-first"
-    """All workers before the first client, as most do."""
+    """All workers before the first client: the usual way."""
     CLIENTS_FIRST = "clients-first"
     """All clients before the first worker."""
     ANY = "any"
-    """In no order that anybody keeps."""
+    """In no particular order."""
 
 
 class Verdict(StrEnum):
@@ -463,9 +466,9 @@ def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories
 def verdict_of(findings: Iterable[Finding], categories: frozenset[Category] = ALL) -> Verdict:
     """Return in which order a roll-out breaks nobody."""
     counted = _MESSAGES & categories
-    told = [finding for finding in findings if finding.ignored is None and finding.categories & counted]
+    counting = [finding for finding in findings if finding.ignored is None and finding.categories & counted]
     workers, clients = (
-        any(fails(finding, rollout, counted) for finding in told)
+        any(fails(finding, rollout, counted) for finding in counting)
         for rollout in (Rollout.WORKERS_FIRST, Rollout.CLIENTS_FIRST)
     )
     if workers and clients:

@@ -270,7 +270,7 @@ class Issue:
     accepted: str
     """What is accepted, for people."""
     certain: bool | None = True
-    """Whether it is known; ``None`` where only a payload can tell."""
+    """Whether it is known; ``None`` where only a payload can show it."""
     values: tuple[Any, ...] = ()
     """Values for the place that may show it."""
 

@@ -156,7 +156,7 @@ class Comparison:
                 )  # fmt: skip
 
     def _tag(self, source: Form, candidates: Sequence[Form]) -> str | None:
-        """Return the property by which the target tells its members apart."""
+        """Return the property by which the target distinguishes its members."""
         for target in candidates:
             if target.tags:
                 return target.tags[0][0]
@@ -321,8 +321,8 @@ class Described:
     """A schema of the document."""
     document: Document
     read: JsonSchema | None = None
-    """What the same side reads where it sends this; only a payload that it reads too shows anything. A schema tells
-    what a serializer's annotation says, which may be more than it writes. ``None`` where that is the schema itself.
+    """What the same side reads where it sends this; only a payload that it reads too shows anything. A schema shows
+    the serializer's annotation, which may allow more than it writes. ``None`` where that is the schema itself.
     """
 
 
@@ -349,12 +349,12 @@ class Refusal:
 
 
 def refusals(source: Described, target: Described, *, payloads: bool = True) -> list[Refusal]:
-    """Find what speaks against it that every value of one schema is accepted where another one is."""
+    """Find values that one schema allows and another rejects, with counterexamples."""
     issues = _comparison(source.document, target.document).issues(source.schema, target.schema)
     if all(issue.certain is False or (issue.certain and not payloads) for issue in issues):
-        return [_refusal(told, None) for told in _by_place(issues)]
+        return [_refusal(found, None) for found in _by_place(issues)]
     witnesses = Witnesses(source.document, source.schema, target.document, target.schema, read=source.read)
-    return [_refusal(told, witnesses, payloads=payloads) for told in _by_place(issues)]
+    return [_refusal(found, witnesses, payloads=payloads) for found in _by_place(issues)]
 
 
 def _by_place(issues: list[Issue]) -> list[list[Issue]]:
@@ -400,7 +400,7 @@ def _comparison(source: Document, target: Document) -> Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A `Refusal`, told."""
+    """A `Refusal` in words."""
 
     refusal: Refusal
 
@@ -425,7 +425,7 @@ class Refused:
         return self.refusal.rule, self.refusal.path, self.refusal.sent, self.refusal.accepted
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """What is wrong, in words."""
         words = f"expected {self.refusal.accepted}, got {self.refusal.sent}"
         return words if self.refusal.certain else f"cannot be known: {words}"

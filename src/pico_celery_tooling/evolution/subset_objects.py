@@ -192,7 +192,7 @@ def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps)
         if one is _NOTHING or at >= most:
             continue
         if other is _NOTHING:
-            if largest >= most:  # else it is told above
+            if largest >= most:  # else it is reported above
                 yield _issue("items", source, target, steps)
             continue
         rest = at == length

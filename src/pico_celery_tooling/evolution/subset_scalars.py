@@ -315,7 +315,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
     """Iterate over the demands of the target that the source is not known to meet."""
     functions, passed = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
     if functions and passed[: len(functions)] != functions:
-        yield Misfit("demand", _told(passed), _told(functions), certain=False)
+        yield Misfit("demand", _passed_text(passed), _passed_text(functions), certain=False)
     for name, value in target.demands.items():
         known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json", BASE64})
         if not known and source.demands.get(name) != value:
@@ -346,5 +346,5 @@ def _same(one: object, other: object) -> bool:
     return one == other and "$ref" not in json.dumps(other, default=repr)
 
 
-def _told(functions: list[str]) -> str:
+def _passed_text(functions: list[str]) -> str:
     return f"what passes {', '.join(functions)}" if functions else "what passes no validator"

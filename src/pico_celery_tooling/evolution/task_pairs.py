@@ -1,4 +1,4 @@
-"""Which new task takes the messages of which old one, and findings about such a pair."""
+"""Match each old task with the new one that takes its messages, and make findings about the pair."""
 
 from __future__ import annotations
 
@@ -220,8 +220,8 @@ def _looks_like(old: TaskRecord, new: TaskRecord) -> bool:
     """Return whether two tasks have the same signature, and more in common than a simple one."""
     if _signature(old) != _signature(new):
         return False
-    telling = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)
-    return telling or _likeness(old.method, new.method) >= _ALIKE
+    is_distinctive = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)
+    return is_distinctive or _likeness(old.method, new.method) >= _ALIKE
 
 
 def _signature(task: TaskRecord) -> object:

@@ -1,4 +1,4 @@
-"""Asking the running workers which contracts they serve, in bounded time."""
+"""Ask the running workers which contracts they serve, in bounded time."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class WorkerAnswer:
     """What one worker answered."""
 
     worker: str
-    tells: bool
-    """Whether it tells contracts; a plain Celery worker does not."""
+    reports_contracts: bool
+    """Whether it reports contracts; a plain Celery worker does not."""
     contracts: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
     """Digests of the contract tasks that it serves, by name."""
@@ -38,9 +38,9 @@ class WorkerAnswer:
     others: frozenset[str] = frozenset()
     """Names of tasks that it serves without a contract."""
     queues: frozenset[str] | None = None
-    """The queues that it consumes from; ``None`` where it does not tell."""
+    """The queues that it consumes from; ``None`` where it does not report them."""
     document: Document | None = None
-    """The definitions that were asked for, as far as it told them."""
+    """The definitions that were asked for, as far as it reported them."""
     problem: str = ""
     """Why it, or its definitions, could not be understood."""
 
@@ -53,7 +53,7 @@ class WorkerAnswer:
         return self.tasks.get(self.task_under(name))
 
     def definition(self, name: str) -> TaskRecord | None:
-        """Return the definition of the task that it serves under a name, where it was asked for and told."""
+        """Return the definition of the task that it serves under a name, where it was asked for and reported."""
         return None if self.document is None else self.document.tasks.get(self.task_under(name))
 
 
@@ -66,7 +66,7 @@ class ServedVersion:
     workers: tuple[str, ...]
     """Those who serve it."""
     record: TaskRecord | None
-    """Its definition, where it was asked for and told."""
+    """Its definition, where it was asked for and reported."""
     document: Document | None
     """Where the schemas of that definition are."""
 
@@ -110,12 +110,12 @@ class Answers:
 
 
 def _version(name: str, digest: str, answers: Sequence[WorkerAnswer]) -> ServedVersion:
-    told = next((answer for answer in answers if answer.definition(name) is not None), None)
+    described = next((answer for answer in answers if answer.definition(name) is not None), None)
     return ServedVersion(
         digest=digest,
         workers=tuple(answer.worker for answer in answers),
-        record=None if told is None else told.definition(name),
-        document=None if told is None else told.document,
+        record=None if described is None else described.definition(name),
+        document=None if described is None else described.document,
     )
 
 
@@ -132,7 +132,7 @@ def ask(
     )
     replies = _broadcast(app, COMMAND, arguments, timeout, destination)
     answers = {name: _answer(name, reply) for name, reply in _named(replies)}
-    silent = [name for name, answer in answers.items() if not answer.tells]
+    silent = [name for name, answer in answers.items() if not answer.reports_contracts]
     if silent:
         # Names alone: what is shown of a task in brackets behind its name is chosen by attributes that none has.
         registered = _broadcast(app, "registered", {"taskinfoitems": ["pico_celery_none"]}, timeout, silent)
@@ -154,7 +154,7 @@ def _plain_queues(reply: Any) -> frozenset[str] | None:
 
 
 def _named(replies: _Replies) -> _Replies:
-    """Tell workers apart that share a node name."""
+    """Number workers that share a node name."""
     seen: dict[str, int] = {}
     named: _Replies = []
     for name, reply in replies:
@@ -166,20 +166,22 @@ def _named(replies: _Replies) -> _Replies:
 def _answer(name: str, reply: Any) -> WorkerAnswer:
     if not isinstance(reply, dict) or not isinstance(reply.get("tasks"), dict):
         problem = (
-            str(reply["error"]) if isinstance(reply, dict) and "error" in reply else "its answer is no such answer"
+            str(reply["error"])
+            if isinstance(reply, dict) and "error" in reply
+            else "its answer could not be understood"
         )
         # What Celery itself says of a command that it does not know.
         unknown = problem == repr(KeyError(COMMAND))
         return WorkerAnswer(
             worker=name,
-            tells=False,
-            problem="it does not tell contracts: a plain Celery worker" if unknown else problem,
+            reports_contracts=False,
+            problem="it does not report contracts: a plain Celery worker" if unknown else problem,
         )
     document, problem = _document(name, reply.get("definitions"))
     queues = reply.get("queues")
     return WorkerAnswer(
         worker=name,
-        tells=True,
+        reports_contracts=True,
         contracts=reply.get("contracts", {}),
         tasks=reply["tasks"],
         aliases=reply.get("aliases", {}),

@@ -1,4 +1,4 @@
-"""Whether each task that clients call has workers that serve it by a contract that fits; what is not known is not fine."""
+"""Check that each task that clients call has workers that serve it with a contract that fits; unknown is not fine."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _news(client: Side, place: str, usual: list[Refused], found: list[Refused]) 
     for one in found:
         if one.is_certain or one.identity not in known:
             path = one.path_in(root)
-            finding = _finding(client, f"{kind}_{one.rule}", path, one.told, _UPDATE, payload=one.witness)
+            finding = _finding(client, f"{kind}_{one.rule}", path, one.message, _UPDATE, payload=one.witness)
             yield Met(finding=finding, is_certain=one.is_certain)
 
 
@@ -140,7 +140,7 @@ class State(StrEnum):
     UNSERVED = "unserved"
     """No worker that answered takes its messages."""
     UNKNOWN = "unknown"
-    """Nobody answered, or a worker that takes its messages does not tell by which contract."""
+    """Nobody answered, or a worker that takes its messages does not report its contract."""
     COMPATIBLE = "compatible"
     """Workers have another version of the contract, which fits."""
     FINE = "fine"
@@ -172,7 +172,7 @@ class Serving:
     workers: tuple[str, ...]
     state: State
     digest: str | None = None
-    """That of their version; ``None`` where they do not tell."""
+    """That of their version; ``None`` where they do not report it."""
     met: tuple[Met, ...] = ()
     """What breaks, and what else is to be known."""
     reason: str = ""
@@ -223,7 +223,7 @@ def _task(wanted: Wanted, answers: Answers) -> TaskReport:
     knowing = [answer for answer in answers if _knows(answer, wanted.name)]
     serving = [*_by_contract(wanted, answers), *_by_name(wanted, knowing), *_losing(wanted, answers)]
     if not knowing:
-        unread = [answer.worker for answer in answers if not answer.tells and not answer.others]
+        unread = [answer.worker for answer in answers if not answer.reports_contracts and not answer.others]
         if unread:
             reason = f"it is not known what {', '.join(unread)} serve"
             return TaskReport(wanted=wanted, serving=tuple(serving), own=State.UNKNOWN, reason=reason)
@@ -248,7 +248,9 @@ def _version(wanted: Wanted, version: ServedVersion, problems: Mapping[str, str]
     if wanted.record is None or wanted.document is None or digest == wanted.record.digest:
         return Serving(workers=workers, state=State.FINE, digest=digest)
     if version.record is None or version.document is None:
-        problem = next((problems[worker] for worker in workers if worker in problems), "its definition was not told")
+        problem = next(
+            (problems[worker] for worker in workers if worker in problems), "its definition was not reported"
+        )
         reason = f"another version of the contract: {problem}"
         return Serving(workers=workers, state=State.UNKNOWN, digest=digest, reason=reason)
     client = Side(task=wanted.record, document=wanted.document)
@@ -268,7 +270,7 @@ def _by_name(wanted: Wanted, knowing: Iterable[WorkerAnswer]) -> list[Serving]:
     found: dict[str, list[str]] = {}
     for answer in knowing:
         if wanted.name in answer.others:
-            reason = "it has no contract there" if answer.tells else answer.problem
+            reason = "it has no contract there" if answer.reports_contracts else answer.problem
             found.setdefault(reason, []).append(answer.worker)
     state = State.FINE if wanted.record is None else State.UNKNOWN
     return [Serving(workers=tuple(workers), state=state, reason=reason) for reason, workers in found.items()]
@@ -316,14 +318,14 @@ def verify_live(app: Celery, wanted: list[Wanted], timeout: float) -> tuple[Answ
     others = differing(wanted, answers)
     if others:
         workers = [answer.worker for answer in answers if any(answer.digest(name) for name in others)]
-        told = {answer.worker: answer for answer in ask(app, timeout, workers, definitions=others)}
+        described = {answer.worker: answer for answer in ask(app, timeout, workers, definitions=others)}
         # Who does not answer the second time is judged by the first answer: its definition is not known.
-        answers = Answers(tuple(told.get(answer.worker, answer) for answer in answers))
+        answers = Answers(tuple(described.get(answer.worker, answer) for answer in answers))
     return answers, verify(wanted, answers)
 
 
 def wait_until_good(
-    look: Callable[[], tuple[Answers, list[TaskReport]]], seconds: float, tell: Callable[[str], None]
+    look: Callable[[], tuple[Answers, list[TaskReport]]], seconds: float, report: Callable[[str], None]
 ) -> tuple[Answers, list[TaskReport]]:
     """Look again and again until all is good, or the time is over."""
     deadline = monotonic() + seconds
@@ -341,7 +343,7 @@ def wait_until_good(
             if over or not missing:
                 return found
         if missing != before and monotonic() + _PAUSE_SECONDS < deadline:
-            tell(f"waiting, {max(0.0, deadline - monotonic()):.0f} s at most: {missing}")
+            report(f"waiting, {max(0.0, deadline - monotonic()):.0f} s at most: {missing}")
             before = missing
         sleep(_PAUSE_SECONDS)
 
@@ -384,7 +386,7 @@ def served_here(app: Celery) -> Answers:
     implied = {name for name in facts.served if name not in tasks}
     answer = WorkerAnswer(
         worker="this application",
-        tells=True,
+        reports_contracts=True,
         tasks=tasks,
         aliases={alias: name for alias, name in facts.aliases.items() if name in tasks},
         others=frozenset({*implied, *facts.plain} - set(facts.aliases)),
@@ -397,7 +399,7 @@ def locked(document: Document, origin: str) -> Answers:
     """Return what workers of a lock file or package would answer."""
     answer = WorkerAnswer(
         worker=origin,
-        tells=True,
+        reports_contracts=True,
         tasks={name: task.digest for name, task in document.tasks.items()},
         aliases={alias: name for name, task in document.tasks.items() for alias in task.aliases},
         document=document,

@@ -92,8 +92,8 @@ def _forms(schema: JsonSchema, result: Mapping[str, Any], demands: Mapping[str, 
     number, text = result["anyOf"]
     number = {key: value for key, value in number.items() if key not in _LIMITS}
     number[DEMANDS] = {**number.get(DEMANDS, {}), **demands, "decimal": True}
-    told = {**text.get(DEMANDS, {}), **demands}
-    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: told} if told else {})}]}
+    all_demands = {**text.get(DEMANDS, {}), **demands}
+    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: all_demands} if all_demands else {})}]}
 
 
 def _marked(members: list[Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """pydantic's validator of a whole payload, built again from the JSON Schema that pydantic made of a type.
 
 It accepts what a worker accepts that has the models: it converts, ignores unknown properties, and tries the members of a
-union as pydantic does. What a schema does not tell, such as a validator that is a function, it takes as accepted.
+union as pydantic does. What a schema does not say, such as a validator that is a function, it accepts.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _string(node: JsonSchema, demands: Mapping[str, Any]) -> CoreSchema:  # noqa
         return core_schema.uuid_schema(version=demands.get("version"), strict=_strict(node))
     if kind in _ADDRESSES:
         return TypeAdapter(_ADDRESSES[kind]).core_schema
-    if kind == "uri" and node.get("minLength") == 1:  # as pydantic's own types of URLs are told
+    if kind == "uri" and node.get("minLength") == 1:  # as pydantic writes its own URL types
         return core_schema.url_schema(max_length=node.get("maxLength"))
     if node.get("contentMediaType") == "application/json":
         return core_schema.json_schema()
@@ -191,7 +191,7 @@ class WorkerValidator:
         self._validator = SchemaValidator(Builder(document).whole(schema))
 
     def accepts(self, value: Any) -> bool:
-        """Return whether a worker with the models would take a JSON value, as far as the schema tells."""
+        """Return whether a worker with the models would take a JSON value, as far as the schema says."""
         return not self.errors(value)
 
     def errors(self, value: Any) -> list[ErrorDetails]:

@@ -244,8 +244,8 @@ class SchemaSampler:
             return members[heights.index(min(heights))]
         if not self._pleasant:
             return self._chance.choice(members)
-        told = [member for member in members if member.get("type") != "null"] or list(members)
-        outside = [member for member in told if not self._leads_back(member)]
+        shown = [member for member in members if member.get("type") != "null"] or list(members)
+        outside = [member for member in shown if not self._leads_back(member)]
         decimals = [member for member in outside if member.get("format") == "decimal"]
         return (decimals or outside or members)[0 if decimals or outside else heights.index(min(heights))]
 

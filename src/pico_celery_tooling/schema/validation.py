@@ -1,4 +1,4 @@
-"""Whether a JSON value is what a schema of a document describes, and what speaks against it."""
+"""Check a JSON value against a schema of a document, and list where it does not fit."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ class Checker:
         self._converting = WorkerValidator(document, schema)
 
     def violations(self, value: Any) -> list[Violation]:
-        """Return what speaks against a value, one violation for each place."""
+        """Return where a value does not fit, one violation for each place."""
         return [violation for _, violation in self.located(value)]
 
     def located(self, value: Any) -> list[tuple[tuple[str | int, ...], Violation]]:
@@ -274,7 +274,7 @@ class Checker:
         return list(found.items())
 
     def is_valid(self, value: Any) -> bool:
-        """Return whether nothing speaks against a value."""
+        """Return whether a value fits."""
         try:
             json.dumps(value)
         except (TypeError, ValueError):
@@ -328,11 +328,11 @@ def _of_union(details: Sequence[ErrorDetails], value: Any, prefix: tuple[str | i
     if len(nested) == 1:
         yield from nested[0]
         return
-    expected = dict.fromkeys(_told_at(misfits[0], len(here)) for misfits in found)
+    expected = dict.fromkeys(_expected_at(misfits[0], len(here)) for misfits in found)
     yield _Misfit(here, " or ".join(expected), _shown(there), is_shallow=False)
 
 
-def _told_at(misfit: _Misfit, here: int) -> str:
+def _expected_at(misfit: _Misfit, here: int) -> str:
     steps = misfit.steps[here:]
     return f"{misfit.expected} at {path_text(steps)}" if steps else misfit.expected
 

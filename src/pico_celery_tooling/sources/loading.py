@@ -83,8 +83,8 @@ def _is_own(path: Path) -> bool:
 
 def _near(name: str) -> str:
     here = [info.name for info in pkgutil.iter_modules([str(Path.cwd())]) if not info.name.startswith("_")]
-    told = did_you_mean(name, here) if here else "there is none here:"
-    return told if told.endswith(("?", ":")) else f"{told};"
+    near = did_you_mean(name, here) if here else "there is none here:"
+    return near if near.endswith(("?", ":")) else f"{near};"
 
 
 def load_contracts(name: str) -> list[ContractDefinition]:

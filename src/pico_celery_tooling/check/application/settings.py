@@ -174,7 +174,7 @@ def _visibility_seconds(facts: ApplicationFacts) -> float | None:
     given = dict(facts.conf.broker_transport_options or {}).get("visibility_timeout")
     try:
         channel = getattr(facts.app.connection_for_write().transport, "Channel", None)
-    except Exception:  # noqa: BLE001 - what is wrong with it, connecting to it tells
+    except Exception:  # noqa: BLE001 - the check of the connection reports it
         return None
     defaults = (getattr(channel, name, None) for name in ("default_visibility_timeout", "visibility_timeout"))
     default = next((float(value) for value in defaults if isinstance(value, (int, float))), None)
