@@ -289,7 +289,7 @@ def test_the_command_reads_a_lock_file_too(tmp_path: Path) -> None:
     [
         (["shop_contract"], ["no module named 'shop_contract'"]),
         (["nowhere.json"], ["nowhere.json", "pico-celery lock"]),
-        (["shop_contracts", "--server", "broker:6379"], ["--server is no URL of a broker", "redis://host:6379/0"]),
+        (["shop_contracts", "--server", "broker:6379"], ["--server is not the URL of a broker", "redis://host:6379/0"]),
         (["shop_contracts", "--server", "redis://h", "--protocol", "amqp"], ["--server is redis, --protocol is amqp"]),
         (["shop_contracts", "-o", "/dev/null/x.json"], ["cannot be written", "-o"]),
     ],

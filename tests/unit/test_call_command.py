@@ -128,7 +128,7 @@ def test_no_fault_shows_a_secret(here: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("{'lines': []}", "--data is no JSON: line 1, column 2"),
+        ("{'lines': []}", "--data is not JSON: line 1, column 2"),
         ("[1]", "--data: expected a JSON object of arguments by name, got an array"),
         ("3", "got a number"),
         ("@missing.json", "missing.json cannot be read: No such file or directory"),

@@ -1,4 +1,4 @@
-"""JSON Schema with what JSON Schema has no words for: two more keywords, which other readers skip.
+"""Generate JSON Schema with two more keywords for what JSON Schema cannot express; other readers skip them.
 
 ``x-strict`` says that nothing is converted. ``x-pydantic`` holds what else a type demands, or promises where it is sent:
 constraints such as an aware datetime (``{"tz_constraint": "aware"}``), and validators that are functions, by their names

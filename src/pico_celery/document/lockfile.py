@@ -1,4 +1,4 @@
-"""The lock file: a document as canonical text, small in a diff, and read back with a clear error."""
+"""Write a document as a lock file, canonical text with small diffs, and read it back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read(path: Path) -> Document:
 
 
 def _pruned(data: Any) -> Any:
-    """Leave out what is empty in a record; what stands in a schema, a default or an option stays as it is."""
+    """Leave out empty fields of records; schemas, defaults and options are kept unchanged."""
     if isinstance(data, list):
         return [_pruned(item) for item in data]
     if not isinstance(data, dict):

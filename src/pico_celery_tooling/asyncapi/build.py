@@ -178,7 +178,7 @@ def asyncapi_of(document: Document, settings: Settings) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Names:
-    """Names for components: one for each thing, though two be the same when written as AsyncAPI allows."""
+    """Unique names for components, even if two are equal once unsupported characters are replaced."""
 
     taken: dict[str, Any] = field(default_factory=dict)
 

@@ -54,7 +54,7 @@ def draft7(schema: Any) -> Any:
     if "$ref" not in schema:
         return draft
     reference = {"$ref": _relocated(schema["$ref"])}
-    # What stands beside a reference is ignored in draft 07.
+    # Draft 07 ignores the keywords beside a reference.
     return {"allOf": [reference], **draft} if draft else reference
 
 

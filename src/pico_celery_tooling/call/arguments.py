@@ -1,4 +1,4 @@
-"""The arguments of a call as a user gives them on the command line: read, and held against the contract."""
+"""Read the arguments of a call from the command line, and check them against the contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_data(text: str) -> dict[str, Any]:
         where = f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
         said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise ToolError(
-            f"{origin} is no JSON: {where}{said}",
+            f"{origin} is not JSON: {where}{said}",
             """write names and texts in double quotes, such as '{"order_id": 1}'; in a shell, the whole in single quotes""",
         ) from None
     if not isinstance(data, dict):
@@ -63,7 +63,7 @@ def _kind(data: Any) -> str:
 def check_arguments(
     task: TaskRecord, document: Document, data: Mapping[str, Any], definition: TaskDefinition | None
 ) -> None:
-    """Hold arguments against a contract."""
+    """Check arguments against a contract."""
     faults = [*_name_faults(task, data), *_value_faults(task, document, data)]
     if faults:
         raise PayloadError.of(task.name, faults)

@@ -1,4 +1,4 @@
-"""Where the contract of a call is read: a package, a lock file, the application, or the workers that run."""
+"""Find the contract of a call: in a package, a lock file, the application, or at the running workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project says about its checks: the ignores of ``pyproject.toml`` and of the command line."""
+"""Ignores: findings that a project accepts with a reason, from ``pyproject.toml`` or the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pico_celery_tooling.output import ToolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
-    """What is ignored. In its patterns ``*`` stands for any text and ``?`` for one character."""
+    """A finding to ignore. In patterns ``*`` matches any text and ``?`` one character."""
 
     rule: str
     """Pattern of the rule's name."""

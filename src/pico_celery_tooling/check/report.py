@@ -1,4 +1,4 @@
-"""Findings as text for people and as JSON for programs."""
+"""Print findings as text for people and as JSON for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``asyncapi``: the contracts for tools that read AsyncAPI."""
+"""``asyncapi``: print the contracts as an AsyncAPI document."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _server(url: str, protocol: Protocol | None) -> BrokerServer:
     try:
         server = BrokerServer.of(url)
     except ValueError as error:
-        raise ToolError("--server is no URL of a broker", str(error)) from None
+        raise ToolError("--server is not the URL of a broker", str(error)) from None
     if protocol is not None and protocol != server.family:
         raise ToolError(f"--server is {server.protocol}, --protocol is {protocol}", "leave --protocol out")
     return server

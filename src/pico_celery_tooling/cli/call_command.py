@@ -125,7 +125,7 @@ def command(
     pico-celery -A shop.app call orders.cancel --data '{"order_id": 1}' --option countdown=10 --no-wait
     pico-celery call orders.status --data - --broker amqp://... --result-backend redis://...
 
-    The arguments are held against the contract first; what does not fit is not sent. The contract is looked for in --in,
+    The arguments are checked against the contract first; what does not fit is not sent. The contract is looked for in --in,
     in contracts.lock.json here, in the application, and at the running workers: no Python code of the contract is needed.
 
     The result is JSON on the standard output. A task that fails prints {"error": ...}, with code and fields where the

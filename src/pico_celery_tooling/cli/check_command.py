@@ -1,4 +1,4 @@
-"""``check``: who breaks, after a change of contracts, or in an application as it is set up."""
+"""``check``: find what a change of contracts breaks, and mistakes in the setup of an application."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _VERDICTS: Final = {
     Verdict.ANY_ORDER: ("green", "clients and workers can be rolled out in any order"),
     Verdict.WORKERS_FIRST: ("yellow", "roll out workers first, and clients when no old worker runs any more"),
     Verdict.CLIENTS_FIRST: ("yellow", "roll out clients first, and workers when no old client runs any more"),
-    Verdict.BREAKS: ("red", "somebody breaks, in whichever order clients and workers are rolled out"),
+    Verdict.BREAKS: ("red", "something breaks, whichever order clients and workers are rolled out in"),
 }
-_SETTLED: Final = {Verdict.CLIENTS_FIRST: "; say so with --rollout clients-first"}
+_ROLLOUT_HINTS: Final = {Verdict.CLIENTS_FIRST: "; say so with --rollout clients-first"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checked:
-    """What came out, and what is asked of it."""
+    """The findings, and which of them count."""
 
     findings: list[Finding]
     unused: list[Ignore]
@@ -73,7 +73,7 @@ class _Checked:
     default=Rollout.WORKERS_FIRST.value,
     show_default=True,
     type=click.Choice([rollout.value for rollout in Rollout]),
-    help="How you roll out: matters of order fail the check where that order does not settle them.",
+    help="How you roll out: matters of order fail the check unless that order avoids them.",
 )
 @click.option(
     "--ignore",
@@ -272,7 +272,7 @@ def _print(checked: _Checked) -> None:
     click.echo(f"{subject}: {counts_text(counts_of(checked.findings))}")
     if checked.against is not None:
         colour, text = _VERDICTS[checked.verdict]
-        more = _SETTLED.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
+        more = _ROLLOUT_HINTS.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
         if checked.verdict is Verdict.ANY_ORDER and checked.failing:
             colour, more = "yellow", "; what fails breaks no message"
         click.secho(f"{text}{more}", fg=colour)

@@ -1,4 +1,4 @@
-"""``list``: which tasks there are, and who serves them."""
+"""``list``: list the tasks that have a contract, and the workers that serve them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command(source: str | None, *, live: bool, timeout: float, as_json: bool) ->
 
     Without PACKAGE or LOCKFILE: those of contracts.lock.json in the working directory, or else of the application.
     With --live the running workers are asked: which of them serves a task, and by which version of its contract.
-    No answer at all is no list: the exit code is 1 then.
+    If no worker answers, the exit code is 1.
 
     \b
     pico-celery list                           what contracts.lock.json says
@@ -76,7 +76,7 @@ def _text(document: Document) -> str:
 
 
 def _live(answers: Answers, wanted: Document | None) -> list[dict[str, Any]]:
-    """Return the tasks that are wanted, or all that somebody serves, each with its versions."""
+    """Return the wanted tasks, or all that are served, each with its versions."""
     names = answers.names if wanted is None else tuple(wanted.tasks)
     return [_live_task(name, answers.versions(name), None if wanted is None else wanted.tasks[name]) for name in names]
 

@@ -72,7 +72,7 @@ class CommandGroup(click.Group):
         except click.NoSuchOption as error:
             if error.option_name not in {"-A", "--app"}:
                 raise
-            place = f"it stands before the command: {ctx.find_root().info_name} -A your.module:app ..."
+            place = f"it goes before the command: {ctx.find_root().info_name} -A your.module:app ..."
             raise click.UsageError(f"No such option {error.option_name!r} here; {place}", error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise

@@ -1,4 +1,4 @@
-"""``schema``: the contracts as JSON Schema."""
+"""``schema``: print the contracts as JSON Schema."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow"
 @click.option(
     "--against",
     metavar="PACKAGE|LOCKFILE",
-    help="Hold the clients against this, as if its workers ran: the lock file of those who serve.",
+    help="Check the clients against this, as if its workers were running: the lock file of the serving side.",
 )
 @click.option(
     "--wait",

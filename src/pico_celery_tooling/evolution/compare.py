@@ -30,7 +30,7 @@ def compare(old: Document, new: Document) -> list[Finding]:
     by old clients meet new workers. What each of them sends has to be accepted by the other.
     """
     matching = match(old, new)
-    found = [*_contracts(old, new), *_names(matching, old, new)]
+    found = [*_contracts(old, new), *_names(matching, new)]
     for pair in matching.pairs:
         found.extend(_pair(pair))
     return sorted(found, key=lambda one: (one.task, _SEVERITY[one.level], one.path, one.rule))
@@ -56,7 +56,7 @@ def _contracts(old: Document, new: Document) -> Iterator[Finding]:
             yield finding("contract_class_renamed", key, message, who=CALLERS, remedy=remedy)
 
 
-def _names(matching: Matching, old: Document, new: Document) -> Iterator[Finding]:
+def _names(matching: Matching, new: Document) -> Iterator[Finding]:
     for task in matching.removed:
         yield _removed(task)
     for before, now in matching.renamed:
@@ -82,7 +82,6 @@ def _names(matching: Matching, old: Document, new: Document) -> Iterator[Finding
         if task.name not in in_whole:
             message = "the task is new, and old workers do not know it"
             yield finding("task_added", task.name, message, who=NEW_CLIENTS)
-    del old
 
 
 _ORDER: Final = "roll out the workers before the clients, and keep the alias until no message of the old name waits"
@@ -136,7 +135,7 @@ def _reference(version: TaskVersion) -> str:
 
 
 def signature(task: TaskRecord) -> str:
-    """Return the signature of a task as it stands in code, without ``self``."""
+    """Return the signature of a task as written in code, without ``self``."""
     positional = [_parameter(parameter) for parameter in task.parameters if not parameter.keyword_only]
     named = [_parameter(parameter) for parameter in task.parameters if parameter.keyword_only]
     both = [*positional, *(["*", *named] if named else [])]

@@ -16,11 +16,11 @@ class Level(StrEnum):
     """How bad a finding is."""
 
     BREAK = "break"
-    """Somebody breaks, even if the workers are rolled out before the clients."""
+    """It breaks, even if the workers are rolled out before the clients."""
     ORDER = "order"
-    """Nobody breaks if the workers are rolled out before the clients; somebody does otherwise."""
+    """It breaks unless the workers are rolled out before the clients."""
     NOTE = "note"
-    """Nobody breaks at run time; somebody has something to do, or should know."""
+    """Nothing breaks at run time, but there is something to do or to know."""
 
 
 class Category(StrEnum):
@@ -121,7 +121,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
         "unique": "each item is accepted once only, and may be sent twice",
         "strict": "nothing is converted any more, and what is sent has to be",
         "demand": "something is demanded that JSON Schema has no words for, such as a time zone or a validator's consent",
-        "unknown_keyword": "a keyword stands in the schema of which it is not known what it accepts",
+        "unknown_keyword": "the schema has an unknown keyword",
     }
 )
 """What may be refused of what is sent: the end of a rule's name, after the place. From `pico_celery_tooling.evolution.subset`."""

@@ -1,4 +1,4 @@
-"""The forms that a JSON Schema gives a value: each of one kind, without references and unions around it."""
+"""Split a JSON Schema into forms: one kind of value each, with references and unions resolved."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Form:
     tags: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     """With which values of which properties a union means it."""
     name: str = ""
-    """Name of the model; empty where it is none."""
+    """Name of the model; empty if it is not one."""
     parts: dict[Any, Form] = field(default_factory=dict)
 
     @property
@@ -301,7 +301,7 @@ class Compares(Protocol):
         """The forms of the document of what is accepted."""
 
     def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
-        """Iterate over what speaks against two explicit schemas at a place."""
+        """Iterate over the differences between two explicit schemas at a place."""
 
 
 def steps_text(steps: Steps) -> str:

@@ -1,4 +1,4 @@
-"""Comparing the forms of two documents: whether all that one describes fits the other, and if not, where."""
+"""Decide whether every value that one schema allows is accepted by another, and if not, where it is rejected."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Comparison:
         return next(self.between(source, target, ()), None) is None
 
     def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
-        """Iterate over what speaks against two explicit schemas at a place."""
+        """Iterate over the values of one explicit schema that another rejects, at a place."""
         forms = self.source.of(source)
         targets = self.target.of(target)
         alone = len({form.kind for form in forms if form.kind != "null" and not form.demands.get("decimal")}) == 1
@@ -231,7 +231,7 @@ class Comparison:
     # One form against one
 
     def _pair_fits(self, source: Form, target: Form) -> bool:
-        """Return whether a form fits another; what refers to itself fits if nothing else speaks against it."""
+        """Return whether a form fits another; a recursive form fits if nothing else is rejected."""
         key = (id(source), id(target))
         known = self._known.get(key)
         if known is not None:
@@ -249,11 +249,11 @@ class Comparison:
         before = len(self._provisional)
         fits = next(self._pair_issues(source, target, ()), None) is None
         del self._open[key]
-        self._settle(key, fits=fits, depth=depth, before=before)
+        self._store(key, fits=fits, depth=depth, before=before)
         self._lowest = min(outer, self._lowest)
         return fits
 
-    def _settle(self, key: tuple[int, int], *, fits: bool, depth: int, before: int) -> None:
+    def _store(self, key: tuple[int, int], *, fits: bool, depth: int, before: int) -> None:
         since = list(self._provisional)[before:]
         if not fits:
             self._known[key] = False  # whatever was assumed

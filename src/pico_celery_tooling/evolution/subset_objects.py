@@ -1,4 +1,4 @@
-"""Where objects of one form, of models and of mappings, are not accepted by another."""
+"""Find where objects and lists of one form are rejected by another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TEXT: Final[dict[str, Any]] = {"type": "string"}
 
 
 def object_issues(comparison: Compares, source: Form, target: Form, steps: Steps) -> Iterator[Found]:
-    """Iterate over what speaks against objects of one form where another is accepted."""
+    """Iterate over where objects of one form are rejected by another."""
     given: Mapping[str, Any] = source.node.get("properties", {})
     wanted: Mapping[str, Any] = target.node.get("properties", {})
     taken = {name: _names(name, part) for name, part in wanted.items()}
@@ -178,7 +178,7 @@ _NOTHING: Final = object()
 
 
 def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps) -> Iterator[Found]:
-    """Iterate over what speaks against lists of one form where another is accepted."""
+    """Iterate over where lists of one form are rejected by another."""
     least, most = _lengths(source.node)
     fewest, largest = _lengths(target.node)
     if least < fewest or most > largest:

@@ -1,4 +1,4 @@
-"""Where numbers and texts of one form are not accepted by another."""
+"""Find where numbers and strings of one form are rejected by another."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
     if max(len(patterns), len(given)) > 1 and not _same(given, patterns):  # one is the names of a mapping
         yield Misfit("unknown_keyword", "properties by patterns", "properties by other patterns", certain=False)
     for key, value in target.node.items():
-        # Keywords with a prefix are no one's but the project's own, and say nothing to pydantic.
+        # Keywords with a prefix belong to the project, and mean nothing to pydantic.
         unknown = key not in _KNOWN and key not in ANNOTATIONS and not key.startswith("x-")
         if (
             (unknown or UNKNOWN in {source.kind, target.kind})

@@ -88,12 +88,12 @@ class Answers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all contract tasks that somebody serves, without aliases."""
+        """Names of all contract tasks that are served, without aliases."""
         return tuple(sorted({name for answer in self.workers for name in answer.tasks}))
 
     @property
     def contracts(self) -> tuple[str, ...]:
-        """Keys of all contracts of which somebody serves a task."""
+        """Keys of all contracts with a task that is served."""
         return tuple(sorted({key for answer in self.workers for key in answer.contracts}))
 
     def versions(self, name: str) -> tuple[ServedVersion, ...]:

@@ -213,7 +213,7 @@ def differing(wanted: Iterable[Wanted], answers: Answers) -> set[str]:
 
 
 def verify(wanted: Iterable[Wanted], answers: Answers) -> list[TaskReport]:
-    """Hold what clients call against what workers answered."""
+    """Compare what clients call with what workers answered."""
     return [_task(one, answers) for one in sorted(wanted, key=lambda one: one.name)]
 
 

@@ -1,4 +1,4 @@
-"""Schemas where each part says all that holds for it, for those who read a part alone.
+"""Make each part of a schema explicit, so that it can be read on its own.
 
 A model says once what holds for all its fields (``x-strict``, pydantic's ``str_*`` settings), and the limits of a Decimal
 stand beside its two forms, number and text. Here each field and each form says so itself.

@@ -1,4 +1,4 @@
-"""pydantic's validator of a whole payload, built again from the JSON Schema that pydantic made of a type.
+"""Build pydantic's validator of a payload from the JSON Schema that pydantic generated for its type.
 
 It accepts what a worker accepts that has the models: it converts, ignores unknown properties, and tries the members of a
 union as pydantic does. What a schema does not say, such as a validator that is a function, it accepts.

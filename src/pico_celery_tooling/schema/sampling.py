@@ -1,4 +1,4 @@
-"""Payloads that a schema of a document describes: one to look at, and many to test with.
+"""Generate payloads that a schema allows: one as an example, many for tests.
 
 They are written as pydantic writes values: an object has no property that its schema does not name, unless it allows others.
 """
@@ -35,7 +35,7 @@ class Heights:
         if "$ref" in node:
             name = node["$ref"].removeprefix(REFERENCE)
             if name not in self._known:
-                self._settle(name)
+                self._store(name)
             return self._known[name] + 1
         return self._shape(node)
 
@@ -50,7 +50,7 @@ class Heights:
             parts.append(node.get("additionalProperties"))
         return 1 + max((self.of(part) for part in parts), default=-1)
 
-    def _settle(self, name: str) -> None:
+    def _store(self, name: str) -> None:
         """Find the heights of a model and of all that it holds, from infinite downwards."""
         reached, waiting = {name}, [name]
         while waiting:

@@ -1,4 +1,4 @@
-"""Numbers and texts that a JSON Schema describes: pleasant ones, and those at its limits."""
+"""Generate numbers and strings that a JSON Schema allows: readable ones, and those at its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where contracts are read: a package, a lock file, the application, or the nearest of them."""
+"""Read contracts from a package, a lock file or the application."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def import_failure(what: str, module: str, error: Exception) -> ToolError:
 
 
 def lacks_attribute(name: str, error: Exception) -> bool:
-    """Return whether a module was imported, and has not the attribute that was looked for."""
+    """Return whether a module was imported but lacks the attribute."""
     if isinstance(error, AttributeError):
         return isinstance(error.obj, ModuleType) and error.obj.__name__ == name.partition(":")[0]
     # Celery takes for a module what it did not find as an attribute.
@@ -69,7 +69,7 @@ def _place(error: Exception) -> str:
 
 
 def _after_import(trace: TracebackType | None) -> TracebackType | None:
-    """Return the part of a traceback that is after the import: before it are only those who import."""
+    """Return the part of a traceback after the import machinery."""
     while trace is not None and trace.tb_frame.f_code.co_filename not in _MACHINERY:
         trace = trace.tb_next
     while trace is not None and trace.tb_frame.f_code.co_filename in _MACHINERY:
@@ -102,7 +102,7 @@ def load_contracts(name: str) -> list[ContractDefinition]:
 def _module_name(name: str) -> str:
     path = Path(name)
     if path.suffix == ".json":
-        raise ToolError(f"{name} is no package", "name the package or module that declares the contracts")
+        raise ToolError(f"{name} is not a package", "name the package or module that declares the contracts")
     if path.suffix == ".py" or "/" in name:
         if path.is_absolute() and path.is_relative_to(Path.cwd()):
             path = path.relative_to(Path.cwd())
@@ -111,7 +111,7 @@ def _module_name(name: str) -> str:
         name = ".".join(parts)
     if not all(part.isidentifier() for part in name.split(".")):
         raise ToolError(
-            f"{str(path)!r} is no name of a package that can be imported from here",
+            f"{str(path)!r} is not the name of a package that can be imported from here",
             "name it as it is imported, such as shop_contracts, in the directory that has it",
         )
     return name
@@ -207,7 +207,7 @@ def read_source(name: str | None) -> Source:
     """Read contracts from a package or a lock file."""
     if name is None and not Path(LOCK_FILE).is_file():
         raise ToolError(
-            f"there is no {LOCK_FILE} here, and no package is named",
+            f"there is no {LOCK_FILE} here, and no package given",
             "name one, such as shop_contracts, or write the lock file: pico-celery lock PACKAGE",
         )
     if name is None or name.endswith(".json"):

@@ -1,4 +1,4 @@
-"""Another version of the contracts: a lock file, a revision of git, or another package.
+"""Read another version of the contracts: from a lock file, a git revision, or another package.
 
 What is imported here is one version. Another one, which declares the same tasks, is imported by a process of its own.
 """

@@ -1,4 +1,4 @@
-"""``check -A``: the checklist of an application, from names to servers."""
+"""``check -A``: run all checks of an application, and check that broker and result backend answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ APPLICATION_RULES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def check_application(app: Celery, document: Document | None = None, *, reach: bool = True) -> list[Finding]:
-    """Hold an application against its contracts, and look at what is easily forgotten.
+    """Check an application against its contracts, and for settings that are easily forgotten.
 
     What stops an application from being loaded is not among the findings: a component that differs from its contract,
     two components for one task, a method that is not ``async def``, a client of an unknown name.

@@ -1,4 +1,4 @@
-"""What is known of a loaded application: the tasks that it serves, the calls that it makes, the schedule that it sends."""
+"""What a loaded application serves, calls and schedules: the input of all checks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Served:
 
 
 class ApplicationFacts:
-    """A loaded application, and the contracts that it is held against."""
+    """A loaded application, and the contracts that it is checked against."""
 
     def __init__(self, app: Celery, document: Document | None) -> None:
         app.finalize()
@@ -188,7 +188,7 @@ class ApplicationFacts:
         return amqp.Router(queues=amqp.Queues(self.conf.task_queues))
 
     def queue_or_none(self, name: str, options: Mapping[str, Any]) -> str | None:
-        """Return what `queue_of` does, and ``None`` where there is no such queue."""
+        """Return what `queue_of` returns, or ``None`` if the queue does not exist."""
         try:
             return self.queue_of(name, options)
         except QueueNotFound:

@@ -1,4 +1,4 @@
-"""What is wrong with the names of an application: who serves what, who calls what, and by which queue."""
+"""Check the names of an application: tasks served and called, their queues, and the schedule of ``celery beat``."""
 
 from __future__ import annotations
 

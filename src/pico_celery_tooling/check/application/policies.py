@@ -1,4 +1,4 @@
-"""What is wrong with how the tasks of an application fail, end, and keep their results."""
+"""Check how the tasks of an application retry, time out, and keep their results."""
 
 from __future__ import annotations
 

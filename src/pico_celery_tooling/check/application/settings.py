@@ -1,4 +1,4 @@
-"""What is wrong with the settings of an application: broker, result backend, formats, times."""
+"""Check the settings of an application: broker, result backend, formats, times."""
 
 from __future__ import annotations
 
