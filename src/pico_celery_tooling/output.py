@@ -57,7 +57,7 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def print_json(data: Any) -> None:
+def print_json(data: object) -> None:
     """Print JSON data."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 

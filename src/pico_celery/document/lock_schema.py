@@ -92,11 +92,11 @@ class LockSchema(GenerateJsonSchema):
         keys = schema.get("keys_schema", {"type": "str"})
         return generated if keys["type"] == "str" else {**generated, KEYS: self.generate_inner(keys)}
 
-    def encode_default(self, dft: Any) -> Any:
+    def encode_default(self, dft: object) -> Any:
         """Encode a default; pydantic makes a serializer for each, which what is JSON already does not need."""
         return dft if type(dft) in _JSON else super().encode_default(dft)
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: object) -> bool:
         """Return False: a title made from a name says nothing."""
         del schema
         return False

@@ -33,7 +33,7 @@ def from_text(text: str, where: str) -> Document:
     return from_data(data, where)
 
 
-def from_data(data: Any, where: str) -> Document:
+def from_data(data: object, where: str) -> Document:
     """Read what `to_data` returned, as `from_text` does."""
     version = data.get("lock_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
@@ -60,7 +60,7 @@ def read(path: Path) -> Document:
     return from_text(text, str(path))
 
 
-def _pruned(data: Any) -> Any:
+def _pruned(data: object) -> Any:
     """Leave out empty fields of records; schemas, defaults and options are kept unchanged."""
     if isinstance(data, list):
         return [_pruned(item) for item in data]

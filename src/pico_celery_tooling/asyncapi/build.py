@@ -182,7 +182,7 @@ class _Names:
 
     taken: dict[str, Any] = field(default_factory=dict)
 
-    def of(self, name: str, thing: Any) -> str:
+    def of(self, name: str, thing: object) -> str:
         wanted = component_name(name)
         found, number = wanted, 1
         while found in self.taken and self.taken[found] != thing:

@@ -41,7 +41,7 @@ def component_name(name: str) -> str:
     return _NO_NAME.sub("_", name)
 
 
-def draft7(schema: Any) -> Any:
+def draft7(schema: object) -> Any:
     """Return a schema in the dialect of AsyncAPI."""
     if not isinstance(schema, Mapping):
         return schema  # True or False
@@ -58,7 +58,7 @@ def draft7(schema: Any) -> Any:
     return {"allOf": [reference], **draft} if draft else reference
 
 
-def strict(value: Any) -> Any:
+def strict(value: object) -> Any:
     """Return data as JSON proper: infinite and undefined numbers, which Python's JSON has, become text."""
     if isinstance(value, Mapping):
         return {key: strict(item) for key, item in value.items()}
@@ -72,7 +72,7 @@ def strict(value: Any) -> Any:
 _ELSEWHERE: Final = frozenset({"$ref", "prefixItems", "discriminator", "examples"})
 
 
-def _part(key: str, value: Any) -> Any:
+def _part(key: str, value: object) -> Any:
     if key in _ONE and not isinstance(value, list):
         return draft7(value)
     if key in _LISTS and isinstance(value, (list, tuple)):
@@ -90,7 +90,7 @@ def _tuple(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": [draft7(item) for item in first], **rest}
 
 
-def _relocated(value: Any) -> Any:
+def _relocated(value: object) -> Any:
     if isinstance(value, Mapping):
         return {key: _relocated(item) for key, item in value.items()}
     if isinstance(value, str) and value.startswith(REFERENCE):
@@ -238,7 +238,7 @@ def result_payload(task: TaskRecord, view: View) -> dict[str, Any]:
     return _reply("SUCCESS", draft7(result))
 
 
-def reply_example(result: Any) -> dict[str, Any]:
+def reply_example(result: object) -> dict[str, Any]:
     """Return an example of a reply with a result."""
     payload = {"task_id": _ID, "status": "SUCCESS", "result": result, "traceback": None, "children": []}
     return {"name": "result", "payload": payload}
@@ -250,7 +250,7 @@ def error_payload(error: ErrorRecord, view: View) -> dict[str, Any]:
     return _reply("FAILURE", _failure(_stored(error.code, draft7(fields))))
 
 
-def error_example(error: ErrorRecord, task: str, fields: Any, module: str = "contracts") -> dict[str, Any]:
+def error_example(error: ErrorRecord, task: str, fields: object, module: str = "contracts") -> dict[str, Any]:
     """Return an example of a reply with a declared error."""
     data = {"code": error.code, "task": task, "fields": fields}
     failure = {"exc_type": error.type, "exc_message": ["what str() says of it", data], "exc_module": module}
@@ -279,7 +279,7 @@ def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> Any:
     return {"allOf": [schema], **more} if "$ref" in schema else {**schema, **more}
 
 
-def _reply(status: str | list[str], result: Any) -> dict[str, Any]:
+def _reply(status: str | list[str], result: object) -> dict[str, Any]:
     allowed = {"const": status} if isinstance(status, str) else {"enum": status}
     return {
         "type": "object",
@@ -300,7 +300,7 @@ def _failure(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stored(code: str, fields: Any = None) -> dict[str, Any]:
+def _stored(code: str, fields: object = None) -> dict[str, Any]:
     data = {
         "type": "object",
         "required": ["code", "fields"],

@@ -55,7 +55,7 @@ def _content(text: str) -> tuple[str, str]:
         ) from None
 
 
-def _kind(data: Any) -> str:
+def _kind(data: object) -> str:
     names = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(data), "a number")
 
@@ -111,7 +111,7 @@ def joined(name: str, path: str) -> str:
     return f"{name}{path}" if path.startswith("[") or not path else f"{name}.{path}"
 
 
-def _is_kombus(value: Any) -> bool:
+def _is_kombus(value: object) -> bool:
     if isinstance(value, list):
         return any(_is_kombus(item) for item in value)
     if not isinstance(value, dict):
@@ -153,7 +153,7 @@ def is_sensitive(document: Document, parameter: ParameterRecord) -> bool:
     return any(_marks_secret(document.schemas[name]) for name in reached)
 
 
-def _marks_secret(node: Any) -> bool:
+def _marks_secret(node: object) -> bool:
     if isinstance(node, (list, tuple)):
         return any(_marks_secret(item) for item in node)
     if not isinstance(node, Mapping):

@@ -128,7 +128,7 @@ def options_of(task: TaskRecord, texts: Iterable[str]) -> dict[str, Any]:
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(SendOptions)
 
 
-def _value(hint: Any, text: str) -> Any:
+def _value(hint: object, text: str) -> Any:
     try:
         value = json.loads(text)
     except ValueError:
@@ -146,7 +146,7 @@ def _moment(text: str) -> datetime | str:
     return moment.astimezone() if moment.tzinfo is None else moment
 
 
-def _takes(hint: Any, wanted: type) -> bool:
+def _takes(hint: object, wanted: type) -> bool:
     return hint is wanted or (get_origin(hint) is not None and any(_takes(one, wanted) for one in get_args(hint)))
 
 

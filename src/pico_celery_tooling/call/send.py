@@ -249,13 +249,13 @@ class Reader:
         }
         return error, self._misfits(record.accepted, fields, record.code)
 
-    def _misfits(self, schema: JsonSchema, value: Any, name: str) -> tuple[str, ...]:
+    def _misfits(self, schema: JsonSchema, value: object, name: str) -> tuple[str, ...]:
         from pico_celery_tooling.schema.validation import violations  # noqa: PLC0415 - most calls check no value
 
         found = violations(self.document, schema, value)
         return tuple(f"{joined(name, one.path)}: expected {one.expected}, got {one.got}" for one in found)
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> Any:
     """Return what kombu has read as JSON data: it makes Decimals and datetimes of what plain Celery workers store."""
     return to_jsonable_python(value, fallback=str, inf_nan_mode="constants")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery_tooling.evolution.counterexamples import arguments_of
@@ -171,7 +171,7 @@ def _likeness(before: ParameterRecord, now: ParameterRecord) -> float:
     return SequenceMatcher(None, before.name, now.name).ratio()
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(one: object, other: object) -> bool:
     """Return whether two defaults are the same JSON: ``1`` is not ``true``."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 

@@ -266,7 +266,7 @@ def _places(pair: Pair, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
         yield pair.find(f"{name}_moved", message, path=name, who=OLD_CLIENTS, remedy=remedy)
 
 
-def _place_name(name: Any) -> str:
+def _place_name(name: object) -> str:
     return "Celery's default" if name is None else repr(name)
 
 

@@ -54,7 +54,7 @@ class Form:
         found: Mapping[str, Any] = self.node.get(DEMANDS, {})
         return found
 
-    def with_value(self, name: str, value: Any) -> Form:
+    def with_value(self, name: str, value: object) -> Form:
         """Return the part of an object's form where a property has one value."""
         key = (name, json.dumps(value))
         if key not in self.parts:
@@ -85,14 +85,14 @@ class Forms:
             self._models[name] = explicit(self.document.schemas[name])
         return self._models[name]
 
-    def of(self, node: Any) -> tuple[Form, ...]:
+    def of(self, node: object) -> tuple[Form, ...]:
         """Return the forms that an explicit schema gives."""
         known = self._found.get(id(node))
         if known is None:
             known = self._found[id(node)] = (node, tuple(self._forms(node, ())))
         return known[1]
 
-    def values(self, node: Any) -> tuple[Any, ...] | None:
+    def values(self, node: object) -> tuple[Any, ...] | None:
         """Return the only values that a schema allows, or ``None``."""
         found: list[Any] = []
         for form in self.of(node):
@@ -101,7 +101,7 @@ class Forms:
             found.extend(form.values)
         return tuple(found)
 
-    def _forms(self, node: Any, within: tuple[str, ...]) -> Iterator[Form]:
+    def _forms(self, node: object, within: tuple[str, ...]) -> Iterator[Form]:
         if not isinstance(node, Mapping):
             yield from () if node is False else (Form(ANYTHING, {}),)
         elif "$ref" in node:
@@ -300,7 +300,7 @@ class Compares(Protocol):
     def target(self) -> Forms:
         """The forms of the document of what is accepted."""
 
-    def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
+    def between(self, source: object, target: object, steps: Steps) -> Iterator[Found]:
         """Iterate over the differences between two explicit schemas at a place."""
 
 

@@ -68,11 +68,11 @@ class Comparison:
                 waiting.extend((one, alone and found.alone) for one in inner)
         return issues
 
-    def fits(self, source: Any, target: Any) -> bool:
+    def fits(self, source: object, target: object) -> bool:
         """Return whether an explicit schema fits another one."""
         return next(self.between(source, target, ()), None) is None
 
-    def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
+    def between(self, source: object, target: object, steps: Steps) -> Iterator[Found]:
         """Iterate over the values of one explicit schema that another rejects, at a place."""
         forms = self.source.of(source)
         targets = self.target.of(target)
@@ -175,7 +175,7 @@ class Comparison:
         part = target.node.get("properties", {}).get(name)
         return None if part is None else self.target.values(part)
 
-    def _is_meant(self, target: Form, name: str, value: Any) -> bool:
+    def _is_meant(self, target: Form, name: str, value: object) -> bool:
         tags = dict(target.tags)
         values = tags.get(name) if name in tags else self._values_at(target, name)
         return values is None or any(same_json(value, one) for one in values)
@@ -205,7 +205,7 @@ class Comparison:
             ):
                 yield from (self._issue(fault, source, target, steps) for fault in faults)
 
-    def _takes(self, target: Form, value: Any) -> bool:
+    def _takes(self, target: Form, value: object) -> bool:
         if target.values is not None:
             return any(same_json(value, one) for one in target.values)
         if target.kind == "boolean" and isinstance(value, bool):
@@ -308,7 +308,7 @@ def _reads_others(targets: Sequence[Form]) -> bool:
     return any(target.demands.get(MISSING) for target in targets)
 
 
-def _kind_of(value: Any) -> str:
+def _kind_of(value: object) -> str:
     kinds: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
     return kinds.get(type(value), "object")
 

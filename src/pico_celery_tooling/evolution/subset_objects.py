@@ -50,7 +50,7 @@ def object_issues(comparison: Compares, source: Form, target: Form, steps: Steps
     yield from _count_issues(source, target, steps)
 
 
-def _names(name: str, part: Any) -> tuple[str, ...]:
+def _names(name: str, part: object) -> tuple[str, ...]:
     """Return the names under which a property is looked for; a path into another property counts as unknown."""
     paths = aliases(name, part)
     if paths is None:
@@ -85,7 +85,7 @@ def _values(node: Mapping[str, Any], *, missing: bool) -> Any:
 
 
 def _entries(
-    comparison: Compares, source: Form, target: Form, steps: Steps, *, more: Any, others: Any
+    comparison: Compares, source: Form, target: Form, steps: Steps, *, more: object, others: object
 ) -> Iterator[Found]:
     entry = (*steps, PathStep(source, ENTRY))
     if others is False:
@@ -102,7 +102,7 @@ def _entries(
             yield from comparison.between(more, part, (*steps, PathStep(source, name)))
 
 
-def _any_form(comparison: Compares, node: Any) -> Form:
+def _any_form(comparison: Compares, node: object) -> Form:
     forms = comparison.source.of(node)
     return forms[0]
 
@@ -153,7 +153,7 @@ def _name_issues(comparison: Compares, source: Form, target: Form, steps: Steps,
         )  # fmt: skip
 
 
-def _key_text(comparison: Compares, node: Any) -> str:
+def _key_text(comparison: Compares, node: object) -> str:
     return " or ".join(dict.fromkeys(described(form) for form in comparison.target.of(node)))
 
 

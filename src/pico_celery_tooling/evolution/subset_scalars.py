@@ -80,7 +80,7 @@ def _limit(form: Form, keys: tuple[tuple[str, bool], ...], *, lowest: bool) -> t
     return max(found, key=lambda limit: (sign * limit[0], limit[1]))
 
 
-def _decimal(value: Any) -> Decimal | None:
+def _decimal(value: object) -> Decimal | None:
     try:
         return Decimal(str(value))
     except InvalidOperation:

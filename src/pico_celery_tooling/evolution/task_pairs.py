@@ -96,7 +96,7 @@ def finding(
     path: str = "",
     who: str = "",
     remedy: str = "",
-    payload: Any = NOTHING,
+    payload: object = NOTHING,
 ) -> Finding:
     """Make a finding."""
     of = RULES[rule]
@@ -117,7 +117,7 @@ def finding(
     )
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return JSON data as text, cut to what is readable."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."

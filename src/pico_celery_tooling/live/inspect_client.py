@@ -147,7 +147,7 @@ def ask(
     return Answers(tuple(answers[name] for name in sorted(answers)))
 
 
-def _plain_queues(reply: Any) -> frozenset[str] | None:
+def _plain_queues(reply: object) -> frozenset[str] | None:
     if not isinstance(reply, list):
         return None
     return frozenset(str(queue.get("name")) for queue in reply if isinstance(queue, dict))
@@ -163,7 +163,7 @@ def _named(replies: _Replies) -> _Replies:
     return named
 
 
-def _answer(name: str, reply: Any) -> WorkerAnswer:
+def _answer(name: str, reply: object) -> WorkerAnswer:
     if not isinstance(reply, dict) or not isinstance(reply.get("tasks"), dict):
         problem = (
             str(reply["error"])
@@ -192,7 +192,7 @@ def _answer(name: str, reply: Any) -> WorkerAnswer:
     )
 
 
-def _document(name: str, data: Any) -> tuple[Document | None, str]:
+def _document(name: str, data: object) -> tuple[Document | None, str]:
     if data is None:
         return None, ""
     try:

@@ -111,7 +111,7 @@ def _finding(
     remedy: str,
     *,
     level: Level = Level.BREAK,
-    payload: Any = NOTHING,
+    payload: object = NOTHING,
 ) -> Finding:
     return Finding(
         rule=rule,

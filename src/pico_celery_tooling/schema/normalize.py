@@ -56,12 +56,12 @@ def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[
     return result
 
 
-def is_scalar(kind: Any) -> bool:
+def is_scalar(kind: object) -> bool:
     """Return whether a type of JSON Schema is that of a number, a truth value or a text; it may be a list of types."""
     return isinstance(kind, str) and kind in SCALARS
 
 
-def _part(part: Any, held: Mapping[str, Any]) -> Any:
+def _part(part: object, held: Mapping[str, Any]) -> Any:
     return explicit(part, held) if isinstance(part, Mapping) else part
 
 
@@ -105,7 +105,7 @@ def _marked(members: list[Any]) -> list[Any]:
     return result
 
 
-def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
+def parts(schema: object) -> Iterator[Mapping[str, Any]]:
     """Iterate over a schema and the schemas in it, without following references."""
     if not isinstance(schema, Mapping):
         return

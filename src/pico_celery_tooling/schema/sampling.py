@@ -28,7 +28,7 @@ class Heights:
         self._model = model
         self._known: dict[str, float] = {}
 
-    def of(self, node: Any) -> float:
+    def of(self, node: object) -> float:
         """Return the height of an explicit schema; infinite where it has no finite value."""
         if not isinstance(node, Mapping):
             return 0
@@ -156,7 +156,7 @@ class SchemaSampler:
             known = self._roots[id(schema)] = (schema, explicit(schema))
         return self.make(known[1], hint)
 
-    def make(self, node: Any, hint: str = "") -> Any:  # noqa: PLR0911 - one for each kind of schema
+    def make(self, node: object, hint: str = "") -> Any:  # noqa: PLR0911 - one for each kind of schema
         """Make a value for an explicit schema."""
         if not isinstance(node, Mapping):
             return self._free()
@@ -252,7 +252,7 @@ class SchemaSampler:
     def _deep(self) -> bool:
         return len(self._open) > _DEEP or (len(self._open) > 2 and self._open.count(self._open[-1]) > 2)  # noqa: PLR2004
 
-    def _leads_back(self, node: Any) -> bool:
+    def _leads_back(self, node: object) -> bool:
         return isinstance(node, Mapping) and any(name in self._open for name in held_directly(node))
 
     def _object(self, node: JsonSchema) -> dict[str, Any]:
@@ -275,14 +275,14 @@ class SchemaSampler:
             made.setdefault(self.key(node, len(made)), self.make(values))
         return made
 
-    def _wanted(self, part: Any) -> bool:
+    def _wanted(self, part: object) -> bool:
         if self._lean:
             return False
         if self._pleasant:
             return not self._leads_back(part)
         return not self._deep() and self._chance.random() < 0.7  # noqa: PLR2004 - most of them
 
-    def _how_many(self, part: Any, *, mapping: bool = True, least: int = 0) -> int:
+    def _how_many(self, part: object, *, mapping: bool = True, least: int = 0) -> int:
         if self._lean or (self._leads_back(part) and (self._pleasant or self._deep())):
             return least
         if self._pleasant:
@@ -341,7 +341,7 @@ class SchemaSampler:
             self._pleasant = True
 
 
-def _reads(reader: SchemaValidator, value: Any) -> bool:
+def _reads(reader: SchemaValidator, value: object) -> bool:
     try:
         reader.validate_json(to_json(value, inf_nan_mode="constants"))
     except ValidationError:

@@ -89,7 +89,7 @@ class _ExactBuilder(Builder):
         if None in values:
             return None
 
-        def choose(value: Any) -> str:
+        def choose(value: object) -> str:
             if not isinstance(value, Mapping) or tag not in value:
                 return _OTHER
             return next((choice for known, choice in tags if same_json(known, value[tag])), _OTHER)
@@ -100,7 +100,7 @@ class _ExactBuilder(Builder):
         return core_schema.tagged_union_schema({**choices, _OTHER: other}, choose)
 
     def _literal(self, values: list[Any]) -> CoreSchema:
-        def check(value: Any) -> Any:
+        def check(value: object) -> Any:
             if not any(same_json(known, value) for known in values):
                 raise _refusal(WRONG_VALUE, one_of(values) if values else "nothing, since no value is allowed")
             return value
@@ -125,7 +125,7 @@ class _ExactBuilder(Builder):
         )  # a key is text, whatever it stands for
         listed = self._document.resolve(node.get("propertyNames", {})).get("enum")
 
-        def check(key: Any) -> Any:
+        def check(key: object) -> Any:
             for detail in keys.errors({key: None}):
                 if listed:
                     raise _refusal(WRONG_VALUE, one_of(listed))
@@ -175,7 +175,7 @@ def _reader(text: str) -> Callable[[Any], Any]:
     inner = None if made is None else SchemaValidator(made)
     is_worded = made is not None and made["type"] in _WORDED
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> Any:
         if not _is_of(value, kind):
             raise _refusal(WRONG_TYPE, kind)
         if inner is None:
@@ -198,7 +198,7 @@ def _plain(node: JsonSchema, context: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: node.get(written.get(name, ""), value) for name, value in context.items()}
 
 
-def _is_of(value: Any, kind: str) -> bool:
+def _is_of(value: object, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
     return isinstance(value, _PYTHON_TYPES[kind]) or (
@@ -254,11 +254,11 @@ class Checker:
         self._exact = ExactValidator(document, schema)
         self._converting = WorkerValidator(document, schema)
 
-    def violations(self, value: Any) -> list[Violation]:
+    def violations(self, value: object) -> list[Violation]:
         """Return where a value does not fit, one violation for each place."""
         return [violation for _, violation in self.located(value)]
 
-    def located(self, value: Any) -> list[tuple[tuple[str | int, ...], Violation]]:
+    def located(self, value: object) -> list[tuple[tuple[str | int, ...], Violation]]:
         """Return what `violations` returns, each with the steps of its path."""
         try:
             json.dumps(value)
@@ -273,7 +273,7 @@ class Checker:
             found.setdefault(fault.steps, violation)
         return list(found.items())
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Return whether a value fits."""
         try:
             json.dumps(value)
@@ -281,12 +281,12 @@ class Checker:
             return False
         return self._exact.accepts(value) and self._converting.accepts(value)
 
-    def is_taken(self, value: Any) -> bool:
+    def is_taken(self, value: object) -> bool:
         """Return whether a worker would take a JSON value, which may have more or other parts than are described."""
         return self._converting.accepts(value)
 
 
-def violations(document: Document, schema: JsonSchema, value: Any) -> list[Violation]:
+def violations(document: Document, schema: JsonSchema, value: object) -> list[Violation]:
     """Find where a JSON value is not what a schema describes.
 
     Formats, patterns and the limits of dates and Decimals are checked by pydantic's own parsers, as the worker does it.
@@ -304,7 +304,7 @@ class _Misfit:
     """Whether the value is of another kind, which says nothing for the member of a union that finds it so."""
 
 
-def _deepest(details: Sequence[ErrorDetails], value: Any, start: int = 0) -> Iterator[_Misfit]:
+def _deepest(details: Sequence[ErrorDetails], value: object, start: int = 0) -> Iterator[_Misfit]:
     """Go into unions: to the member that fits the value best, judged by how deep its first fault lies."""
     unions: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     for detail in details:
@@ -318,7 +318,7 @@ def _deepest(details: Sequence[ErrorDetails], value: Any, start: int = 0) -> Ite
         yield from _of_union(inner, value, prefix)
 
 
-def _of_union(details: Sequence[ErrorDetails], value: Any, prefix: tuple[str | int, ...]) -> Iterator[_Misfit]:
+def _of_union(details: Sequence[ErrorDetails], value: object, prefix: tuple[str | int, ...]) -> Iterator[_Misfit]:
     members: dict[str | int, list[ErrorDetails]] = {}
     for detail in details:
         members.setdefault(detail["loc"][len(prefix)], []).append(detail)
@@ -337,7 +337,7 @@ def _expected_at(misfit: _Misfit, here: int) -> str:
     return f"{misfit.expected} at {path_text(steps)}" if steps else misfit.expected
 
 
-def _misfit(detail: ErrorDetails, value: Any) -> _Misfit:
+def _misfit(detail: ErrorDetails, value: object) -> _Misfit:
     steps, there = _walked(detail["loc"], value)
     kind, context = detail["type"], detail.get("ctx", {})
     if steps and steps[-1] == _KEY and there is _NOTHING:
@@ -364,7 +364,7 @@ def _converted(detail: ErrorDetails, value: Any) -> _Misfit:
     return _Misfit(tuple(steps), expected, _shown(value), is_shallow=False)
 
 
-def _is_in(step: str | int, value: Any) -> bool:
+def _is_in(step: str | int, value: object) -> bool:
     if isinstance(value, Mapping):
         return step in value
     return isinstance(value, list) and isinstance(step, int) and step < len(value)
@@ -381,7 +381,7 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
     return wanted(message, {})
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "nothing" if value is _NOTHING else short(value)
 
 
