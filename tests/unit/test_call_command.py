@@ -236,7 +236,7 @@ def test_a_task_is_found_under_an_older_name_and_by_a_deprecated_one(document: D
     counter = document.contracts["counter"]
     changed = counter.model_copy(update={"tasks": {**counter.tasks, "counter.close": task}})
     (here / LOCK_FILE).write_text(to_text(document.model_copy(update={"contracts": {"counter": changed}})))
-    found = find_task("till.close", given=None, live=False, has_application=False, application=lambda: None)
+    found = find_task("till.close", given=None, live=False, has_application=False, application=Celery)
     assert (found.task.name, found.contract, found.origin) == ("counter.close", "counter", LOCK_FILE)
     assert found.notes == ("till.close is an older name of counter.close", "counter.close is deprecated: use shut")
     assert found.definition is None  # nothing of it is imported here

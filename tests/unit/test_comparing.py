@@ -225,7 +225,7 @@ CASES: dict[str, tuple[str, str, str, Level, set[Category], str, str, str, str]]
         Level.BREAK,
         {WIRE, QUEUED, SOURCE},
         "",
-        "was not deprecated",
+        "was never deprecated",
         "callers, old clients and queued messages",
         "deprecated='use ...'",
     ),

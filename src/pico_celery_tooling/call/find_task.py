@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
@@ -15,6 +15,9 @@ from pico_celery.document.lockfile import LOCK_FILE
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.output import ToolError
 from pico_celery_tooling.sources.loading import read_source
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 ASK_SECONDS: Final = 2.0
 
@@ -46,7 +49,7 @@ def find_task(
     given: str | None,
     live: bool,
     has_application: bool,
-    application: Callable[[], Any],
+    application: Callable[[], Celery],
     seconds: float = ASK_SECONDS,
 ) -> FoundTask:
     """Find a task's contract in the nearest place that has it."""
@@ -75,7 +78,7 @@ def find_task(
 
 
 def _documents(
-    given: str | None, *, live: bool, has_application: bool, application: Callable[[], Any]
+    given: str | None, *, live: bool, has_application: bool, application: Callable[[], Celery]
 ) -> Iterator[tuple[str, Document]]:
     if live:
         return
@@ -107,7 +110,7 @@ def _found(task: TaskRecord, document: Document, origin: str, name: str, *notes:
     )
 
 
-def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str]) -> FoundTask | None:
+def _ask(name: str, app: Celery, seconds: float, known: set[str], reasons: list[str]) -> FoundTask | None:
     from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - only where no file has the contract
 
     answers = ask(app, seconds, definitions=[name])

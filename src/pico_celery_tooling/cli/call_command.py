@@ -15,6 +15,8 @@ from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end,
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from pico_celery_tooling.call.find_task import FoundTask
     from pico_celery_tooling.call.prepare import TaskCall
     from pico_celery_tooling.call.send import CallAnswer, SentCall
@@ -168,10 +170,10 @@ def command(
     end(EXIT_FINE if answer.succeeded else EXIT_FINDINGS)
 
 
-def _once(load: Callable[[], Any]) -> Callable[[], Any]:
-    loaded: list[Any] = []
+def _once(load: Callable[[], Celery]) -> Callable[[], Celery]:
+    loaded: list[Celery] = []
 
-    def get() -> Any:
+    def get() -> Celery:
         if not loaded:
             loaded.append(load())
         return loaded[0]
@@ -198,7 +200,7 @@ def _names_application() -> bool:
     return click.get_current_context().find_root().params.get("app") is not None
 
 
-def _application(broker: str | None, backend: str | None) -> Any:
+def _application(broker: str | None, backend: str | None) -> Celery:
     if broker is None:
         if not _names_application():
             root = click.get_current_context().find_root().info_name
@@ -218,7 +220,7 @@ def _print_example(found: FoundTask) -> None:
     print_json(example(found.document, found.task.arguments))
 
 
-def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> TaskCall:
+def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: Callable[[], Celery]) -> TaskCall:
     from pico_celery_tooling.call.arguments import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
 
     arguments = {} if data is None else read_data(data)
@@ -231,7 +233,7 @@ def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: 
     return prepare(found, arguments, chosen)
 
 
-def _send(app: Any, call: TaskCall) -> SentCall:
+def _send(app: Celery, call: TaskCall) -> SentCall:
     from pico_celery_tooling.call.send import UnreachableError, send  # noqa: PLC0415 - it needs Celery
 
     try:
@@ -245,7 +247,7 @@ def _send(app: Any, call: TaskCall) -> SentCall:
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
 
 
-def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
+def _why_no_result(app: Celery, call: TaskCall, *, no_wait: bool) -> str | None:
     """Return why there is no result to wait for, or ``None`` if there is one."""
     from pico_celery.client.results.hub import hub_of  # noqa: PLC0415 - it needs Celery
 
@@ -258,7 +260,7 @@ def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
     return None
 
 
-def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
+def _wait(app: Celery, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
     from pico_celery_tooling.call.send import (  # noqa: PLC0415 - as above
         NO_STATE,
         NoAnswerError,

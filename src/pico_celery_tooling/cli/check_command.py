@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,6 +23,9 @@ from pico_celery_tooling.evolution.rules import RULES, Category, Finding, Rollou
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
 from pico_celery_tooling.sources.loading import Source, application, read_source
 from pico_celery_tooling.sources.versions import other
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _VERDICTS: Final = {
     Verdict.ANY_ORDER: ("green", "clients and workers can be rolled out in any order"),
@@ -144,7 +147,7 @@ def command(
     end(EXIT_FINDINGS if checked.failing else EXIT_FINE)
 
 
-def _now(package: str | None, app: Any, against: str | None) -> Source:
+def _now(package: str | None, app: Celery | None, against: str | None) -> Source:
     if package is not None:
         return read_source(package)
     if app is None or against is not None:
@@ -179,7 +182,7 @@ def _compared(before: Source | None, now: Source) -> list[Finding]:
     return compare(before.document, now.document)
 
 
-def _application(app: Any, now: Source, *, reach: bool) -> list[Finding]:
+def _application(app: Celery | None, now: Source, *, reach: bool) -> list[Finding]:
     if app is None:
         return []
     from pico_celery_tooling.check.application import check_application  # noqa: PLC0415 - it needs Celery

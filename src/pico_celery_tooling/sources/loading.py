@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import click
 
@@ -24,7 +24,7 @@ from pico_celery.errors import LockFileError, PicoCeleryError
 from pico_celery_tooling.output import ToolError
 
 if TYPE_CHECKING:
-    from pico_celery.contract.definition import ContractDefinition
+    from celery import Celery
 
 _MACHINERY: Final = {importlib.__file__, pkgutil.__file__}
 """Files that only import other ones; what is frozen into Python has no file."""
@@ -138,10 +138,15 @@ def _is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def application(*, required: bool = True) -> Any:
+@overload
+def application(*, required: Literal[True] = True) -> Celery: ...
+@overload
+def application(*, required: bool) -> Celery | None: ...
+def application(*, required: bool = True) -> Celery | None:
     """Return the Celery application that the command line names with ``-A``."""
     root = click.get_current_context().find_root()
-    name, loaded = root.params.get("app"), getattr(root.obj, "app", None)
+    name: str | None = root.params.get("app")
+    loaded: Celery | None = getattr(root.obj, "app", None)
     if loaded is not None and name is not None:
         return loaded  # by the command line of Celery
     if not name:
@@ -151,7 +156,7 @@ def application(*, required: bool = True) -> Any:
     return _find(name)
 
 
-def _find(name: str) -> Any:
+def _find(name: str) -> Celery:
     from celery import Celery  # noqa: PLC0415 - most commands need no Celery
     from celery.app.utils import find_app  # noqa: PLC0415 - as above
 
@@ -245,7 +250,7 @@ def nearest_document(given: str | None) -> tuple[Document, str]:
     return document_of(contracts_of(app)), "the application"
 
 
-def contracts_of(app: Any) -> list[ContractDefinition]:
+def contracts_of(app: Celery) -> list[ContractDefinition]:
     """Return the contracts that an application knows, now that its modules are imported."""
     from pico_celery.worker.registrations import registrations_of  # noqa: PLC0415 - offline commands need no Celery
 
