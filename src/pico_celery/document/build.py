@@ -77,7 +77,7 @@ def _payloads(task: TaskDefinition) -> list[Payload]:
     ]
 
 
-def _hashable(annotation: object, number: int) -> Any:
+def _hashable(annotation: object, number: int) -> object:
     try:
         hash(annotation)
     except TypeError:  # Annotated with a list in it
@@ -169,7 +169,7 @@ def _other(schemas: _Schemas, payload: Payload, mode: JsonSchemaMode) -> dict[st
     return None if found == schemas.of(payload, other) else found
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     """Return an option as JSON data."""
     if isinstance(value, RetryPolicy):
         return {

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
-from pydantic_core.core_schema import DecimalSchema, DictSchema
+from pydantic_core.core_schema import DecimalSchema, DictSchema, EnumSchema
 
 from pico_celery.contract.core_schema import core_nodes, untold
 from pico_celery.contract.wire_schema import from_base64
@@ -52,7 +52,7 @@ class LockSchema(GenerateJsonSchema):
             self.definitions[name] = _with(self.definitions[name], more)
         return reference
 
-    def enum_schema(self, schema: Any) -> JsonSchemaValue:
+    def enum_schema(self, schema: EnumSchema) -> JsonSchemaValue:
         """Generate the schema of an enumeration; one with ``_missing_`` may read values that it does not list."""
         generated = super().enum_schema(schema)
         return _with(generated, {DEMANDS: {MISSING: True}}) if _has_hook(schema["cls"]) else generated

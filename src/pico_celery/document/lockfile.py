@@ -60,7 +60,7 @@ def read(path: Path) -> Document:
     return from_text(text, str(path))
 
 
-def _pruned(data: object) -> Any:
+def _pruned(data: object) -> object:
     """Leave out empty fields of records; schemas, defaults and options are kept unchanged."""
     if isinstance(data, list):
         return [_pruned(item) for item in data]

@@ -58,7 +58,7 @@ def draft7(schema: object) -> Any:
     return {"allOf": [reference], **draft} if draft else reference
 
 
-def strict(value: object) -> Any:
+def strict(value: object) -> object:
     """Return data as JSON proper: infinite and undefined numbers, which Python's JSON has, become text."""
     if isinstance(value, Mapping):
         return {key: strict(item) for key, item in value.items()}
@@ -72,7 +72,7 @@ def strict(value: object) -> Any:
 _ELSEWHERE: Final = frozenset({"$ref", "prefixItems", "discriminator", "examples"})
 
 
-def _part(key: str, value: object) -> Any:
+def _part(key: str, value: object) -> object:
     if key in _ONE and not isinstance(value, list):
         return draft7(value)
     if key in _LISTS and isinstance(value, (list, tuple)):
@@ -90,7 +90,7 @@ def _tuple(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": [draft7(item) for item in first], **rest}
 
 
-def _relocated(value: object) -> Any:
+def _relocated(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _relocated(item) for key, item in value.items()}
     if isinstance(value, str) and value.startswith(REFERENCE):
@@ -266,7 +266,7 @@ def failure_payload(task: TaskRecord) -> dict[str, Any]:
     return _reply(["FAILURE", "REVOKED"], _failure(other))
 
 
-def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> Any:
+def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> object:
     schema = draft7(parameter.accepts if view == "worker" else parameter.sent)
     more: dict[str, Any] = {}
     text = read_docstring(task.doc).arguments.get(parameter.name)

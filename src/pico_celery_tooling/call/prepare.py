@@ -128,7 +128,7 @@ def options_of(task: TaskRecord, texts: Iterable[str]) -> dict[str, Any]:
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(SendOptions)
 
 
-def _value(hint: object, text: str) -> Any:
+def _value(hint: object, text: str) -> object:
     try:
         value = json.loads(text)
     except ValueError:

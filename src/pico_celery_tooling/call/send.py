@@ -256,6 +256,6 @@ class Reader:
         return tuple(f"{joined(name, one.path)}: expected {one.expected}, got {one.got}" for one in found)
 
 
-def _jsonable(value: object) -> Any:
+def _jsonable(value: object) -> object:
     """Return what kombu has read as JSON data: it makes Decimals and datetimes of what plain Celery workers store."""
     return to_jsonable_python(value, fallback=str, inf_nan_mode="constants")

@@ -100,7 +100,7 @@ def ignores_of_project(file: Path | None) -> list[Ignore]:
     return [Ignore(rule=one.rule, task=one.task, path=one.path, reason=one.reason, where=where) for one in check.ignore]
 
 
-def _table(data: Mapping[str, Any]) -> Any:
+def _table(data: Mapping[str, Any]) -> object:
     found: Any = data
     for name in _TABLE.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None

@@ -37,7 +37,7 @@ def finding_data(finding: Finding) -> dict[str, Any]:
     return shown if finding.payload is NOTHING else {**shown, "payload": _finite(finding.payload)}
 
 
-def _finite(value: object) -> Any:
+def _finite(value: object) -> object:
     """Return JSON data that every reader of JSON reads: NaN and Infinity as text."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}

@@ -9,7 +9,7 @@ import gc
 import os
 import traceback
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -61,7 +61,7 @@ class CommandGroup(click.Group):
             message = f"{error.message.rstrip('.')}; {did_you_mean(args[0], self.list_commands(ctx))}"
             raise click.UsageError(message, ctx) from None
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command; an unexpected error must not exit like a finding."""
         if os.environ.get("NO_COLOR") or getattr(
             ctx.find_root().obj, "no_color", False

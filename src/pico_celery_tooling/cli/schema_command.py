@@ -116,5 +116,5 @@ def _target(source: str | None, task: str | None) -> tuple[Document, str | None]
     return read_source(source).document, task
 
 
-def _part(schemas: dict[str, Any], part: str | None) -> Any:
+def _part(schemas: dict[str, Any], part: str | None) -> object:
     return schemas if part is None else schemas[part]

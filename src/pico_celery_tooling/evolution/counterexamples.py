@@ -44,7 +44,7 @@ class Witnesses:
         self._varied = SchemaSampler(source, random.Random(1))  # noqa: S311 - no secret
         self._drawn: list[Any] | None = None
 
-    def find(self, issue: Issue) -> Any:
+    def find(self, issue: Issue) -> object:
         """Find a payload that shows an issue."""
         seen: list[Any] = []
         for payload in itertools.islice(self._built(issue), _TRIED):
@@ -188,7 +188,7 @@ def arguments_of(
     *,
     without: str = "",
     given: Mapping[str, Any] = _NONE,
-) -> Any:
+) -> object:
     """Make arguments that a version of a task accepts."""
     payload: dict[str, Any] = {}
     for parameter in version.task.parameters:

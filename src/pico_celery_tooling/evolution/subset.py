@@ -50,7 +50,7 @@ class Comparison:
         self._takers: dict[int, WorkerValidator] = {}
         self._choosing = False
 
-    def issues(self, source: Any, target: Any) -> list[Issue]:
+    def issues(self, source: JsonSchema, target: JsonSchema) -> list[Issue]:
         """Return the places where one schema does not fit another, the outermost first."""
         one, other = self.source.root(source), self.target.root(target)
         issues: list[Issue] = []
@@ -415,7 +415,7 @@ class Refused:
         return self.refusal.certain
 
     @property
-    def witness(self) -> Any:
+    def witness(self) -> object:
         """A whole payload that is refused, or `NOTHING`."""
         return self.refusal.witness if self.refusal.certain else NOTHING
 

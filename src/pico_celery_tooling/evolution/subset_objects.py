@@ -77,7 +77,7 @@ def _property(
         )  # fmt: skip
 
 
-def _values(node: Mapping[str, Any], *, missing: bool) -> Any:
+def _values(node: Mapping[str, Any], *, missing: bool) -> object:
     """Return the schema of properties that are not named; `False` where there are none."""
     patterns = node.get("patternProperties", {})
     found = next(iter(patterns.values())) if len(patterns) == 1 else node.get("additionalProperties", missing)

@@ -201,14 +201,14 @@ class SchemaSampler:
             if checker.is_valid(value):
                 yield value
 
-    def _of_model(self, name: str, hint: str) -> Any:
+    def _of_model(self, name: str, hint: str) -> object:
         self._open.append(name)
         try:
             return self.make(self.node(name), hint)
         finally:
             self._open.pop()
 
-    def _of_type(self, node: JsonSchema, hint: str) -> Any:  # noqa: PLR0911 - one for each kind of schema
+    def _of_type(self, node: JsonSchema, hint: str) -> object:  # noqa: PLR0911 - one for each kind of schema
         kind = node.get("type")
         if isinstance(kind, list):
             kind = kind[0] if self._pleasant else self._chance.choice(kind)
@@ -235,7 +235,7 @@ class SchemaSampler:
             known = self._scalars[id(node)] = (node, list(self.fitting(node, hint)))
         return known[1]
 
-    def _free(self) -> Any:
+    def _free(self) -> object:
         return _FREE[0] if self._pleasant else self._chance.choice(_FREE)
 
     def _member(self, members: Sequence[Any]) -> Any:

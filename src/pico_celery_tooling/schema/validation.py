@@ -100,7 +100,7 @@ class _ExactBuilder(Builder):
         return core_schema.tagged_union_schema({**choices, _OTHER: other}, choose)
 
     def _literal(self, values: list[Any]) -> CoreSchema:
-        def check(value: object) -> Any:
+        def check(value: object) -> object:
             if not any(same_json(known, value) for known in values):
                 raise _refusal(WRONG_VALUE, one_of(values) if values else "nothing, since no value is allowed")
             return value
@@ -125,7 +125,7 @@ class _ExactBuilder(Builder):
         )  # a key is text, whatever it stands for
         listed = self._document.resolve(node.get("propertyNames", {})).get("enum")
 
-        def check(key: object) -> Any:
+        def check(key: object) -> object:
             for detail in keys.errors({key: None}):
                 if listed:
                     raise _refusal(WRONG_VALUE, one_of(listed))
@@ -155,7 +155,7 @@ class _ExactBuilder(Builder):
         return core_schema.no_info_wrap_validator_function(_without_repeats, core_schema.list_schema(item, **lengths))
 
 
-def _without_repeats(value: Any, validate: Callable[[Any], Any]) -> Any:
+def _without_repeats(value: Any, validate: Callable[[Any], Any]) -> object:
     result = validate(value)
     if len({json.dumps(item, sort_keys=True) for item in value}) < len(value):
         raise _refusal(REPEATED, "no item twice")
@@ -175,7 +175,7 @@ def _reader(text: str) -> Callable[[Any], Any]:
     inner = None if made is None else SchemaValidator(made)
     is_worded = made is not None and made["type"] in _WORDED
 
-    def check(value: object) -> Any:
+    def check(value: object) -> object:
         if not _is_of(value, kind):
             raise _refusal(WRONG_TYPE, kind)
         if inner is None:

@@ -52,7 +52,7 @@ class Served:
         """Name of the task."""
         return self.definition.name
 
-    def option(self, name: str) -> Any:
+    def option(self, name: str) -> object:
         """Return an option of ``@task``, or that of the contract, or ``None``."""
         return self.task.binding.options.get(name, self.definition.options.get(name))
 
