@@ -63,9 +63,8 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; an unexpected error must not exit like a finding."""
-        if os.environ.get("NO_COLOR") or getattr(
-            ctx.find_root().obj, "no_color", False
-        ):  # the latter: celery --no-color
+        without_color = getattr(ctx.find_root().obj, "no_color", False)  # celery --no-color
+        if os.environ.get("NO_COLOR") or without_color:
             ctx.color = False
         try:
             return super().invoke(ctx)

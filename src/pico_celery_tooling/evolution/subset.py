@@ -387,11 +387,8 @@ def _comparison(source: Document, target: Document) -> Comparison:
     """Return what compares two documents: all that it has found out about their models it knows for the next schema."""
     key = (id(source), id(target))
     if key not in _comparisons:
-        _comparisons[key] = (
-            source,
-            target,
-            Comparison(source, target),
-        )  # the documents, so that no other has their ids
+        # The documents are kept too, so that no other gets their ids.
+        _comparisons[key] = (source, target, Comparison(source, target))
         while len(_comparisons) > _KEPT:
             _comparisons.popitem(last=False)
     _comparisons.move_to_end(key)

@@ -32,17 +32,16 @@ class Met:
     """What a client and a worker find of each other."""
 
     finding: Finding
-    """What it is; with `Level.NOTE` nothing is refused."""
+    """The finding; with `Level.NOTE` nothing is refused."""
     is_certain: bool = True
-    """Whether it is so, and not only not known to be otherwise."""
+    """Whether it is certain, not merely unknown."""
 
 
 def meet(client: Side, worker: Side) -> list[Met]:
-    """Find what a client and a worker refuse of each other."""
+    """Find what a client and a worker reject of each other's messages."""
     arguments = list(_arguments(client, worker))
-    if (
-        worker.task.upcast
-    ):  # it gets what is old before it is checked: whether it turns it into what fits, it alone knows
+    # The upcaster gets old payloads before they are checked; only the worker knows whether it makes them fit.
+    if worker.task.upcast:
         arguments = [Met(finding=met.finding, is_certain=False) for met in arguments]
     return [*arguments, *_result(client, worker), *_errors(client, worker)]
 
@@ -133,7 +132,7 @@ _GIVE: Final = "give it in every call, or bring the client to the worker's versi
 
 
 class State(StrEnum):
-    """How a task stands, the worst first."""
+    """State of a task, the worst first."""
 
     INCOMPATIBLE = "incompatible"
     """A worker that takes its messages refuses what the clients send, or sends what they refuse."""
@@ -181,7 +180,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskReport:
-    """How one task stands."""
+    """State of one task."""
 
     wanted: Wanted
     serving: tuple[Serving, ...]
@@ -192,7 +191,7 @@ class TaskReport:
 
     @property
     def state(self) -> State:
-        """The worst that holds."""
+        """The worst state among all workers."""
         return min([self.own, *(one.state for one in self.serving)], key=_ORDER.__getitem__)
 
     @property

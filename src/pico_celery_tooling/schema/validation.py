@@ -120,9 +120,8 @@ class _ExactBuilder(Builder):
         if not said and len(patterns) != 1:
             return core_schema.str_schema()
         values: dict[str, Any] = {"additionalProperties": {}} if said else {"patternProperties": patterns}
-        keys = WorkerValidator(
-            self._document, {"type": "object", **said, **values}
-        )  # a key is text, whatever it stands for
+        # A key is a string, whatever type is read from it.
+        keys = WorkerValidator(self._document, {"type": "object", **said, **values})
         listed = self._document.resolve(node.get("propertyNames", {})).get("enum")
 
         def check(key: object) -> object:
