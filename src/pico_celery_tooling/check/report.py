@@ -67,10 +67,7 @@ def _order(finding: Finding) -> tuple[object, ...]:
 def _print(finding: Finding) -> None:
     dim = True if finding.ignored is not None else None
     level = click.style(
-        f"{finding.level.upper():5}",
-        fg=None if dim else _COLOURS[finding.level],
-        bold=not dim or None,
-        dim=dim,
+        f"{finding.level.upper():5}", fg=None if dim else _COLOURS[finding.level], bold=not dim or None, dim=dim
     )
     head = [finding.rule, *([finding.path] if finding.path else []), f"({', '.join(categories_of(finding))})"]
     click.echo(f"  {level}  {click.style('  '.join(head), dim=dim)}")

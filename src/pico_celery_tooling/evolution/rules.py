@@ -208,11 +208,7 @@ _OF_TASKS: Final = (
 
 _OF_PARAMETERS: Final = (
     _rule(
-        "parameter_added",
-        Level.ORDER,
-        "WIRE",
-        "old workers refuse a parameter that they do not know",
-        WORKERS_FIRST,
+        "parameter_added", Level.ORDER, "WIRE", "old workers refuse a parameter that they do not know", WORKERS_FIRST
     ),
     _rule(
         "parameter_added_required",

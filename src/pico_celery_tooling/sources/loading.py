@@ -168,8 +168,7 @@ def _find(name: str) -> Celery:
     except Exception as error:
         if lacks_attribute(name, error):
             raise ToolError(
-                f"there is no Celery application in {name!r}",
-                f"name the attribute that is one: -A {module}:celery_app",
+                f"there is no Celery application in {name!r}", f"name the attribute that is one: -A {module}:celery_app"
             ) from error
         raise import_failure(f"the application {name!r}", module, error) from error
     if not isinstance(found, Celery):

@@ -60,10 +60,7 @@ class Served:
     def limit_seconds(self) -> float | None:
         """After which time it is stopped, or ``None`` for never."""
         conf: Any = self.task.app.conf
-        limits = (
-            self.task.time_limit or conf.task_time_limit,
-            self.task.soft_time_limit or conf.task_soft_time_limit,
-        )
+        limits = (self.task.time_limit or conf.task_time_limit, self.task.soft_time_limit or conf.task_soft_time_limit)
         return min((float(limit) for limit in limits if limit), default=None)
 
 
