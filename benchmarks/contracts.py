@@ -108,14 +108,14 @@ INSIDE = """
 import json, sys, time
 from pathlib import Path
 import celery, pico_celery_tooling.cli.check_command
-from pico_celery_tooling.cli.main import collect_seldom
+from pico_celery_tooling.cli.main import collect_rarely
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import read, to_text
 from pico_celery_tooling.evolution.compare import compare
 from pico_celery_tooling.sources.loading import load_contracts
 
 took = {"lock": [], "check": []}
-collect_seldom()
+collect_rarely()
 begun = time.process_time()
 contracts = load_contracts(sys.argv[1])
 took["import"] = time.process_time() - begun

@@ -1,8 +1,9 @@
-"""What commands have in common: how they print, what they say when they cannot go on, how they end."""
+"""What all commands share: output, errors, exit codes, and calls in bounded time."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import IO, Any, Final, TypeVar
 
@@ -25,17 +26,17 @@ class ToolError(click.ClickException):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
-        context = click.get_current_context(silent=True)  # there is none any more when it is shown
+        context = click.get_current_context(silent=True)  # it is gone by the time the error is shown
         self._as_json = context is not None and bool(context.meta.get(_JSON))
         self._color = None if context is None else context.color
 
     @classmethod
     def of(cls, error: PicoCeleryError) -> ToolError:
-        """Tell of an error of this library."""
+        """Report an error of this library."""
         return cls(str(error))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it: as text to the standard error, as JSON where the command was to print that."""
+        """Print it: as JSON with ``--json``, else as text to the standard error."""
         if self._as_json:
             print_json({"error": {"message": self.message, **({"remedy": self.remedy} if self.remedy else {})}})
             return
@@ -56,7 +57,7 @@ def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def print_json(data: Any) -> None:
+def print_json(data: object) -> None:
     """Print JSON data."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
@@ -64,3 +65,31 @@ def print_json(data: Any) -> None:
 def end(code: int) -> None:
     """End the command with an exit code."""
     click.get_current_context().exit(code)
+
+
+T = TypeVar("T")
+
+
+class NoReturnError(TimeoutError):
+    """A call has not returned in time; it is still running, on a thread that nobody waits for."""
+
+
+def in_time(call: Callable[[], T], seconds: float) -> T:
+    """Call on a thread that may be left behind: a server that accepts and never answers blocks it forever."""
+    returned: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            returned.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="pico-celery-in-time", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not returned:
+        raise NoReturnError(f"no answer within {seconds:g} s")
+    return returned[0]

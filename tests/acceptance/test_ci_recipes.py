@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from pico_celery import EmbeddedBroker
-from pico_celery_tooling.check.application.check import APPLICATION_RULES
+from pico_celery_tooling.check.application import APPLICATION_RULES
 from tests.acceptance.commands import GIT_USER, ROOT, as_python, environment, run, worker
 from tests.acceptance.pages import Page
 

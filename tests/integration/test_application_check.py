@@ -15,8 +15,8 @@ import pytest
 from celery import Celery
 
 from pico_celery import CelerySettings, create_app
-from pico_celery_tooling.check.application.reachability import unreachable
-from pico_celery_tooling.evolution.findings import Finding, Level
+from pico_celery_tooling.check.application import unreachable
+from pico_celery_tooling.evolution.rules import Finding, Level
 from tests.support.servers import PrivateRedis
 from tests.support.sites import close_app
 

@@ -14,9 +14,8 @@ from jsonschema import Draft7Validator
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.document.build import document_of
-from pico_celery_tooling.asyncapi.build import asyncapi_of
+from pico_celery_tooling.asyncapi.build import Settings, asyncapi_of
 from pico_celery_tooling.asyncapi.messages import View
-from pico_celery_tooling.asyncapi.settings import Settings
 from pico_celery_tooling.schema.sampling import example
 from tests.integration.apps.errors_contracts import Till, TillClient
 from tests.integration.conftest import Served, StartWorker

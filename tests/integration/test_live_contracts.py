@@ -22,9 +22,8 @@ from click.testing import CliRunner, Result
 from pico_celery import CelerySettings, create_app
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.live import inspect_client as live
-from pico_celery_tooling.live.expected_calls import wanted_of
 from pico_celery_tooling.live.inspect_client import Answers, ask
-from pico_celery_tooling.live.verify import State, TaskReport, verify, verify_live
+from pico_celery_tooling.live.verify import State, TaskReport, verify, verify_live, wanted_of
 from pico_celery_tooling.output import ToolError
 from tests.integration.apps.live_contracts import SECRET, VARIABLE, LiveClient
 from tests.integration.conftest import site_of
@@ -165,7 +164,7 @@ def run(site: Site, way: Sequence[str], *arguments: str) -> tuple[int, str, str]
 def test_a_worker_tells_what_it_serves_in_few_words(same: Group) -> None:
     (answer,) = same.ask()
     client = {sender.definition.name: sender.definition.digest for sender in (same.client.place, same.client.status)}
-    assert (answer.worker, answer.tells, answer.tasks) == (same.node("today"), True, client)
+    assert (answer.worker, answer.reports_contracts, answer.tasks) == (same.node("today"), True, client)
     assert list(answer.contracts) == ["live"]
     assert answer.others == {"legacy.mail", "legacy.plain"}
     assert answer.queues == frozenset({same.site.queue})
@@ -317,7 +316,11 @@ def test_definitions_of_all_versions_are_kept_side_by_side(mixed: Group) -> None
 def test_a_plain_worker_alone_is_unknown(mixed: Group) -> None:
     answers = mixed.ask("plain")
     (answer,) = answers
-    assert (answer.tells, answer.others, answer.queues) == (False, frozenset({PLACE}), frozenset({mixed.site.queue}))
+    assert (answer.reports_contracts, answer.others, answer.queues) == (
+        False,
+        frozenset({PLACE}),
+        frozenset({mixed.site.queue}),
+    )
     reports = {report.wanted.name: report for report in verify(wanted_of(mixed.app, None), answers)}
     assert reports[PLACE].state is State.UNKNOWN
     assert "a plain Celery worker" in reports[PLACE].serving[0].reason
@@ -335,7 +338,7 @@ def test_the_commands_say_which_workers_differ(mixed: Group, monkeypatch: pytest
     assert text.endswith("\n2 incompatible\n")
     listed = mixed.type_live(monkeypatch, "list")
     assert (listed.exit_code, listed.output.count("workers differ")) == (0, 3)
-    assert f"{mixed.node('plain')}: it does not tell contracts: a plain Celery worker" in listed.output
+    assert f"{mixed.node('plain')}: it does not report contracts: a plain Celery worker" in listed.output
 
 
 # --- nobody there

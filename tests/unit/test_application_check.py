@@ -30,10 +30,10 @@ from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.marks import marks_of
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
-from pico_celery_tooling.check.application.check import APPLICATION_RULES, check_application
+from pico_celery_tooling.check.application import APPLICATION_RULES, check_application
 from pico_celery_tooling.check.application.facts import ApplicationFacts
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 from pico_celery_tooling.output import ToolError
 
 Boot = Callable[..., PicoContainer]

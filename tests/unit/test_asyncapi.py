@@ -16,11 +16,8 @@ import shop_contracts
 from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
-from pico_celery_tooling.asyncapi.bindings import Protocol
-from pico_celery_tooling.asyncapi.build import asyncapi_of
-from pico_celery_tooling.asyncapi.dialect import draft7
-from pico_celery_tooling.asyncapi.messages import View
-from pico_celery_tooling.asyncapi.settings import BrokerServer, Settings
+from pico_celery_tooling.asyncapi.build import BrokerServer, Protocol, Settings, asyncapi_of
+from pico_celery_tooling.asyncapi.messages import View, draft7
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.schema.sampling import example, samples
 
@@ -292,7 +289,7 @@ def test_the_command_reads_a_lock_file_too(tmp_path: Path) -> None:
     [
         (["shop_contract"], ["no module named 'shop_contract'"]),
         (["nowhere.json"], ["nowhere.json", "pico-celery lock"]),
-        (["shop_contracts", "--server", "broker:6379"], ["--server is no URL of a broker", "redis://host:6379/0"]),
+        (["shop_contracts", "--server", "broker:6379"], ["--server is not the URL of a broker", "redis://host:6379/0"]),
         (["shop_contracts", "--server", "redis://h", "--protocol", "amqp"], ["--server is redis, --protocol is amqp"]),
         (["shop_contracts", "-o", "/dev/null/x.json"], ["cannot be written", "-o"]),
     ],

@@ -25,10 +25,10 @@ from pico_celery.document.records import Document
 from pico_celery.errors import OptionError, PayloadError
 from pico_celery_tooling.call import prepare as calling
 from pico_celery_tooling.call import send as call_sending
-from pico_celery_tooling.call.answer import Reader
 from pico_celery_tooling.call.arguments import check_arguments, shown_arguments
 from pico_celery_tooling.call.find_task import find_task
 from pico_celery_tooling.call.prepare import options_of
+from pico_celery_tooling.call.send import Reader
 from pico_celery_tooling.cli.main import pico_celery
 
 
@@ -128,7 +128,7 @@ def test_no_fault_shows_a_secret(here: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("{'lines': []}", "--data is no JSON: line 1, column 2"),
+        ("{'lines': []}", "--data is not JSON: line 1, column 2"),
         ("[1]", "--data: expected a JSON object of arguments by name, got an array"),
         ("3", "got a number"),
         ("@missing.json", "missing.json cannot be read: No such file or directory"),
@@ -177,7 +177,7 @@ def test_an_example_is_arguments_that_fit(here: Path, document: Document) -> Non
 def test_data_that_fits_needs_to_know_where_the_workers_are(here: Path) -> None:
     done = call("counter.once", "--data", '{"number": 1}')
     assert done.exit_code == 2
-    assert "nothing says where the workers are" in done.stderr
+    assert "no application and no broker given" in done.stderr
     assert "pico-celery -A your.module:app call" in done.stderr
 
 
@@ -236,7 +236,7 @@ def test_a_task_is_found_under_an_older_name_and_by_a_deprecated_one(document: D
     counter = document.contracts["counter"]
     changed = counter.model_copy(update={"tasks": {**counter.tasks, "counter.close": task}})
     (here / LOCK_FILE).write_text(to_text(document.model_copy(update={"contracts": {"counter": changed}})))
-    found = find_task("till.close", given=None, live=False, has_application=False, application=lambda: None)
+    found = find_task("till.close", given=None, live=False, has_application=False, application=Celery)
     assert (found.task.name, found.contract, found.origin) == ("counter.close", "counter", LOCK_FILE)
     assert found.notes == ("till.close is an older name of counter.close", "counter.close is deprecated: use shut")
     assert found.definition is None  # nothing of it is imported here
@@ -339,7 +339,7 @@ def read(document: Document, status: str, result: Any, traceback: str | None = N
 def test_a_result_is_read_whoever_stored_it(document: Document) -> None:
     for total in ("1.50", Decimal("1.50")):  # kombu makes a Decimal of what a plain worker stores
         answer = read(document, "SUCCESS", {"number": 1, "total": total})
-        assert (answer.succeeded, answer.told) == (True, {"result": {"number": 1, "total": "1.50"}})
+        assert (answer.succeeded, answer.data) == (True, {"result": {"number": 1, "total": "1.50"}})
 
 
 def test_a_result_that_does_not_fit_is_told(document: Document) -> None:

@@ -13,11 +13,20 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery.messaging.calls import decode_call
+from pico_celery_tooling.check.ignores import Ignore, ignoring
 from pico_celery_tooling.evolution.compare import compare
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery_tooling.evolution.ignores import Ignore, ignoring
-from pico_celery_tooling.evolution.rollout import Rollout, Verdict, fails, verdict_of
-from pico_celery_tooling.evolution.rules import REFUSALS, RULES
+from pico_celery_tooling.evolution.rules import (
+    NOTHING,
+    REFUSALS,
+    RULES,
+    Category,
+    Finding,
+    Level,
+    Rollout,
+    Verdict,
+    fails,
+    verdict_of,
+)
 from pico_celery_tooling.evolution.task_pairs import SHOWN_PAYLOADS
 
 HEAD = """
@@ -216,7 +225,7 @@ CASES: dict[str, tuple[str, str, str, Level, set[Category], str, str, str, str]]
         Level.BREAK,
         {WIRE, QUEUED, SOURCE},
         "",
-        "was not deprecated",
+        "was never deprecated",
         "callers, old clients and queued messages",
         "deprecated='use ...'",
     ),
@@ -227,7 +236,7 @@ CASES: dict[str, tuple[str, str, str, Level, set[Category], str, str, str, str]]
         Level.BREAK,
         {WIRE, QUEUED},
         "",
-        "(it came in 1.2); its callers were told before (deprecated: 'use place')",
+        "(it came in 1.2); it was deprecated ('use place')",
         "queued messages",
         "ignore this with that reason",
     ),

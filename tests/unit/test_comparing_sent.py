@@ -23,7 +23,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery_tooling.evolution.compare import compare
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 
 
 def document(of: Any) -> Document:

@@ -26,7 +26,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.describe.docstrings import read_docstring
-from pico_celery_tooling.evolution.findings import Finding, Level
+from pico_celery_tooling.evolution.rules import Finding, Level
 from pico_celery_tooling.site.build import build_site, example_of
 from pico_celery_tooling.site.changes import Changes, changes_since
 from pico_celery_tooling.site.html import join, tag

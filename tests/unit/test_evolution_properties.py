@@ -15,7 +15,7 @@ from pico_celery.errors import PayloadError, ResultError
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.results import decode_result, encode_result
 from pico_celery_tooling.evolution.compare import compare
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
+from pico_celery_tooling.evolution.rules import NOTHING, Category, Finding, Level
 
 PAYLOADS = 12
 BY_POSITION = {"parameters_reordered", "parameter_now_keyword_only", "parameter_now_positional"}

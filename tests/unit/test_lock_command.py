@@ -105,7 +105,10 @@ def test_what_cannot_be_imported_is_told_with_its_line(here: Path) -> None:
 def test_what_is_no_name_of_a_package_is_told_as_that(here: Path, name: str) -> None:
     found = lock(name, "-o", "-")
     assert found.exit_code == 2
-    assert "is no name of a package that can be imported from here" in found.output or "is no package" in found.output
+    assert (
+        "is not the name of a package that can be imported from here" in found.output
+        or "is not a package" in found.output
+    )
     assert "\n  name " in found.output
 
 
@@ -172,7 +175,7 @@ def test_a_wrong_command_is_told_the_right_one() -> None:
 def test_an_application_that_is_named_too_late_is_told_where_to_stand() -> None:
     found = CliRunner().invoke(pico_celery, ["verify", "-A", "shop.app"], prog_name="pico-celery")
     assert found.exit_code == 2
-    assert "it stands before the command: pico-celery -A your.module:app" in found.output
+    assert "it goes before the command: pico-celery -A your.module:app" in found.output
 
 
 def test_a_mistake_of_the_command_itself_is_no_finding(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ from pydantic import (
 from tests.support.schema_pairs import described
 
 from pico_celery.document.records import Document
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.subset import Described, Refusal, refusals
 from pico_celery_tooling.schema.validation import violations
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from pydantic import ValidationError
 from tests.support.schema_pairs import Spec, Version, built, pairs, specs
 
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.subset import refusals
 from pico_celery_tooling.schema.sampling import samples
 

@@ -15,7 +15,7 @@ from pico_celery import default_catalog
 from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE, to_text
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.schema.export import schemas_of
+from pico_celery_tooling.cli.schema_command import schemas_of
 from pico_celery_tooling.schema.sampling import samples
 
 

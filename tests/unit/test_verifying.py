@@ -18,10 +18,19 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document
 from pico_celery.worker import inspect_command as telling
-from pico_celery_tooling.evolution.findings import Level
-from pico_celery_tooling.live.compatibility import Met, Side, meet
+from pico_celery_tooling.evolution.rules import Level
 from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer, ask
-from pico_celery_tooling.live.verify import State, TaskReport, Wanted, differing, verify, wait_until_good
+from pico_celery_tooling.live.verify import (
+    Met,
+    Side,
+    State,
+    TaskReport,
+    Wanted,
+    differing,
+    meet,
+    verify,
+    wait_until_good,
+)
 from pico_celery_tooling.output import ToolError
 
 NAME = "shop.buy"
@@ -67,11 +76,11 @@ def wanted(*queues: str, declared: bool = True) -> Wanted:
 
 def worker(name: str, served: Document | None = OURS, *, told: bool = True, **more: Any) -> WorkerAnswer:
     tasks = {} if served is None else {task: record.digest for task, record in served.tasks.items()}
-    return WorkerAnswer(worker=name, tells=True, tasks=tasks, document=served if told else None, **more)
+    return WorkerAnswer(worker=name, reports_contracts=True, tasks=tasks, document=served if told else None, **more)
 
 
 def plain(name: str, *others: str, queues: frozenset[str] | None = None) -> WorkerAnswer:
-    return WorkerAnswer(worker=name, tells=False, others=frozenset(others), queues=queues, problem="plain")
+    return WorkerAnswer(worker=name, reports_contracts=False, others=frozenset(others), queues=queues, problem="plain")
 
 
 def report(*answers: WorkerAnswer, queues: tuple[str, ...] = (), declared: bool = True) -> TaskReport:
@@ -109,11 +118,11 @@ def test_one_worker_that_refuses_makes_it_incompatible_whatever_the_others_do() 
 def test_another_version_whose_definition_is_not_told_is_unknown() -> None:
     found = report(worker("a", WIDER, told=False))
     assert (found.state, found.is_good) == (State.UNKNOWN, False)
-    assert "its definition was not told" in found.serving[0].reason
+    assert "its definition was not reported" in found.serving[0].reason
 
 
 def test_a_definition_that_cannot_be_read_is_unknown_with_the_reason() -> None:
-    newer = WorkerAnswer(worker="a", tells=True, tasks={NAME: "0"}, problem="upgrade pico-celery here")
+    newer = WorkerAnswer(worker="a", reports_contracts=True, tasks={NAME: "0"}, problem="upgrade pico-celery here")
     found = report(newer)
     assert (found.state, "upgrade pico-celery here" in found.serving[0].reason) == (State.UNKNOWN, True)
 
@@ -312,9 +321,9 @@ def test_an_answer_that_is_no_answer_is_a_problem_of_that_worker() -> None:
     replies: tuple[Any, ...] = (None, "ok", [], {"ok": "pong"}, {"error": "KeyError('contracts')"}, {"tasks": 5})
     for reply in replies:
         answer = _answer("a", reply)
-        assert (answer.tells, bool(answer.problem)) == (False, True)
+        assert (answer.reports_contracts, bool(answer.problem)) == (False, True)
     newer = _answer("a", {"tasks": {NAME: "1"}, "definitions": {"lock_version": 99, "contracts": {}}})
-    assert (newer.tells, newer.document, "upgrade pico-celery" in newer.problem) == (True, None, True)
+    assert (newer.reports_contracts, newer.document, "upgrade pico-celery" in newer.problem) == (True, None, True)
 
 
 def test_workers_of_one_name_are_told_apart() -> None:

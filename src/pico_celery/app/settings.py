@@ -1,19 +1,20 @@
-"""`CelerySettings`: what the container's configuration says about Celery, checked against what Celery knows."""
+"""`CelerySettings`: the container's configuration of Celery, checked against the settings that Celery knows."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from celery.app.defaults import NAMESPACES, flatten
 from kombu.utils.url import maybe_sanitize_url
 from pico_ioc import PicoContainer
+from pydantic import BeforeValidator, InstanceOf, TypeAdapter
 
 from pico_celery.containers import check_container, configured_tree, configured_value
 from pico_celery.contract.naming import did_you_mean
@@ -94,7 +95,7 @@ class CelerySettings:
         faults: list[Fault] = []
         options = named.pop("options", None)
         named.update(_checked_options(options, faults) if options is not None else {})
-        checked = {name: _checked(name, value, faults) for name, value in named.items()}
+        checked: dict[str, Any] = {name: _checked(name, value, faults) for name, value in named.items()}
         faults.extend(_unsafe(checked))
         if faults:
             raise SettingsError.of(PREFIX, faults)
@@ -142,15 +143,6 @@ def load_settings(container: PicoContainer) -> CelerySettings:
 
     From the strongest: a value that a user's own ``@configured(prefix="celery")`` class holds and that is not its
     field's default; flat sources (the environment); tree sources; the defaults of that class; those of this library.
-
-    Args:
-        container: The container.
-
-    Returns:
-        Checked settings.
-
-    Raises:
-        SettingsError: If a setting is unknown, of a wrong type, or unsafe.
     """
     check_container(container)
     defaults, chosen = _user_values(container)
@@ -169,7 +161,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     return lower
 
 
-def _checked_options(options: Any, faults: list[Fault]) -> dict[str, Any]:
+def _checked_options(options: object, faults: list[Fault]) -> dict[str, Any]:
     if not isinstance(options, Mapping):
         faults.append(
             Fault(
@@ -184,7 +176,7 @@ def _checked_options(options: Any, faults: list[Fault]) -> dict[str, Any]:
     return {name: _checked(name, value, faults) for name, value in _named(options).items()}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = maybe_sanitize_url(value) if isinstance(value, str) and "://" in value else value
     return value_text(text)
 
@@ -223,14 +215,14 @@ def _user_values(container: PicoContainer) -> tuple[dict[str, Any], dict[str, An
     return defaults, chosen
 
 
-def _user_settings(container: PicoContainer) -> Iterator[Any]:
-    for key in container.keys():  # noqa: SIM118 - a container is no mapping
+def _user_settings(container: PicoContainer) -> Iterator[object]:
+    for key in container.keys():  # noqa: SIM118 - a container is not a mapping
         metadata = container.metadata_for(key)
         if metadata and metadata.infra == "configured" and metadata.pico_name == PREFIX and key is not CelerySettings:
             yield container.get(key)
 
 
-def _fields(settings: Any) -> Iterator[tuple[str, Any, Any]]:
+def _fields(settings: object) -> Iterator[tuple[str, Any, Any]]:
     if not dataclasses.is_dataclass(settings):
         for name, value in vars(settings).items():
             yield name, value, dataclasses.MISSING
@@ -240,7 +232,7 @@ def _fields(settings: Any) -> Iterator[tuple[str, Any, Any]]:
         yield info.name, getattr(settings, info.name), default
 
 
-def _checked(name: str, value: Any, faults: list[Fault]) -> Any:
+def _checked(name: str, value: object, faults: list[Fault]) -> object:
     kind = _known().get(name)
     if kind is None:
         faults.append(
@@ -257,8 +249,8 @@ def _checked(name: str, value: Any, faults: list[Fault]) -> Any:
     if value is None:
         return None
     try:
-        return _CONVERTERS.get(kind, _any)(value)
-    except (ValueError, TypeError):
+        return _ADAPTERS.get(kind, _ANY).validate_python(value)
+    except ValueError:  # of pydantic
         faults.append(
             Fault(
                 task=PREFIX,
@@ -276,68 +268,51 @@ def _remedy(name: str) -> str:
     return did_you_mean(name, close) if close else "see https://docs.celeryq.dev/en/stable/userguide/configuration.html"
 
 
-def _any(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
+def _from_json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
 
 
-def _bool(value: Any) -> Any:
-    if isinstance(value, (bool, Mapping)):
-        return value  # broker_use_ssl is a bool to Celery, and takes a mapping
-    text = str(value).strip().lower()
-    if text in {"1", "true", "yes", "on", "y", "t"}:
-        return True
-    if text in {"0", "false", "no", "off", "n", "f"}:
-        return False
-    raise ValueError(value)
+def _maybe_json(value: object) -> object:
+    return _from_json(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
 
 
-def _int(value: Any) -> int:
-    value = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(value)
-    return int(value)
+def _from_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else [item.strip() for item in value.split(",")]
 
 
-def _float(value: Any) -> float:
-    value = value.total_seconds() if isinstance(value, timedelta) else value
+def _seconds(value: object) -> object:
     if isinstance(value, bool):
-        raise TypeError(value)
-    return float(value)
+        raise ValueError("true and false are not numbers")  # noqa: TRY004 - pydantic makes an error of this one
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def _string(value: Any) -> Any:
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _text(value: object) -> object:
     if isinstance(value, (int, float, Mapping)):
-        raise TypeError(value)
-    return value  # Celery takes lists of URLs, and callables, where it says string
-
-
-def _structure(*types: type) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        found = json.loads(value) if isinstance(value, str) else value
-        if not isinstance(found, types):
-            raise TypeError(value)
-        return found
-
-    return convert
-
-
-def _list(value: Any) -> Any:
-    if isinstance(value, str):
-        return json.loads(value) if value.lstrip().startswith("[") else [item.strip() for item in value.split(",")]
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        raise TypeError(value)
+        raise ValueError("neither a number nor a mapping is text")  # noqa: TRY004 - as above
     return value
 
 
-_CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "bool": _bool,
-    "int": _int,
-    "float": _float,
-    "string": _string,
-    "dict": _structure(Mapping, list, tuple),
-    "list": _list,
-    "tuple": _list,
+_Mapping = InstanceOf[Mapping[str, object]]
+_Sequence = InstanceOf[list[object]] | InstanceOf[tuple[object, ...]]
+_Several = _Sequence | InstanceOf[set[object]] | InstanceOf[frozenset[object]]
+_ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    # broker_use_ssl is a bool to Celery, and takes a mapping
+    "bool": TypeAdapter(Annotated[bool | _Mapping, BeforeValidator(_stripped)]),
+    "int": TypeAdapter(Annotated[int, BeforeValidator(_seconds)]),
+    "float": TypeAdapter(Annotated[float, BeforeValidator(_seconds)]),
+    # Celery takes lists of URLs, and callables, where it says string
+    "string": TypeAdapter(Annotated[Any, BeforeValidator(_text)]),
+    "dict": TypeAdapter(Annotated[_Mapping | _Sequence, BeforeValidator(_from_json)]),
+    "list": TypeAdapter(Annotated[_Several, BeforeValidator(_from_list)]),
+    "tuple": TypeAdapter(Annotated[_Several, BeforeValidator(_from_list)]),
 }
+_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[Any, BeforeValidator(_maybe_json)])
 _KIND_NAMES: Final = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a text"}
 
 

@@ -55,13 +55,16 @@ def resolve_key(
     text, ttl = options.pop("idempotency_key", None), options.pop("idempotency_ttl", None)
     if text is None and definition.options.get("key") is not None:
         text = key_of(definition, definition.arguments.decode(kwargs))
-    if text is None:
-        return None
+    return None if text is None else checked_key(definition.name, text, ttl)
+
+
+def checked_key(task: str, text: str, ttl: float | None) -> IdempotencyKey:
+    """Return the key of one call; refuse an empty text, and a time that is over at once."""
     if not text or (ttl is not None and ttl <= 0):
         path = "idempotency_ttl" if text else "idempotency_key"
         expected, got = ("more than 0 s", f"{ttl:g} s") if text else ("a text", "an empty one")
-        raise _refused(definition.name, path, expected, got, "leave it out, or correct it", "idempotency_value")
-    return IdempotencyKey(task=definition.name, text=text, ttl_seconds=ttl)
+        raise _refused(task, path, expected, got, "leave it out, or correct it", "idempotency_value")
+    return IdempotencyKey(task=task, text=text, ttl_seconds=ttl)
 
 
 def send_once(app: Celery, key: IdempotencyKey, task_id: str, send: Callable[[], T], first: Callable[[str], T]) -> T:

@@ -1,1 +1,1 @@
-"""Contracts as data: what is written to a lock file, told by a running worker, and turned into other documents."""
+"""Contracts as data: written to lock files, reported by running workers, turned into other documents."""

@@ -1,4 +1,4 @@
-"""From the definitions of a process to records."""
+"""Build a document from the contracts that are imported in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pico_celery.document.records import (
 )
 
 _NO_OPTIONS: Final = frozenset({"errors", "since", "deprecated", "aliases"})
-"""What has a place of its own in a record."""
+"""Options that are fields of their own in a record."""
 
 
 def document_of(contracts: Iterable[ContractDefinition]) -> Document:
@@ -41,7 +41,7 @@ def document_of(contracts: Iterable[ContractDefinition]) -> Document:
     for contract in ordered:
         record = _contract(contract, given, schemas)
         known = records.get(record.key)
-        records[record.key] = record if known is None else _together(known, record)
+        records[record.key] = record if known is None else _merged(known, record)
     return Document(contracts=records, schemas=schemas.shared)
 
 
@@ -77,7 +77,7 @@ def _payloads(task: TaskDefinition) -> list[Payload]:
     ]
 
 
-def _hashable(annotation: Any, number: int) -> Any:
+def _hashable(annotation: object, number: int) -> object:
     try:
         hash(annotation)
     except TypeError:  # Annotated with a list in it
@@ -88,9 +88,9 @@ def _hashable(annotation: Any, number: int) -> Any:
 
 def _contract(contract: ContractDefinition, given: Collection[str], schemas: _Schemas) -> ContractRecord:
     own = prefix_of(contract.name, contract.version)
-    # An inherited task is told once, by the contract that declares it.
-    told = [task for task in contract.tasks.values() if task.contract == own or task.contract not in given]
-    tasks = sorted(told, key=lambda task: task.name)
+    # An inherited task is recorded once, by the contract that declares it.
+    own_tasks = [task for task in contract.tasks.values() if task.contract == own or task.contract not in given]
+    tasks = sorted(own_tasks, key=lambda task: task.name)
     return ContractRecord(
         name=contract.name,
         version=contract.version,
@@ -101,7 +101,7 @@ def _contract(contract: ContractDefinition, given: Collection[str], schemas: _Sc
     )
 
 
-def _together(one: ContractRecord, other: ContractRecord) -> ContractRecord:
+def _merged(one: ContractRecord, other: ContractRecord) -> ContractRecord:
     """Return one record of two classes that declare tasks of one domain."""
     tasks = dict(sorted({**one.tasks, **other.tasks}.items()))
     return one.model_copy(
@@ -169,7 +169,7 @@ def _other(schemas: _Schemas, payload: Payload, mode: JsonSchemaMode) -> dict[st
     return None if found == schemas.of(payload, other) else found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return an option as JSON data."""
     if isinstance(value, RetryPolicy):
         return {

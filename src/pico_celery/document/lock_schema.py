@@ -1,9 +1,9 @@
-"""JSON Schema with what JSON Schema has no words for: two more keywords, which other readers skip.
+"""Generate JSON Schema with two more keywords for what JSON Schema cannot express; other readers skip them.
 
 ``x-strict`` says that nothing is converted. ``x-pydantic`` holds what else a type demands, or promises where it is sent:
 constraints such as an aware datetime (``{"tz_constraint": "aware"}``), and validators that are functions, by their names
-(``{"function-after": "shop.models.check"}``). Two schemas that have the same there demand the same, as far as names tell.
-``x-keys`` is the schema of a mapping's keys where they are more than text; the format ``decimal`` tells the text of a
+(``{"function-after": "shop.models.check"}``). Two schemas that have the same there demand the same, as far as names show.
+``x-keys`` is the schema of a mapping's keys where they are more than text; the format ``decimal`` distinguishes the text of a
 Decimal from others.
 """
 
@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
-from pydantic_core.core_schema import DecimalSchema, DictSchema
+from pydantic_core.core_schema import DecimalSchema, DictSchema, EnumSchema
 
 from pico_celery.contract.core_schema import core_nodes, untold
 from pico_celery.contract.wire_schema import from_base64
@@ -36,7 +36,7 @@ class LockSchema(GenerateJsonSchema):
 
     def __init__(self) -> None:
         super().__init__(by_alias=True, ref_template=REFERENCE + "{model}")
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
         """Generate the schema of a part, with what JSON Schema does not say of it."""
@@ -47,12 +47,12 @@ class LockSchema(GenerateJsonSchema):
         if "ref" not in schema:
             return _with(generated, more)
         name, reference = self.get_cache_defs_ref_schema(schema["ref"])
-        if name in self.definitions and name not in self._told:  # pydantic goes through all twice
-            self._told.add(name)
+        if name in self.definitions and name not in self._seen:  # pydantic goes through all twice
+            self._seen.add(name)
             self.definitions[name] = _with(self.definitions[name], more)
         return reference
 
-    def enum_schema(self, schema: Any) -> JsonSchemaValue:
+    def enum_schema(self, schema: EnumSchema) -> JsonSchemaValue:
         """Generate the schema of an enumeration; one with ``_missing_`` may read values that it does not list."""
         generated = super().enum_schema(schema)
         return _with(generated, {DEMANDS: {MISSING: True}}) if _has_hook(schema["cls"]) else generated
@@ -92,11 +92,11 @@ class LockSchema(GenerateJsonSchema):
         keys = schema.get("keys_schema", {"type": "str"})
         return generated if keys["type"] == "str" else {**generated, KEYS: self.generate_inner(keys)}
 
-    def encode_default(self, dft: Any) -> Any:
+    def encode_default(self, dft: object) -> Any:
         """Encode a default; pydantic makes a serializer for each, which what is JSON already does not need."""
         return dft if type(dft) in _JSON else super().encode_default(dft)
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: object) -> bool:
         """Return False: a title made from a name says nothing."""
         del schema
         return False

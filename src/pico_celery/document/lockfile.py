@@ -1,4 +1,4 @@
-"""The lock file: a document as canonical text, small in a diff, and read back with a clear error."""
+"""Write a document as a lock file, canonical text with small diffs, and read it back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def from_text(text: str, where: str) -> Document:
     return from_data(data, where)
 
 
-def from_data(data: Any, where: str) -> Document:
+def from_data(data: object, where: str) -> Document:
     """Read what `to_data` returned, as `from_text` does."""
     version = data.get("lock_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
@@ -60,8 +60,8 @@ def read(path: Path) -> Document:
     return from_text(text, str(path))
 
 
-def _pruned(data: Any) -> Any:
-    """Leave out what is empty in a record; what stands in a schema, a default or an option stays as it is."""
+def _pruned(data: object) -> object:
+    """Leave out empty fields of records; schemas, defaults and options are kept unchanged."""
     if isinstance(data, list):
         return [_pruned(item) for item in data]
     if not isinstance(data, dict):

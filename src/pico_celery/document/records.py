@@ -213,7 +213,7 @@ class Document(_Record):
         return document.model_copy(update={"schemas": {name: self.schemas[name] for name in sorted(reached)}})
 
 
-def references(node: Any) -> Iterator[str]:
+def references(node: object) -> Iterator[str]:
     """Iterate over the names of the models that a schema refers to directly."""
     if isinstance(node, dict):  # and not Mapping, which costs several times as much to ask
         for key, value in node.items():
@@ -233,7 +233,7 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def relocated(node: Any, base: str) -> Any:
+def relocated(node: object, base: str) -> Any:
     """Return a schema whose references lead to another place."""
     if isinstance(node, Mapping):
         return {key: _relocated_part(key, value, base) for key, value in node.items()}
@@ -244,7 +244,7 @@ def relocated(node: Any, base: str) -> Any:
     return node
 
 
-def _relocated_part(key: str, value: Any, base: str) -> Any:
+def _relocated_part(key: str, value: object, base: str) -> Any:
     if key in _NAMED and isinstance(value, Mapping):
         return {name: relocated(schema, base) for name, schema in value.items()}
     return value if key in _VALUES else relocated(value, base)

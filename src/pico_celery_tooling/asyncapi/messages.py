@@ -7,12 +7,96 @@ Sources: https://docs.celeryq.dev/en/stable/internals/protocol.html#version-2,
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pico_celery.document.records import ErrorRecord, ParameterRecord, TaskRecord
-from pico_celery_tooling.asyncapi.dialect import draft7, strict
+from pico_celery.document.records import REFERENCE, ErrorRecord, ParameterRecord, TaskRecord
 from pico_celery_tooling.describe.docstrings import read_docstring
+
+COMPONENTS: Final = "#/components/schemas/"
+
+_ONE: Final = frozenset(
+    {
+        "items",
+        "additionalItems",
+        "additionalProperties",
+        "not",
+        "if",
+        "then",
+        "else",
+        "contains",
+        "propertyNames",
+        "x-keys",
+    }
+)
+_LISTS: Final = frozenset({"allOf", "anyOf", "oneOf"})
+_MAPS: Final = frozenset({"properties", "patternProperties", "definitions", "$defs"})
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def component_name(name: str) -> str:
+    """Return a name as AsyncAPI allows it for a component."""
+    return _NO_NAME.sub("_", name)
+
+
+def draft7(schema: object) -> Any:
+    """Return a schema in the dialect of AsyncAPI."""
+    if not isinstance(schema, Mapping):
+        return schema  # True or False
+    draft = {key: _part(key, value) for key, value in schema.items() if key not in _ELSEWHERE}
+    draft.update(_tuple(schema))
+    if "discriminator" in schema:
+        draft["x-discriminator"] = _relocated(schema["discriminator"])
+    if isinstance(schema.get("examples"), (list, tuple)):
+        draft["examples"] = strict(schema["examples"])
+    if "$ref" not in schema:
+        return draft
+    reference = {"$ref": _relocated(schema["$ref"])}
+    # Draft 07 ignores the keywords beside a reference.
+    return {"allOf": [reference], **draft} if draft else reference
+
+
+def strict(value: object) -> object:
+    """Return data as JSON proper: infinite and undefined numbers, which Python's JSON has, become text."""
+    if isinstance(value, Mapping):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+_ELSEWHERE: Final = frozenset({"$ref", "prefixItems", "discriminator", "examples"})
+
+
+def _part(key: str, value: object) -> object:
+    if key in _ONE and not isinstance(value, list):
+        return draft7(value)
+    if key in _LISTS and isinstance(value, (list, tuple)):
+        return [draft7(item) for item in value]
+    if key in _MAPS and isinstance(value, Mapping):
+        return {name: draft7(item) for name, item in value.items()}
+    return strict(value)
+
+
+def _tuple(schema: Mapping[str, Any]) -> dict[str, Any]:
+    first = schema.get("prefixItems")
+    if not first:
+        return {}
+    rest = {"additionalItems": draft7(schema["items"])} if "items" in schema else {}
+    return {"items": [draft7(item) for item in first], **rest}
+
+
+def _relocated(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _relocated(item) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(REFERENCE):
+        return COMPONENTS + value.removeprefix(REFERENCE)
+    return value
+
 
 View = Literal["worker", "client"]
 
@@ -154,7 +238,7 @@ def result_payload(task: TaskRecord, view: View) -> dict[str, Any]:
     return _reply("SUCCESS", draft7(result))
 
 
-def reply_example(result: Any) -> dict[str, Any]:
+def reply_example(result: object) -> dict[str, Any]:
     """Return an example of a reply with a result."""
     payload = {"task_id": _ID, "status": "SUCCESS", "result": result, "traceback": None, "children": []}
     return {"name": "result", "payload": payload}
@@ -166,7 +250,7 @@ def error_payload(error: ErrorRecord, view: View) -> dict[str, Any]:
     return _reply("FAILURE", _failure(_stored(error.code, draft7(fields))))
 
 
-def error_example(error: ErrorRecord, task: str, fields: Any, module: str = "contracts") -> dict[str, Any]:
+def error_example(error: ErrorRecord, task: str, fields: object, module: str = "contracts") -> dict[str, Any]:
     """Return an example of a reply with a declared error."""
     data = {"code": error.code, "task": task, "fields": fields}
     failure = {"exc_type": error.type, "exc_message": ["what str() says of it", data], "exc_module": module}
@@ -182,7 +266,7 @@ def failure_payload(task: TaskRecord) -> dict[str, Any]:
     return _reply(["FAILURE", "REVOKED"], _failure(other))
 
 
-def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> Any:
+def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> object:
     schema = draft7(parameter.accepts if view == "worker" else parameter.sent)
     more: dict[str, Any] = {}
     text = read_docstring(task.doc).arguments.get(parameter.name)
@@ -195,12 +279,12 @@ def _argument(parameter: ParameterRecord, task: TaskRecord, view: View) -> Any:
     return {"allOf": [schema], **more} if "$ref" in schema else {**schema, **more}
 
 
-def _reply(status: str | list[str], result: Any) -> dict[str, Any]:
-    told = {"const": status} if isinstance(status, str) else {"enum": status}
+def _reply(status: str | list[str], result: object) -> dict[str, Any]:
+    allowed = {"const": status} if isinstance(status, str) else {"enum": status}
     return {
         "type": "object",
         "allOf": [{"$ref": f"#/components/schemas/{REPLY}"}],
-        "properties": {"status": {"type": "string", **told}, "result": result},
+        "properties": {"status": {"type": "string", **allowed}, "result": result},
     }
 
 
@@ -216,7 +300,7 @@ def _failure(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stored(code: str, fields: Any = None) -> dict[str, Any]:
+def _stored(code: str, fields: object = None) -> dict[str, Any]:
     data = {
         "type": "object",
         "required": ["code", "fields"],

@@ -1,4 +1,4 @@
-"""The arguments of a call as a user gives them on the command line: read, and held against the contract."""
+"""Read the arguments of a call from the command line, and check them against the contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_data(text: str) -> dict[str, Any]:
         where = f"line {error.lineno}, column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
         said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise ToolError(
-            f"{origin} is no JSON: {where}{said}",
+            f"{origin} is not JSON: {where}{said}",
             """write names and texts in double quotes, such as '{"order_id": 1}'; in a shell, the whole in single quotes""",
         ) from None
     if not isinstance(data, dict):
@@ -55,7 +55,7 @@ def _content(text: str) -> tuple[str, str]:
         ) from None
 
 
-def _kind(data: Any) -> str:
+def _kind(data: object) -> str:
     names = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(data), "a number")
 
@@ -63,7 +63,7 @@ def _kind(data: Any) -> str:
 def check_arguments(
     task: TaskRecord, document: Document, data: Mapping[str, Any], definition: TaskDefinition | None
 ) -> None:
-    """Hold arguments against a contract."""
+    """Check arguments against a contract."""
     faults = [*_name_faults(task, data), *_value_faults(task, document, data)]
     if faults:
         raise PayloadError.of(task.name, faults)
@@ -111,7 +111,7 @@ def joined(name: str, path: str) -> str:
     return f"{name}{path}" if path.startswith("[") or not path else f"{name}.{path}"
 
 
-def _is_kombus(value: Any) -> bool:
+def _is_kombus(value: object) -> bool:
     if isinstance(value, list):
         return any(_is_kombus(item) for item in value)
     if not isinstance(value, dict):
@@ -153,7 +153,7 @@ def is_sensitive(document: Document, parameter: ParameterRecord) -> bool:
     return any(_marks_secret(document.schemas[name]) for name in reached)
 
 
-def _marks_secret(node: Any) -> bool:
+def _marks_secret(node: object) -> bool:
     if isinstance(node, (list, tuple)):
         return any(_marks_secret(item) for item in node)
     if not isinstance(node, Mapping):

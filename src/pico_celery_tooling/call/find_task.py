@@ -1,11 +1,11 @@
-"""Where the contract of a call is read: a package, a lock file, the application, or the workers that run."""
+"""Find the contract of a call: in a package, a lock file, the application, or at the running workers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import TaskDefinition
@@ -14,7 +14,10 @@ from pico_celery.document.build import document_of
 from pico_celery.document.lockfile import LOCK_FILE
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.output import ToolError
-from pico_celery_tooling.sources.source import read_source
+from pico_celery_tooling.sources.loading import read_source
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 ASK_SECONDS: Final = 2.0
 
@@ -46,7 +49,7 @@ def find_task(
     given: str | None,
     live: bool,
     has_application: bool,
-    application: Callable[[], Any],
+    application: Callable[[], Celery],
     seconds: float = ASK_SECONDS,
 ) -> FoundTask:
     """Find a task's contract in the nearest place that has it."""
@@ -75,7 +78,7 @@ def find_task(
 
 
 def _documents(
-    given: str | None, *, live: bool, has_application: bool, application: Callable[[], Any]
+    given: str | None, *, live: bool, has_application: bool, application: Callable[[], Celery]
 ) -> Iterator[tuple[str, Document]]:
     if live:
         return
@@ -107,22 +110,22 @@ def _found(task: TaskRecord, document: Document, origin: str, name: str, *notes:
     )
 
 
-def _ask(name: str, app: Any, seconds: float, known: set[str], reasons: list[str]) -> FoundTask | None:
-    from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - only where no file tells the contract
+def _ask(name: str, app: Celery, seconds: float, known: set[str], reasons: list[str]) -> FoundTask | None:
+    from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - only where no file has the contract
 
     answers = ask(app, seconds, definitions=[name])
     known.update(answers.names)
     versions = answers.versions(name)
-    told = next((version for version in versions if version.record is not None), None)
-    if told is not None and told.record is not None and told.document is not None:
-        others = "; ".join(", ".join(version.workers) for version in versions if version is not told)
-        differ = (f"workers differ: this is what {', '.join(told.workers)} serve, not {others}",) if others else ()
-        return _found(told.record, told.document, f"the worker {told.workers[0]}", name, *differ)
+    described = next((version for version in versions if version.record is not None), None)
+    if described is not None and described.record is not None and described.document is not None:
+        others = "; ".join(", ".join(version.workers) for version in versions if version is not described)
+        differ = (f"workers differ: this is what {', '.join(described.workers)} serve, not {others}",) if others else ()
+        return _found(described.record, described.document, f"the worker {described.workers[0]}", name, *differ)
     if not answers:
         reasons.append(f"no worker answered within {seconds:g} s: start one, or name a package or lock file with --in")
     elif versions:
         problems = [answer.problem for answer in answers if answer.problem]
-        reasons.append(f"workers serve it, but do not tell its definition: {'; '.join(problems) or 'upgrade them'}")
+        reasons.append(f"workers serve it, but do not report its definition: {'; '.join(problems) or 'upgrade them'}")
     elif any(name in answer.others for answer in answers):
         reasons.append(
             f"a worker serves {name} without a contract: name the package or lock file that has one with --in, or send it "

@@ -1,4 +1,4 @@
-"""A call by its contract as data, ready to be sent with options given as text: no model of the contract is needed."""
+"""Prepare a call from its contract as data and options as text, without importing the contract's models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celery import Celery
 from pico_celery.app.embedded import EmbeddedBroker, directory_of, is_embedded
 from pico_celery.app.factory import create_app
 from pico_celery.app.settings import CelerySettings
-from pico_celery.client.idempotency import IdempotencyKey
+from pico_celery.client.idempotency import IdempotencyKey, checked_key
 from pico_celery.client.options import SendOptions, check_send_options, merge_options
 from pico_celery.client.publishing.prepare import fix_deadline
 from pico_celery.contract.idempotency_key import key_of
@@ -26,7 +26,7 @@ from pico_celery_tooling.call.arguments import check_arguments, shown_arguments
 from pico_celery_tooling.call.find_task import FoundTask
 
 _SOCKET_SECONDS: Final = 5.0
-"""Celery's own limit, two minutes, is for workers; somebody waits here."""
+"""Celery's own limit, two minutes, suits workers; here a user is waiting."""
 
 
 def application_at(broker: str, backend: str | None) -> Celery:
@@ -67,7 +67,11 @@ class TaskCall:
 
 
 def prepare(found: FoundTask, data: Mapping[str, Any], options: Mapping[str, Any]) -> TaskCall:
-    """Hold arguments against the contract, and settle what they are sent with. No I/O."""
+    """Check the arguments, and work out what they are sent with. No I/O.
+
+    The client's own `prepare` needs the contract in Python; here it may be known as data only, and the JSON is sent as
+    the user wrote it.
+    """
     task, definition = found.task, found.definition
     check_arguments(task, found.document, data, definition)
     resolved, deadline = fix_deadline(task.name, options)
@@ -86,22 +90,13 @@ def prepare(found: FoundTask, data: Mapping[str, Any], options: Mapping[str, Any
             "kwargsrepr": shown_arguments(task, found.document, data, definition),
         },
         deadline=deadline,
-        key=None if text is None else _key(task.name, text, ttl),
+        key=None if text is None else checked_key(task.name, text, ttl),
         keyless=text is None and has_key and definition is None,
     )
 
 
-def _key(task: str, text: str, ttl: float | None) -> IdempotencyKey:
-    if not text or (ttl is not None and ttl <= 0):
-        path = "idempotency_ttl" if text else "idempotency_key"
-        expected, got = ("more than 0 s", f"{ttl:g} s") if text else ("a text", "an empty one")
-        fault = Fault(task=task, path=path, expected=expected, got=got, remedy="leave it out", code="idempotency_value")
-        raise OptionError.of(task, [fault])
-    return IdempotencyKey(task=task, text=text, ttl_seconds=ttl)
-
-
 _NOT_HERE: Final = frozenset({"link", "link_error", "add_to_parent", "reply_to", "mandatory"})
-"""What a program gives: signatures, and what belongs to the task that sends or to the way of waiting."""
+"""Options that only a program can give: signatures, and what depends on the sending task or on how it waits."""
 
 
 def options_of(task: TaskRecord, texts: Iterable[str]) -> dict[str, Any]:
@@ -133,7 +128,7 @@ def options_of(task: TaskRecord, texts: Iterable[str]) -> dict[str, Any]:
 _HINTS: Final[Mapping[str, Any]] = get_type_hints(SendOptions)
 
 
-def _value(hint: Any, text: str) -> Any:
+def _value(hint: object, text: str) -> object:
     try:
         value = json.loads(text)
     except ValueError:
@@ -151,7 +146,7 @@ def _moment(text: str) -> datetime | str:
     return moment.astimezone() if moment.tzinfo is None else moment
 
 
-def _takes(hint: Any, wanted: type) -> bool:
+def _takes(hint: object, wanted: type) -> bool:
     return hint is wanted or (get_origin(hint) is not None and any(_takes(one, wanted) for one in get_args(hint)))
 
 

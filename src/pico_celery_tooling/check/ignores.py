@@ -1,18 +1,59 @@
-"""What a project says about its checks: the ignores of ``pyproject.toml`` and of the command line."""
+"""Ignores: findings that a project accepts with a reason, from ``pyproject.toml`` or the command line."""
 
 from __future__ import annotations
 
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pico_celery.contract.naming import did_you_mean
-from pico_celery_tooling.evolution.ignores import Ignore, is_like
+from pico_celery_tooling.evolution.rules import Finding
 from pico_celery_tooling.output import ToolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore:
+    """A finding to ignore. In patterns ``*`` matches any text and ``?`` one character."""
+
+    rule: str
+    """Pattern of the rule's name."""
+    task: str = "*"
+    """Pattern of the task's name."""
+    path: str = "*"
+    """Pattern of the path."""
+    reason: str
+    """Why it does not count."""
+    where: str = ""
+    """Where it was said, for people."""
+
+    def matches(self, finding: Finding) -> bool:
+        """Return whether it is about a finding."""
+        parts = ((self.rule, finding.rule), (self.task, finding.task), (self.path, finding.path))
+        return all(is_like(text, pattern) for pattern, text in parts)
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """Return whether a text matches a pattern; brackets are themselves, for paths have them: ``order.lines[*].sku``."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def ignoring(findings: Iterable[Finding], ignores: Sequence[Ignore]) -> tuple[list[Finding], list[Ignore]]:
+    """Mark the findings that a project ignores."""
+    marked = []
+    unused = dict(enumerate(ignores))
+    for finding in findings:
+        matching = [number for number, ignore in enumerate(ignores) if ignore.matches(finding)]
+        for number in matching:
+            unused.pop(number, None)
+        marked.append(replace(finding, ignored=ignores[matching[0]].reason) if matching else finding)
+    return marked, list(unused.values())
+
 
 PROJECT_FILE: Final = "pyproject.toml"
 _TABLE: Final = "tool.pico_celery.check"
@@ -59,7 +100,7 @@ def ignores_of_project(file: Path | None) -> list[Ignore]:
     return [Ignore(rule=one.rule, task=one.task, path=one.path, reason=one.reason, where=where) for one in check.ignore]
 
 
-def _table(data: Mapping[str, Any]) -> Any:
+def _table(data: Mapping[str, Any]) -> object:
     found: Any = data
     for name in _TABLE.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None

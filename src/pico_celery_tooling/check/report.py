@@ -1,4 +1,4 @@
-"""Findings as text for people and as JSON for programs."""
+"""Print findings as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
+from pico_celery_tooling.evolution.rules import NOTHING, Category, Finding, Level
 
 _COLOURS: Final = {Level.BREAK: "red", Level.ORDER: "yellow", Level.NOTE: "cyan"}
 _SEVERITY: Final = {level: number for number, level in enumerate(Level)}
@@ -33,11 +33,11 @@ def finding_data(finding: Finding) -> dict[str, Any]:
         "where": finding.where,
         "ignored": finding.ignored,
     }
-    told = {key: value for key, value in data.items() if value is not None and value != ""}
-    return told if finding.payload is NOTHING else {**told, "payload": _finite(finding.payload)}
+    shown = {key: value for key, value in data.items() if value is not None and value != ""}
+    return shown if finding.payload is NOTHING else {**shown, "payload": _finite(finding.payload)}
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """Return JSON data that every reader of JSON reads: NaN and Infinity as text."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
@@ -47,7 +47,7 @@ def _finite(value: Any) -> Any:
 
 
 def categories_of(finding: Finding) -> list[str]:
-    """Return the names of a finding's categories, in the order in which they are told."""
+    """Return the names of a finding's categories, in the order in which they are declared."""
     return [category.value for category in Category if category in finding.categories]
 
 
@@ -67,10 +67,7 @@ def _order(finding: Finding) -> tuple[object, ...]:
 def _print(finding: Finding) -> None:
     dim = True if finding.ignored is not None else None
     level = click.style(
-        f"{finding.level.upper():5}",
-        fg=None if dim else _COLOURS[finding.level],
-        bold=not dim or None,
-        dim=dim,
+        f"{finding.level.upper():5}", fg=None if dim else _COLOURS[finding.level], bold=not dim or None, dim=dim
     )
     head = [finding.rule, *([finding.path] if finding.path else []), f"({', '.join(categories_of(finding))})"]
     click.echo(f"  {level}  {click.style('  '.join(head), dim=dim)}")
@@ -120,5 +117,5 @@ def counts_text(counts: Mapping[str, int]) -> str:
         "note": ("note", "notes"),
         "ignored": ("ignored", "ignored"),
     }
-    told = [f"{count} {words[name][count != 1]}" for name, count in counts.items() if count]
-    return ", ".join(told) or "no findings"
+    parts = [f"{count} {words[name][count != 1]}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "no findings"

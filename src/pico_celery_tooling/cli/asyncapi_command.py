@@ -1,4 +1,4 @@
-"""``asyncapi``: the contracts for tools that read AsyncAPI."""
+"""``asyncapi``: print the contracts as an AsyncAPI document."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import click
 from pico_celery_tooling.output import ToolError, json_option, print_json
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.asyncapi.bindings import Protocol
+    from pico_celery_tooling.asyncapi.build import BrokerServer, Protocol
     from pico_celery_tooling.asyncapi.messages import View
-    from pico_celery_tooling.asyncapi.settings import BrokerServer
 
 _OUTPUT = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
@@ -68,10 +67,9 @@ def command(
     pico-celery asyncapi --server amqp://broker.example.org/shop
     pico-celery asyncapi shop_contracts --view client
     """
-    from pico_celery_tooling.asyncapi.build import asyncapi_of  # noqa: PLC0415 - as above
-    from pico_celery_tooling.asyncapi.settings import Settings  # noqa: PLC0415 - as above
+    from pico_celery_tooling.asyncapi.build import Settings, asyncapi_of  # noqa: PLC0415 - as below
     from pico_celery_tooling.schema.sampling import example  # noqa: PLC0415 - the command line starts without it
-    from pico_celery_tooling.sources.source import read_source  # noqa: PLC0415 - as above
+    from pico_celery_tooling.sources.loading import read_source  # noqa: PLC0415 - as above
 
     broker = None if server is None else _server(server, protocol)
     read = read_source(source)
@@ -93,20 +91,20 @@ def command(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ToolError(f"{output} cannot be written: {error.strerror}", "name another file with -o") from error
-    told = {"file": str(output), "operations": len(data["operations"]), "channels": sorted(data["channels"])}
+    report = {"file": str(output), "operations": len(data["operations"]), "channels": sorted(data["channels"])}
     if as_json:
-        print_json(told)
+        print_json(report)
     else:
         click.echo(f"wrote {output}: AsyncAPI 3.0, {_count(len(data['operations']))}")
 
 
 def _server(url: str, protocol: Protocol | None) -> BrokerServer:
-    from pico_celery_tooling.asyncapi.settings import BrokerServer  # noqa: PLC0415 - as above
+    from pico_celery_tooling.asyncapi.build import BrokerServer  # noqa: PLC0415 - as above
 
     try:
         server = BrokerServer.of(url)
     except ValueError as error:
-        raise ToolError("--server is no URL of a broker", str(error)) from None
+        raise ToolError("--server is not the URL of a broker", str(error)) from None
     if protocol is not None and protocol != server.family:
         raise ToolError(f"--server is {server.protocol}, --protocol is {protocol}", "leave --protocol out")
     return server

@@ -15,24 +15,25 @@ from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end,
 from pico_celery_tooling.sources.loading import application
 
 if TYPE_CHECKING:
-    from pico_celery_tooling.call.answer import CallAnswer
+    from celery import Celery
+
     from pico_celery_tooling.call.find_task import FoundTask
     from pico_celery_tooling.call.prepare import TaskCall
-    from pico_celery_tooling.call.send import SentCall
+    from pico_celery_tooling.call.send import CallAnswer, SentCall
 
 
 class CallCommandError(ToolError):
     """A call was refused, or did not come to an end."""
 
-    def __init__(self, message: str, remedy: str = "", told: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, remedy: str = "", details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, remedy)
-        self.told = dict(told or {})
+        self.details = dict(details or {})
 
     @classmethod
     def of(cls, error: PicoCeleryError) -> CallCommandError:
-        """Tell of an error of this library, with its faults."""
+        """Report an error of this library, with its faults."""
         faults = error.data.get("faults") if isinstance(error, FaultsError) else None
-        return cls(str(error), told={"faults": faults} if faults else None)
+        return cls(str(error), details={"faults": faults} if faults else None)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, as `ToolError` does."""
@@ -40,9 +41,9 @@ class CallCommandError(ToolError):
             super().show(file)
             return
         remedy = {"remedy": self.remedy} if self.remedy else {}
-        told = {name: value for name, value in self.told.items() if name != "faults"}
-        faults = {"faults": self.told["faults"]} if "faults" in self.told else {}
-        print_json({**told, "error": {"message": self.message, **remedy, **faults}})
+        details = {name: value for name, value in self.details.items() if name != "faults"}
+        faults = {"faults": self.details["faults"]} if "faults" in self.details else {}
+        print_json({**details, "error": {"message": self.message, **remedy, **faults}})
 
 
 def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
@@ -60,15 +61,15 @@ def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
 
 def print_answer(answer: CallAnswer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
     """Print how a call ended."""
-    told = answer.told
+    data = answer.data
     if traceback and answer.traceback and answer.error is not None:
-        told["error"]["traceback"] = answer.traceback
+        data["error"]["traceback"] = answer.traceback
     if as_json:
         print_json(
-            {**identity, "state": answer.state, **told, **({"misfits": answer.misfits} if answer.misfits else {})}
+            {**identity, "state": answer.state, **data, **({"misfits": answer.misfits} if answer.misfits else {})}
         )
     else:
-        print_json(told["result"] if answer.error is None else told)
+        print_json(data["result"] if answer.error is None else data)
     if answer.misfits:
         what = "result does" if answer.error is None else "fields of its error do"
         lines = "".join(f"\n  - {misfit}" for misfit in answer.misfits)
@@ -81,7 +82,7 @@ _STATES: Final = {
     "STARTED": "; a worker runs it",
     "RETRY": "; it has failed, and is to be tried again",
 }
-"""What the state of a call tells of the reason why it has not ended."""
+"""Why a call has not ended, by its state."""
 
 
 @click.command("call")
@@ -126,7 +127,7 @@ def command(
     pico-celery -A shop.app call orders.cancel --data '{"order_id": 1}' --option countdown=10 --no-wait
     pico-celery call orders.status --data - --broker amqp://... --result-backend redis://...
 
-    The arguments are held against the contract first; what does not fit is not sent. The contract is looked for in --in,
+    The arguments are checked against the contract first; what does not fit is not sent. The contract is looked for in --in,
     in contracts.lock.json here, in the application, and at the running workers: no Python code of the contract is needed.
 
     The result is JSON on the standard output. A task that fails prints {"error": ...}, with code and fields where the
@@ -169,10 +170,10 @@ def command(
     end(EXIT_FINE if answer.succeeded else EXIT_FINDINGS)
 
 
-def _once(load: Callable[[], Any]) -> Callable[[], Any]:
-    loaded: list[Any] = []
+def _once(load: Callable[[], Celery]) -> Callable[[], Celery]:
+    loaded: list[Celery] = []
 
-    def get() -> Any:
+    def get() -> Celery:
         if not loaded:
             loaded.append(load())
         return loaded[0]
@@ -184,7 +185,7 @@ def _servers(broker: str | None, backend: str | None) -> tuple[str | None, str |
     """Return the URLs that lead to the workers where no application does."""
     above = click.get_current_context().find_root()
     if broker is not None and above.get_parameter_source("app") is ParameterSource.COMMANDLINE:
-        raise ToolError("both an application and a --broker are given", "name one of them: -A, or --broker")
+        raise ToolError("both an application and a --broker given", "name one of them: -A, or --broker")
     if broker is None and _names_application():
         if backend is not None:
             raise ToolError("--result-backend belongs to --broker", "the application has its own")
@@ -199,12 +200,12 @@ def _names_application() -> bool:
     return click.get_current_context().find_root().params.get("app") is not None
 
 
-def _application(broker: str | None, backend: str | None) -> Any:
+def _application(broker: str | None, backend: str | None) -> Celery:
     if broker is None:
         if not _names_application():
             root = click.get_current_context().find_root().info_name
             raise ToolError(
-                "nothing says where the workers are",
+                "no application and no broker given",
                 f"name the application ({root} -A your.module:app call ...), or give a --broker",
             )
         return application()
@@ -219,7 +220,7 @@ def _print_example(found: FoundTask) -> None:
     print_json(example(found.document, found.task.arguments))
 
 
-def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: Callable[[], Any]) -> TaskCall:
+def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: Callable[[], Celery]) -> TaskCall:
     from pico_celery_tooling.call.arguments import check_arguments, read_data  # noqa: PLC0415 - it needs pydantic
 
     arguments = {} if data is None else read_data(data)
@@ -232,7 +233,7 @@ def _prepare(found: FoundTask, data: str | None, options: tuple[str, ...], app: 
     return prepare(found, arguments, chosen)
 
 
-def _send(app: Any, call: TaskCall) -> SentCall:
+def _send(app: Celery, call: TaskCall) -> SentCall:
     from pico_celery_tooling.call.send import UnreachableError, send  # noqa: PLC0415 - it needs Celery
 
     try:
@@ -246,8 +247,8 @@ def _send(app: Any, call: TaskCall) -> SentCall:
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
 
 
-def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
-    """Tell why there is no result to wait for; ``None`` where there is one."""
+def _why_no_result(app: Celery, call: TaskCall, *, no_wait: bool) -> str | None:
+    """Return why there is no result to wait for, or ``None`` if there is one."""
     from pico_celery.client.results.hub import hub_of  # noqa: PLC0415 - it needs Celery
 
     if no_wait:
@@ -259,12 +260,18 @@ def _why_no_result(app: Any, call: TaskCall, *, no_wait: bool) -> str | None:
     return None
 
 
-def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
-    from pico_celery_tooling.call.answer import Reader  # noqa: PLC0415 - only where something came back
-    from pico_celery_tooling.call.send import NO_STATE, NoAnswerError, UnreachableError, state_of, wait  # noqa: PLC0415 - as above
+def _wait(app: Celery, found: FoundTask, sent: SentCall, seconds: float) -> CallAnswer:
+    from pico_celery_tooling.call.send import (  # noqa: PLC0415 - as above
+        NO_STATE,
+        NoAnswerError,
+        Reader,
+        UnreachableError,
+        state_of,
+        wait,
+    )
 
     name = f"{found.task.name}[{sent.id}]"
-    told = {"task": found.task.name, "id": sent.id}
+    identity = {"task": found.task.name, "id": sent.id}
     is_watched = sys.stderr.isatty()
 
     def show(passed: float) -> None:
@@ -279,18 +286,18 @@ def _wait(app: Any, found: FoundTask, sent: SentCall, seconds: float) -> CallAns
         state = state_of(app, sent)
         why = f"; {state}" if state == NO_STATE else _STATES.get(state, "")
         raise CallCommandError(
-            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", told
+            f"{name}: {error}{why}", f"the task goes on; look again: {_look_again(sent.id)}", identity
         ) from None
     except UnreachableError as error:
         message = f"{name} was sent, but {error}"
-        raise CallCommandError(message, f"look again when it can be: {_look_again(sent.id)}", told) from None
+        raise CallCommandError(message, f"look again when it can be: {_look_again(sent.id)}", identity) from None
     except KeyboardInterrupt:
         click.echo(f"{name} goes on; look again: {_look_again(sent.id)}", err=True)
         raise click.exceptions.Exit(_EXIT_INTERRUPTED) from None
     answer = Reader(found.task, found.document).read(meta)
     if answer.revoked:
         raise CallCommandError(
-            f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", told
+            f"{name} was revoked: it was not run to its end", "send it again, if it was not meant", identity
         )
     return answer
 

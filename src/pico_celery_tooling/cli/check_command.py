@@ -1,37 +1,44 @@
-"""``check``: who breaks, after a change of contracts, or in an application as it is set up."""
+"""``check``: find what a change of contracts breaks, and mistakes in the setup of an application."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pico_celery.document.lockfile import LOCK_FILE
-from pico_celery_tooling.check.ignores import ignore_of_option, ignores_of_project, require_known
+from pico_celery_tooling.check.ignores import (
+    Ignore,
+    ignore_of_option,
+    ignores_of_project,
+    ignoring,
+    is_like,
+    require_known,
+)
 from pico_celery_tooling.check.report import counts_of, counts_text, finding_data, print_findings
-from pico_celery_tooling.evolution.findings import Category, Finding
-from pico_celery_tooling.evolution.ignores import Ignore, ignoring, is_like
-from pico_celery_tooling.evolution.rollout import Rollout, Verdict, fails, verdict_of
+from pico_celery_tooling.evolution.rules import RULES, Category, Finding, Rollout, Verdict, fails, verdict_of
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
-from pico_celery_tooling.sources.loading import application
-from pico_celery_tooling.sources.source import Source, read_source
+from pico_celery_tooling.sources.loading import Source, application, read_source
 from pico_celery_tooling.sources.versions import other
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _VERDICTS: Final = {
     Verdict.ANY_ORDER: ("green", "clients and workers can be rolled out in any order"),
     Verdict.WORKERS_FIRST: ("yellow", "roll out workers first, and clients when no old worker runs any more"),
     Verdict.CLIENTS_FIRST: ("yellow", "roll out clients first, and workers when no old client runs any more"),
-    Verdict.BREAKS: ("red", "somebody breaks, in whichever order clients and workers are rolled out"),
+    Verdict.BREAKS: ("red", "something breaks, whichever order clients and workers are rolled out in"),
 }
-_SETTLED: Final = {Verdict.CLIENTS_FIRST: "; say so with --rollout clients-first"}
+_ROLLOUT_HINTS: Final = {Verdict.CLIENTS_FIRST: "; say so with --rollout clients-first"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checked:
-    """What came out, and what is asked of it."""
+    """The findings, and which of them count."""
 
     findings: list[Finding]
     unused: list[Ignore]
@@ -69,7 +76,7 @@ class _Checked:
     default=Rollout.WORKERS_FIRST.value,
     show_default=True,
     type=click.Choice([rollout.value for rollout in Rollout]),
-    help="How you roll out: matters of order fail the check where that order does not settle them.",
+    help="How you roll out: matters of order fail the check unless that order avoids them.",
 )
 @click.option(
     "--ignore",
@@ -140,14 +147,14 @@ def command(
     end(EXIT_FINDINGS if checked.failing else EXIT_FINE)
 
 
-def _now(package: str | None, app: Any, against: str | None) -> Source:
+def _now(package: str | None, app: Celery | None, against: str | None) -> Source:
     if package is not None:
         return read_source(package)
     if app is None or against is not None:
         raise ToolError(
             "no package given", "name it: pico-celery check PACKAGE; its contracts are compared with the lock file"
         )
-    from pico_celery_tooling.check.application.check import contracts_of  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.check.application import contracts_of  # noqa: PLC0415 - it needs Celery
 
     return Source(name="the application", document=contracts_of(app))
 
@@ -175,18 +182,16 @@ def _compared(before: Source | None, now: Source) -> list[Finding]:
     return compare(before.document, now.document)
 
 
-def _application(app: Any, now: Source, *, reach: bool) -> list[Finding]:
+def _application(app: Celery | None, now: Source, *, reach: bool) -> list[Finding]:
     if app is None:
         return []
-    from pico_celery_tooling.check.application.check import check_application  # noqa: PLC0415 - it needs Celery
+    from pico_celery_tooling.check.application import check_application  # noqa: PLC0415 - it needs Celery
 
     return check_application(app, now.document, reach=reach)
 
 
 def _about_what_was_looked_at(unused: Sequence[Ignore], *, application: bool, contracts: bool) -> list[Ignore]:
     """Leave out the ignores of rules that were not asked this time."""
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
     return [
         ignore for ignore in unused if (contracts if any(is_like(rule, ignore.rule) for rule in RULES) else application)
     ]
@@ -194,20 +199,16 @@ def _about_what_was_looked_at(unused: Sequence[Ignore], *, application: bool, co
 
 def _known(pattern: str) -> list[str]:
     """Return the names of the rules that an ignore may be about."""
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
-    return list(RULES) if any(is_like(rule, pattern) for rule in RULES) else [*RULES, *_rules_of_applications()]
+    return list(RULES) if any(is_like(rule, pattern) for rule in RULES) else [*RULES, *_application_rules()]
 
 
-def _rules_of_applications() -> Mapping[str, str]:
-    from pico_celery_tooling.check.application.check import APPLICATION_RULES  # noqa: PLC0415 - it needs Celery
+def _application_rules() -> Mapping[str, str]:
+    from pico_celery_tooling.check.application import APPLICATION_RULES  # noqa: PLC0415 - it needs Celery
 
     return APPLICATION_RULES
 
 
 def _rules() -> list[dict[str, Any]]:
-    from pico_celery_tooling.evolution.rules import RULES  # noqa: PLC0415 - --help starts faster
-
     compared = [
         {
             "rule": rule.name,
@@ -220,7 +221,7 @@ def _rules() -> list[dict[str, Any]]:
     ]
     of_applications = [
         {"rule": name, "categories": [Category.SETUP.value], "meaning": meaning}
-        for name, meaning in _rules_of_applications().items()
+        for name, meaning in _application_rules().items()
     ]
     return [*compared, *of_applications]
 
@@ -274,7 +275,7 @@ def _print(checked: _Checked) -> None:
     click.echo(f"{subject}: {counts_text(counts_of(checked.findings))}")
     if checked.against is not None:
         colour, text = _VERDICTS[checked.verdict]
-        more = _SETTLED.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
+        more = _ROLLOUT_HINTS.get(checked.verdict, "") if checked.rollout is Rollout.WORKERS_FIRST else ""
         if checked.verdict is Verdict.ANY_ORDER and checked.failing:
             colour, more = "yellow", "; what fails breaks no message"
         click.secho(f"{text}{more}", fg=colour)

@@ -1,4 +1,4 @@
-"""``completion``: what a shell needs to complete commands, options and names of tasks."""
+"""``completion``: print a shell's completion script, and complete names of tasks."""
 
 from __future__ import annotations
 

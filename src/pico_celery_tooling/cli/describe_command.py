@@ -13,7 +13,7 @@ from pico_celery_tooling.cli.completion_command import DESCRIBED_NAME
 from pico_celery_tooling.cli.live_options import answers_of, live_options, nobody_answered
 from pico_celery_tooling.describe.texts import describe_contract, describe_task
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
-from pico_celery_tooling.sources.source import nearest_document
+from pico_celery_tooling.sources.loading import nearest_document
 
 if TYPE_CHECKING:
     from pico_celery_tooling.live.inspect_client import Answers, WorkerAnswer

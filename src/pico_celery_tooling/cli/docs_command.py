@@ -40,7 +40,7 @@ def command(source: str | None, output: Path, against: str | None, title: str | 
     """
     from pico_celery_tooling.site.build import build_site  # noqa: PLC0415 - the command line starts without it
     from pico_celery_tooling.site.writer import ForeignDirectoryError, write_site  # noqa: PLC0415 - as above
-    from pico_celery_tooling.sources.source import read_source  # noqa: PLC0415 - as above
+    from pico_celery_tooling.sources.loading import read_source  # noqa: PLC0415 - as above
 
     read = read_source(source)
     changes = None

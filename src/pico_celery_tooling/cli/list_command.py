@@ -1,4 +1,4 @@
-"""``list``: which tasks there are, and who serves them."""
+"""``list``: list the tasks that have a contract, and the workers that serve them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.cli.live_options import answers_of, live_options, nobody_answered
 from pico_celery_tooling.describe.texts import columns, summary, task_line
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, end, json_option, print_json
-from pico_celery_tooling.sources.source import nearest_document
+from pico_celery_tooling.sources.loading import nearest_document
 
 if TYPE_CHECKING:
     from pico_celery_tooling.live.inspect_client import Answers, ServedVersion
@@ -26,7 +26,7 @@ def command(source: str | None, *, live: bool, timeout: float, as_json: bool) ->
 
     Without PACKAGE or LOCKFILE: those of contracts.lock.json in the working directory, or else of the application.
     With --live the running workers are asked: which of them serves a task, and by which version of its contract.
-    No answer at all is no list: the exit code is 1 then.
+    If no worker answers, the exit code is 1.
 
     \b
     pico-celery list                           what contracts.lock.json says
@@ -76,18 +76,18 @@ def _text(document: Document) -> str:
 
 
 def _live(answers: Answers, wanted: Document | None) -> list[dict[str, Any]]:
-    """Return the tasks that are wanted, or all that somebody serves, each with its versions."""
+    """Return the wanted tasks, or all that are served, each with its versions."""
     names = answers.names if wanted is None else tuple(wanted.tasks)
     return [_live_task(name, answers.versions(name), None if wanted is None else wanted.tasks[name]) for name in names]
 
 
 def _live_task(name: str, versions: tuple[ServedVersion, ...], ours: TaskRecord | None) -> dict[str, Any]:
     record = ours or next((version.record for version in versions if version.record is not None), None)
-    told = {"task": name} if record is None else _task(record)
+    data = {"task": name} if record is None else _task(record)
     if ours is None:
-        told.pop("digest", None)
+        data.pop("digest", None)
     served = [{"digest": version.digest, "workers": list(version.workers)} for version in versions]
-    return {**told, "served": served}
+    return {**data, "served": served}
 
 
 def _live_text(answers: Answers, tasks: list[dict[str, Any]]) -> str:
@@ -96,7 +96,7 @@ def _live_text(answers: Answers, tasks: list[dict[str, Any]]) -> str:
         retired = f"DEPRECATED: {task['deprecated']}. " if "deprecated" in task else ""
         lines.append(f"{click.style(task['task'], bold=True)}  {retired}{task.get('doc', '')}".rstrip())
         lines.extend(_served(task))
-    silent = [answer for answer in answers if not answer.tells]
+    silent = [answer for answer in answers if not answer.reports_contracts]
     lines.extend(f"{answer.worker}: {answer.problem}" for answer in silent)
     if not tasks and not silent:
         lines.append(f"{', '.join(answer.worker for answer in answers)}: no task of a contract")

@@ -1,4 +1,4 @@
-"""What the commands have in common that ask running workers."""
+"""Options and answers shared by the commands that ask running workers."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def answers_of(timeout: float, *, definitions: bool | Collection[str] = False) -
 
 
 def nobody_answered(seconds: float) -> str:
-    """Return what to say where no worker has answered within so many seconds."""
+    """Return the message for when no worker has answered in time."""
     return f"no worker answered within {seconds:g} s: do they run, on this broker and control_exchange?"

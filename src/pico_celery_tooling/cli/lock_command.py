@@ -1,4 +1,4 @@
-"""``lock``: write down what is agreed."""
+"""``lock``: write the contracts to a lock file."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def command(package: str, output: Path, *, check: bool, as_json: bool) -> None:
     if not check and not is_same:
         _write(output, text)
     if as_json:
-        told = {
+        report = {
             "file": str(output),
             "changed": not is_same,
             "written": not (check or is_same),
             "tasks": len(document.tasks),
         }
-        print_json(told)
+        print_json(report)
     elif is_same:
         click.echo(f"{output} is up to date: {_count(document.tasks)}")
     elif check:

@@ -1,4 +1,4 @@
-"""The two ways in, and which command is in which module.
+"""The two entry points, and the module of each command.
 
 A command's module is imported when the command is used, so that those that need no Celery start without it.
 """
@@ -9,7 +9,7 @@ import gc
 import os
 import traceback
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -54,25 +54,24 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is meant, or tell which ones there are."""
+        """Find the command that is meant, or suggest one that exists."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             message = f"{error.message.rstrip('.')}; {did_you_mean(args[0], self.list_commands(ctx))}"
             raise click.UsageError(message, ctx) from None
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what nobody has foreseen is no finding."""
-        if os.environ.get("NO_COLOR") or getattr(
-            ctx.find_root().obj, "no_color", False
-        ):  # the latter: celery --no-color
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an unexpected error must not exit like a finding."""
+        without_color = getattr(ctx.find_root().obj, "no_color", False)  # celery --no-color
+        if os.environ.get("NO_COLOR") or without_color:
             ctx.color = False
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
             if error.option_name not in {"-A", "--app"}:
                 raise
-            place = f"it stands before the command: {ctx.find_root().info_name} -A your.module:app ..."
+            place = f"it goes before the command: {ctx.find_root().info_name} -A your.module:app ..."
             raise click.UsageError(f"No such option {error.option_name!r} here; {place}", error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -82,16 +81,16 @@ class CommandGroup(click.Group):
             raise ToolError.of(error) from error
         except OSError as error:
             if error.filename is None:
-                raise _mistake() from None
+                raise _bug() from None
             raise ToolError(
                 f"{error.filename} cannot be read or written: {error.strerror}",
                 "name another file, or correct its rights",
             ) from error
-        except Exception:  # noqa: BLE001 - whatever it is, it must not pass for a finding
-            raise _mistake() from None
+        except Exception:  # noqa: BLE001 - it must not exit with the code of findings
+            raise _bug() from None
 
 
-def _mistake() -> ToolError:
+def _bug() -> ToolError:
     traceback.print_exc()
     return ToolError("this is a bug in pico-celery", "please report it, with the lines above")
 
@@ -125,15 +124,15 @@ def pico_celery(app: str | None) -> None:
 pico_celery.add_command(contracts)  # so that what is written of one command line holds for the other
 
 
-def collect_seldom() -> None:
-    """Let the collector of cycles run seldom: a command makes much that lives until it ends, and little else.
+def collect_rarely() -> None:
+    """Run the cycle collector rarely: nearly all that a command allocates lives until it ends.
 
-    As it is set by default it takes a fifth of the time of ``check``, and finds next to nothing.
+    With the default thresholds it takes a fifth of the time of ``check``, and frees next to nothing.
     """
     gc.set_threshold(50_000, 20, 100)
 
 
 def main() -> None:
     """Run ``pico-celery``."""
-    collect_seldom()
+    collect_rarely()
     pico_celery(prog_name="pico-celery")

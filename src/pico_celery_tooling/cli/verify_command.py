@@ -1,4 +1,4 @@
-"""``verify``: does every client have workers that serve what it calls, by a contract that fits?"""
+"""``verify``: check that every task that clients call has workers with a contract that fits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import click
 
 from pico_celery_tooling.cli.live_options import live_options, nobody_answered
 from pico_celery_tooling.output import EXIT_FINDINGS, EXIT_FINE, ToolError, end, json_option, print_json
-from pico_celery_tooling.sources.loading import application
-from pico_celery_tooling.sources.source import read_source
+from pico_celery_tooling.sources.loading import application, read_source
 
 if TYPE_CHECKING:
     from pico_celery_tooling.live.inspect_client import Answers
@@ -26,7 +25,7 @@ _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow"
 @click.option(
     "--against",
     metavar="PACKAGE|LOCKFILE",
-    help="Hold the clients against this, as if its workers ran: the lock file of those who serve.",
+    help="Check the clients against this, as if its workers were running: the lock file of the serving side.",
 )
 @click.option(
     "--wait",
@@ -37,12 +36,12 @@ _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow"
 )
 @json_option
 def command(source: str | None, *, live: bool, timeout: float, against: str | None, wait: float, as_json: bool) -> None:
-    """Return whether each task that clients call is served, by a contract that fits theirs.
+    """Check that each task that clients call is served, by a contract that fits theirs.
 
     What has to be served: what the clients of the application (-A) call, or all tasks of PACKAGE or LOCKFILE.
 
-    Who serves it: with --live the workers that run, which tell it themselves; with --against those of a lock file; else
-    the tasks that the application itself registers.
+    Who serves it: with --live the running workers, which report it themselves; with --against those of a lock
+    file; otherwise the tasks that the application itself registers.
 
     \b
     fine          every worker that takes its messages has the same contract
@@ -59,23 +58,23 @@ def command(source: str | None, *, live: bool, timeout: float, against: str | No
     pico-celery -A shop.app verify --against ../orders/contracts.lock.json
     """
     if live and against is not None:
-        raise ToolError("--live and --against are two answers to the same question", "leave one of them out")
+        raise ToolError("--live and --against cannot be combined", "leave one of them out")
     if wait and not live:
         raise ToolError("--wait is for workers that are about to start", "ask them: add --live")
     app = application()
-    from pico_celery_tooling.live import expected_calls as wanting  # noqa: PLC0415 - with Celery
-    from pico_celery_tooling.live import verify as asking  # noqa: PLC0415 - with Celery
-    from pico_celery_tooling.live.verify import verify  # noqa: PLC0415 - as these
+    from pico_celery_tooling.live import verify as live_check  # noqa: PLC0415 - it imports Celery
 
-    wanted = wanting.wanted_of(app, None if source is None else read_source(source).document)
+    wanted = live_check.wanted_of(app, None if source is None else read_source(source).document)
     if live:
-        look = partial(asking.verify_live, app, wanted, timeout)
-        answers, reports = asking.wait_until_good(look, wait, partial(click.echo, err=True))
+        look = partial(live_check.verify_live, app, wanted, timeout)
+        answers, reports = live_check.wait_until_good(look, wait, partial(click.echo, err=True))
     else:
         answers = (
-            wanting.served_here(app) if against is None else wanting.locked(read_source(against).document, against)
+            live_check.served_here(app)
+            if against is None
+            else live_check.locked(read_source(against).document, against)
         )
-        reports = verify(wanted, answers)
+        reports = live_check.verify(wanted, answers)
     if as_json:
         print_json(_data(answers, reports))
     else:

@@ -1,4 +1,4 @@
-"""Arguments of two versions of a task: what old clients send to new workers, and new clients to old workers."""
+"""Compare the arguments of two versions of a task: old clients with new workers, and new clients with old workers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.document.records import ParameterRecord, TaskRecord
 from pico_celery_tooling.evolution.counterexamples import arguments_of
-from pico_celery_tooling.evolution.findings import NOTHING, Finding, Level
-from pico_celery_tooling.evolution.rules import NEW_CLIENTS, OLD_CLIENTS
+from pico_celery_tooling.evolution.rules import NEW_CLIENTS, NOTHING, OLD_CLIENTS, Finding, Level
 from pico_celery_tooling.evolution.subset import Refused, remembered
 from pico_celery_tooling.evolution.task_pairs import Memory, Pair, TaskVersion, shown
 
@@ -121,7 +120,7 @@ def _refused(pair: Pair, before: ParameterRecord, now: ParameterRecord) -> Itera
                 NOTHING if one.witness is NOTHING else arguments_of(sender, pair.memory, given={name: one.witness})
             )
             yield pair.find(
-                f"argument_{one.rule}", one.told, level=level, path=one.path_in(name), who=who, payload=payload
+                f"argument_{one.rule}", one.message, level=level, path=one.path_in(name), who=who, payload=payload
             )
 
 
@@ -172,7 +171,7 @@ def _likeness(before: ParameterRecord, now: ParameterRecord) -> float:
     return SequenceMatcher(None, before.name, now.name).ratio()
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(one: object, other: object) -> bool:
     """Return whether two defaults are the same JSON: ``1`` is not ``true``."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 

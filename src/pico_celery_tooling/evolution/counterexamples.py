@@ -1,4 +1,4 @@
-"""Payloads that show a refusal: described by the source, refused by the target, and for the reason that is told."""
+"""Find payloads that the source allows and the target rejects for the reported reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pico_celery.document.lock_schema import DEMANDS
 from pico_celery.document.records import Document, JsonSchema
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.schema_forms import ANYTHING, ITEM, Entry, Form, Issue, Steps, always
 from pico_celery_tooling.evolution.task_pairs import Memory, TaskVersion
 from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
@@ -44,7 +44,7 @@ class Witnesses:
         self._varied = SchemaSampler(source, random.Random(1))  # noqa: S311 - no secret
         self._drawn: list[Any] | None = None
 
-    def find(self, issue: Issue) -> Any:
+    def find(self, issue: Issue) -> object:
         """Find a payload that shows an issue."""
         seen: list[Any] = []
         for payload in itertools.islice(self._built(issue), _TRIED):
@@ -60,7 +60,7 @@ class Witnesses:
         """Return whether all that was found to show an issue is nothing that the source itself reads, so that it hardly sends it."""
         return id(issue) in self._doubted
 
-    def _shows(self, payload: Any, issue: Issue) -> bool:
+    def _shows(self, payload: object, issue: Issue) -> bool:
         if self._expects.is_taken(payload) or not self._describes.is_valid(payload):
             return False
         if not any(_meets(place, issue.steps) for place, _ in self._expects.located(payload)):
@@ -80,7 +80,7 @@ class Witnesses:
         for value in self._values(issue):
             yield self._within(steps, value)
 
-    def _within(self, steps: Steps, value: Any) -> Any:
+    def _within(self, steps: Steps, value: object) -> Any:
         """Put a value at its place into a payload that has little else."""
         if not steps:
             return value
@@ -94,7 +94,7 @@ class Witnesses:
             made.pop(next(iter(made)), None)
         return {**made, name: inner}
 
-    def _list_with(self, form: Form, at: int, inner: Any) -> list[Any]:
+    def _list_with(self, form: Form, at: int, inner: object) -> list[Any]:
         made: list[Any] = self._lean.make(form.node)
         index = 0 if at == ITEM else at
         while len(made) <= index:
@@ -188,7 +188,7 @@ def arguments_of(
     *,
     without: str = "",
     given: Mapping[str, Any] = _NONE,
-) -> Any:
+) -> object:
     """Make arguments that a version of a task accepts."""
     payload: dict[str, Any] = {}
     for parameter in version.task.parameters:
@@ -213,7 +213,7 @@ def _value(_: Memory, described: tuple[Document, JsonSchema]) -> Any:
     return value if is_valid else NOTHING
 
 
-def _is_checked_by_functions(node: Any) -> bool:
+def _is_checked_by_functions(node: object) -> bool:
     """Return whether code that nobody here can run has a say in what is accepted."""
     if isinstance(node, Mapping):
         demands = node.get(DEMANDS)

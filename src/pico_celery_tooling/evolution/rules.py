@@ -1,13 +1,75 @@
-"""The rules by which versions of contracts are compared. Their names are stable: ignores and programs refer to them."""
+"""The rules of a comparison, what a finding is, and what findings mean for a roll-out.
+
+Names of rules are stable: ignores and programs refer to them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from pico_celery_tooling.evolution.findings import Category, Level
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    BREAK = "break"
+    """It breaks, even if the workers are rolled out before the clients."""
+    ORDER = "order"
+    """It breaks unless the workers are rolled out before the clients."""
+    NOTE = "note"
+    """Nothing breaks at run time, but there is something to do or to know."""
+
+
+class Category(StrEnum):
+    """What a finding breaks."""
+
+    SOURCE = "SOURCE"
+    """Type checking of callers or of implementers."""
+    WIRE = "WIRE"
+    """Peers that run now."""
+    QUEUED = "QUEUED"
+    """Messages that wait in a queue, for their ETA, or in the schedule of beat."""
+    SETUP = "SETUP"
+    """The application: a task that nobody serves, a broker that cannot be reached."""
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final[Any] = _Nothing()
+"""There is no payload to show: `None` is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a check has found."""
+
+    rule: str
+    """Stable name of the rule, such as ``parameter_removed``; what an ignore names."""
+    level: Level
+    """How bad it is."""
+    categories: frozenset[Category]
+    task: str
+    """Name of the task on the wire, or of the contract or error where it is about these."""
+    path: str = ""
+    """Where in it: parameter and JSON path, such as ``order.lines[*].quantity``, or ``return.total``."""
+    message: str
+    """What changed or is wrong, with what was expected and what was got."""
+    who: str = ""
+    """Who breaks, such as "old clients and queued messages, at new workers"."""
+    remedy: str = ""
+    """What to do instead."""
+    payload: Any = NOTHING
+    """A payload that shows it: accepted before, refused now; `NOTHING` where there is none."""
+    where: str = ""
+    """``file:line``, where it is known."""
+    ignored: str | None = None
+    """Why it does not count, where the project says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +105,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
         "type": "what is sent may be of a type that is not accepted",
         "null": "what is sent may be null, which is not accepted",
         "union_member": "a union has a member that is not accepted",
-        "discriminator": "a tagged union is told apart by another property, or by a value of it that is not known",
+        "discriminator": "a tagged union has another tag, or a tag value that is not known",
         "enum_value": "an enumeration has a value that is not accepted",
         "const": "the one value that is sent is not the one that is accepted",
         "required_property": "a property is required that is not sent, or not always",
@@ -59,7 +121,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
         "unique": "each item is accepted once only, and may be sent twice",
         "strict": "nothing is converted any more, and what is sent has to be",
         "demand": "something is demanded that JSON Schema has no words for, such as a time zone or a validator's consent",
-        "unknown_keyword": "a keyword stands in the schema of which it is not known what it accepts",
+        "unknown_keyword": "the schema has an unknown keyword",
     }
 )
 """What may be refused of what is sent: the end of a rule's name, after the place. From `pico_celery_tooling.evolution.subset`."""
@@ -146,11 +208,7 @@ _OF_TASKS: Final = (
 
 _OF_PARAMETERS: Final = (
     _rule(
-        "parameter_added",
-        Level.ORDER,
-        "WIRE",
-        "old workers refuse a parameter that they do not know",
-        WORKERS_FIRST,
+        "parameter_added", Level.ORDER, "WIRE", "old workers refuse a parameter that they do not know", WORKERS_FIRST
     ),
     _rule(
         "parameter_added_required",
@@ -363,3 +421,54 @@ _ALL: Final = (
 
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in _ALL})
 """All rules by name, in the order in which they are listed."""
+
+
+class Rollout(StrEnum):
+    """In which order clients and workers are rolled out."""
+
+    WORKERS_FIRST = "workers-first"
+    """All workers before the first client: the usual way."""
+    CLIENTS_FIRST = "clients-first"
+    """All clients before the first worker."""
+    ANY = "any"
+    """In no particular order."""
+
+
+class Verdict(StrEnum):
+    """In which order a roll-out breaks nobody."""
+
+    ANY_ORDER = "any-order"
+    WORKERS_FIRST = "workers-first"
+    CLIENTS_FIRST = "clients-first"
+    BREAKS = "breaks"
+    """In none."""
+
+
+ALL: Final = frozenset(Category)
+_MESSAGES: Final = frozenset({Category.WIRE, Category.QUEUED})
+
+
+def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories: frozenset[Category] = ALL) -> bool:
+    """Return whether a finding fails a check."""
+    broken = finding.categories & categories
+    if finding.ignored is not None or not broken:
+        return False
+    if finding.level is Level.BREAK:
+        # What breaks running peers alone breaks old clients that meet new workers: never, where clients go first.
+        return rollout is not Rollout.CLIENTS_FIRST or broken != {Category.WIRE}
+    return finding.level is Level.ORDER and rollout is not Rollout.WORKERS_FIRST
+
+
+def verdict_of(findings: Iterable[Finding], categories: frozenset[Category] = ALL) -> Verdict:
+    """Return in which order a roll-out breaks nobody."""
+    counted = _MESSAGES & categories
+    counting = [finding for finding in findings if finding.ignored is None and finding.categories & counted]
+    workers, clients = (
+        any(fails(finding, rollout, counted) for finding in counting)
+        for rollout in (Rollout.WORKERS_FIRST, Rollout.CLIENTS_FIRST)
+    )
+    if workers and clients:
+        return Verdict.BREAKS
+    if workers:
+        return Verdict.CLIENTS_FIRST
+    return Verdict.WORKERS_FIRST if clients else Verdict.ANY_ORDER

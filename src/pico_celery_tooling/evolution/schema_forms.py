@@ -1,4 +1,4 @@
-"""The forms that a JSON Schema gives a value: each of one kind, without references and unions around it."""
+"""Split a JSON Schema into forms: one kind of value each, with references and unions resolved."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Form:
     tags: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     """With which values of which properties a union means it."""
     name: str = ""
-    """Name of the model; empty where it is none."""
+    """Name of the model; empty if it is not one."""
     parts: dict[Any, Form] = field(default_factory=dict)
 
     @property
@@ -54,7 +54,7 @@ class Form:
         found: Mapping[str, Any] = self.node.get(DEMANDS, {})
         return found
 
-    def with_value(self, name: str, value: Any) -> Form:
+    def with_value(self, name: str, value: object) -> Form:
         """Return the part of an object's form where a property has one value."""
         key = (name, json.dumps(value))
         if key not in self.parts:
@@ -85,14 +85,14 @@ class Forms:
             self._models[name] = explicit(self.document.schemas[name])
         return self._models[name]
 
-    def of(self, node: Any) -> tuple[Form, ...]:
+    def of(self, node: object) -> tuple[Form, ...]:
         """Return the forms that an explicit schema gives."""
         known = self._found.get(id(node))
         if known is None:
             known = self._found[id(node)] = (node, tuple(self._forms(node, ())))
         return known[1]
 
-    def values(self, node: Any) -> tuple[Any, ...] | None:
+    def values(self, node: object) -> tuple[Any, ...] | None:
         """Return the only values that a schema allows, or ``None``."""
         found: list[Any] = []
         for form in self.of(node):
@@ -101,7 +101,7 @@ class Forms:
             found.extend(form.values)
         return tuple(found)
 
-    def _forms(self, node: Any, within: tuple[str, ...]) -> Iterator[Form]:
+    def _forms(self, node: object, within: tuple[str, ...]) -> Iterator[Form]:
         if not isinstance(node, Mapping):
             yield from () if node is False else (Form(ANYTHING, {}),)
         elif "$ref" in node:
@@ -270,7 +270,7 @@ class Issue:
     accepted: str
     """What is accepted, for people."""
     certain: bool | None = True
-    """Whether it is known; ``None`` where only a payload can tell."""
+    """Whether it is known; ``None`` where only a payload can show it."""
     values: tuple[Any, ...] = ()
     """Values for the place that may show it."""
 
@@ -300,8 +300,8 @@ class Compares(Protocol):
     def target(self) -> Forms:
         """The forms of the document of what is accepted."""
 
-    def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
-        """Iterate over what speaks against two explicit schemas at a place."""
+    def between(self, source: object, target: object, steps: Steps) -> Iterator[Found]:
+        """Iterate over the differences between two explicit schemas at a place."""
 
 
 def steps_text(steps: Steps) -> str:

@@ -1,4 +1,4 @@
-"""Comparing the forms of two documents: whether all that one describes fits the other, and if not, where."""
+"""Decide whether every value that one schema allows is accepted by another, and if not, where it is rejected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from pico_celery.document.lock_schema import DECIMAL, MISSING, STRICT
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.evolution.counterexamples import Witnesses
-from pico_celery_tooling.evolution.findings import NOTHING
+from pico_celery_tooling.evolution.rules import NOTHING
 from pico_celery_tooling.evolution.schema_forms import (
     ANYTHING,
     UNKNOWN,
@@ -50,7 +50,7 @@ class Comparison:
         self._takers: dict[int, WorkerValidator] = {}
         self._choosing = False
 
-    def issues(self, source: Any, target: Any) -> list[Issue]:
+    def issues(self, source: JsonSchema, target: JsonSchema) -> list[Issue]:
         """Return the places where one schema does not fit another, the outermost first."""
         one, other = self.source.root(source), self.target.root(target)
         issues: list[Issue] = []
@@ -68,12 +68,12 @@ class Comparison:
                 waiting.extend((one, alone and found.alone) for one in inner)
         return issues
 
-    def fits(self, source: Any, target: Any) -> bool:
+    def fits(self, source: object, target: object) -> bool:
         """Return whether an explicit schema fits another one."""
         return next(self.between(source, target, ()), None) is None
 
-    def between(self, source: Any, target: Any, steps: Steps) -> Iterator[Found]:
-        """Iterate over what speaks against two explicit schemas at a place."""
+    def between(self, source: object, target: object, steps: Steps) -> Iterator[Found]:
+        """Iterate over the values of one explicit schema that another rejects, at a place."""
         forms = self.source.of(source)
         targets = self.target.of(target)
         alone = len({form.kind for form in forms if form.kind != "null" and not form.demands.get("decimal")}) == 1
@@ -156,7 +156,7 @@ class Comparison:
                 )  # fmt: skip
 
     def _tag(self, source: Form, candidates: Sequence[Form]) -> str | None:
-        """Return the property by which the target tells its members apart."""
+        """Return the property by which the target distinguishes its members."""
         for target in candidates:
             if target.tags:
                 return target.tags[0][0]
@@ -175,7 +175,7 @@ class Comparison:
         part = target.node.get("properties", {}).get(name)
         return None if part is None else self.target.values(part)
 
-    def _is_meant(self, target: Form, name: str, value: Any) -> bool:
+    def _is_meant(self, target: Form, name: str, value: object) -> bool:
         tags = dict(target.tags)
         values = tags.get(name) if name in tags else self._values_at(target, name)
         return values is None or any(same_json(value, one) for one in values)
@@ -205,7 +205,7 @@ class Comparison:
             ):
                 yield from (self._issue(fault, source, target, steps) for fault in faults)
 
-    def _takes(self, target: Form, value: Any) -> bool:
+    def _takes(self, target: Form, value: object) -> bool:
         if target.values is not None:
             return any(same_json(value, one) for one in target.values)
         if target.kind == "boolean" and isinstance(value, bool):
@@ -231,7 +231,7 @@ class Comparison:
     # One form against one
 
     def _pair_fits(self, source: Form, target: Form) -> bool:
-        """Return whether a form fits another; what refers to itself fits if nothing else speaks against it."""
+        """Return whether a form fits another; a recursive form fits if nothing else is rejected."""
         key = (id(source), id(target))
         known = self._known.get(key)
         if known is not None:
@@ -249,11 +249,11 @@ class Comparison:
         before = len(self._provisional)
         fits = next(self._pair_issues(source, target, ()), None) is None
         del self._open[key]
-        self._settle(key, fits=fits, depth=depth, before=before)
+        self._store(key, fits=fits, depth=depth, before=before)
         self._lowest = min(outer, self._lowest)
         return fits
 
-    def _settle(self, key: tuple[int, int], *, fits: bool, depth: int, before: int) -> None:
+    def _store(self, key: tuple[int, int], *, fits: bool, depth: int, before: int) -> None:
         since = list(self._provisional)[before:]
         if not fits:
             self._known[key] = False  # whatever was assumed
@@ -308,7 +308,7 @@ def _reads_others(targets: Sequence[Form]) -> bool:
     return any(target.demands.get(MISSING) for target in targets)
 
 
-def _kind_of(value: Any) -> str:
+def _kind_of(value: object) -> str:
     kinds: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
     return kinds.get(type(value), "object")
 
@@ -321,8 +321,8 @@ class Described:
     """A schema of the document."""
     document: Document
     read: JsonSchema | None = None
-    """What the same side reads where it sends this; only a payload that it reads too shows anything. A schema tells
-    what a serializer's annotation says, which may be more than it writes. ``None`` where that is the schema itself.
+    """What the same side reads where it sends this; only a payload that it reads too shows anything. A schema shows
+    the serializer's annotation, which may allow more than it writes. ``None`` where that is the schema itself.
     """
 
 
@@ -349,12 +349,12 @@ class Refusal:
 
 
 def refusals(source: Described, target: Described, *, payloads: bool = True) -> list[Refusal]:
-    """Find what speaks against it that every value of one schema is accepted where another one is."""
+    """Find values that one schema allows and another rejects, with counterexamples."""
     issues = _comparison(source.document, target.document).issues(source.schema, target.schema)
     if all(issue.certain is False or (issue.certain and not payloads) for issue in issues):
-        return [_refusal(told, None) for told in _by_place(issues)]
+        return [_refusal(found, None) for found in _by_place(issues)]
     witnesses = Witnesses(source.document, source.schema, target.document, target.schema, read=source.read)
-    return [_refusal(told, witnesses, payloads=payloads) for told in _by_place(issues)]
+    return [_refusal(found, witnesses, payloads=payloads) for found in _by_place(issues)]
 
 
 def _by_place(issues: list[Issue]) -> list[list[Issue]]:
@@ -387,11 +387,8 @@ def _comparison(source: Document, target: Document) -> Comparison:
     """Return what compares two documents: all that it has found out about their models it knows for the next schema."""
     key = (id(source), id(target))
     if key not in _comparisons:
-        _comparisons[key] = (
-            source,
-            target,
-            Comparison(source, target),
-        )  # the documents, so that no other has their ids
+        # The documents are kept too, so that no other gets their ids.
+        _comparisons[key] = (source, target, Comparison(source, target))
         while len(_comparisons) > _KEPT:
             _comparisons.popitem(last=False)
     _comparisons.move_to_end(key)
@@ -400,7 +397,7 @@ def _comparison(source: Document, target: Document) -> Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A `Refusal`, told."""
+    """A `Refusal` in words."""
 
     refusal: Refusal
 
@@ -415,7 +412,7 @@ class Refused:
         return self.refusal.certain
 
     @property
-    def witness(self) -> Any:
+    def witness(self) -> object:
         """A whole payload that is refused, or `NOTHING`."""
         return self.refusal.witness if self.refusal.certain else NOTHING
 
@@ -425,7 +422,7 @@ class Refused:
         return self.refusal.rule, self.refusal.path, self.refusal.sent, self.refusal.accepted
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """What is wrong, in words."""
         words = f"expected {self.refusal.accepted}, got {self.refusal.sent}"
         return words if self.refusal.certain else f"cannot be known: {words}"

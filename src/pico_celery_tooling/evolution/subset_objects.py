@@ -1,4 +1,4 @@
-"""Where objects of one form, of models and of mappings, are not accepted by another."""
+"""Find where objects and lists of one form are rejected by another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TEXT: Final[dict[str, Any]] = {"type": "string"}
 
 
 def object_issues(comparison: Compares, source: Form, target: Form, steps: Steps) -> Iterator[Found]:
-    """Iterate over what speaks against objects of one form where another is accepted."""
+    """Iterate over where objects of one form are rejected by another."""
     given: Mapping[str, Any] = source.node.get("properties", {})
     wanted: Mapping[str, Any] = target.node.get("properties", {})
     taken = {name: _names(name, part) for name, part in wanted.items()}
@@ -50,7 +50,7 @@ def object_issues(comparison: Compares, source: Form, target: Form, steps: Steps
     yield from _count_issues(source, target, steps)
 
 
-def _names(name: str, part: Any) -> tuple[str, ...]:
+def _names(name: str, part: object) -> tuple[str, ...]:
     """Return the names under which a property is looked for; a path into another property counts as unknown."""
     paths = aliases(name, part)
     if paths is None:
@@ -77,7 +77,7 @@ def _property(
         )  # fmt: skip
 
 
-def _values(node: Mapping[str, Any], *, missing: bool) -> Any:
+def _values(node: Mapping[str, Any], *, missing: bool) -> object:
     """Return the schema of properties that are not named; `False` where there are none."""
     patterns = node.get("patternProperties", {})
     found = next(iter(patterns.values())) if len(patterns) == 1 else node.get("additionalProperties", missing)
@@ -85,7 +85,7 @@ def _values(node: Mapping[str, Any], *, missing: bool) -> Any:
 
 
 def _entries(
-    comparison: Compares, source: Form, target: Form, steps: Steps, *, more: Any, others: Any
+    comparison: Compares, source: Form, target: Form, steps: Steps, *, more: object, others: object
 ) -> Iterator[Found]:
     entry = (*steps, PathStep(source, ENTRY))
     if others is False:
@@ -102,7 +102,7 @@ def _entries(
             yield from comparison.between(more, part, (*steps, PathStep(source, name)))
 
 
-def _any_form(comparison: Compares, node: Any) -> Form:
+def _any_form(comparison: Compares, node: object) -> Form:
     forms = comparison.source.of(node)
     return forms[0]
 
@@ -153,7 +153,7 @@ def _name_issues(comparison: Compares, source: Form, target: Form, steps: Steps,
         )  # fmt: skip
 
 
-def _key_text(comparison: Compares, node: Any) -> str:
+def _key_text(comparison: Compares, node: object) -> str:
     return " or ".join(dict.fromkeys(described(form) for form in comparison.target.of(node)))
 
 
@@ -178,7 +178,7 @@ _NOTHING: Final = object()
 
 
 def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps) -> Iterator[Found]:
-    """Iterate over what speaks against lists of one form where another is accepted."""
+    """Iterate over where lists of one form are rejected by another."""
     least, most = _lengths(source.node)
     fewest, largest = _lengths(target.node)
     if least < fewest or most > largest:
@@ -192,7 +192,7 @@ def array_issues(comparison: Compares, source: Form, target: Form, steps: Steps)
         if one is _NOTHING or at >= most:
             continue
         if other is _NOTHING:
-            if largest >= most:  # else it is told above
+            if largest >= most:  # else it is reported above
                 yield _issue("items", source, target, steps)
             continue
         rest = at == length

@@ -1,4 +1,4 @@
-"""Where numbers and texts of one form are not accepted by another."""
+"""Find where numbers and strings of one form are rejected by another."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _limit(form: Form, keys: tuple[tuple[str, bool], ...], *, lowest: bool) -> t
     return max(found, key=lambda limit: (sign * limit[0], limit[1]))
 
 
-def _decimal(value: Any) -> Decimal | None:
+def _decimal(value: object) -> Decimal | None:
     try:
         return Decimal(str(value))
     except InvalidOperation:
@@ -315,7 +315,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
     """Iterate over the demands of the target that the source is not known to meet."""
     functions, passed = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
     if functions and passed[: len(functions)] != functions:
-        yield Misfit("demand", _told(passed), _told(functions), certain=False)
+        yield Misfit("demand", _passed_text(passed), _passed_text(functions), certain=False)
     for name, value in target.demands.items():
         known = name in _ELSEWHERE or name in _HARMLESS or (name == "type" and value in {"bytes", "json", BASE64})
         if not known and source.demands.get(name) != value:
@@ -328,7 +328,7 @@ def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
     if max(len(patterns), len(given)) > 1 and not _same(given, patterns):  # one is the names of a mapping
         yield Misfit("unknown_keyword", "properties by patterns", "properties by other patterns", certain=False)
     for key, value in target.node.items():
-        # Keywords with a prefix are no one's but the project's own, and say nothing to pydantic.
+        # Keywords with a prefix belong to the project, and mean nothing to pydantic.
         unknown = key not in _KNOWN and key not in ANNOTATIONS and not key.startswith("x-")
         if (
             (unknown or UNKNOWN in {source.kind, target.kind})
@@ -346,5 +346,5 @@ def _same(one: object, other: object) -> bool:
     return one == other and "$ref" not in json.dumps(other, default=repr)
 
 
-def _told(functions: list[str]) -> str:
+def _passed_text(functions: list[str]) -> str:
     return f"what passes {', '.join(functions)}" if functions else "what passes no validator"

@@ -1,4 +1,4 @@
-"""Which new task takes the messages of which old one, and findings about such a pair."""
+"""Match each old task with the new one that takes its messages, and make findings about the pair."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from difflib import SequenceMatcher
 from typing import Any, Final, TypeVar
 
 from pico_celery.document.records import Document, JsonSchema, TaskRecord, references
-from pico_celery_tooling.evolution.findings import NOTHING, Category, Finding, Level
-from pico_celery_tooling.evolution.rules import NEW_CLIENTS, NEW_WORKERS, OLD_CLIENTS, OLD_WORKERS, RULES, WORKERS_FIRST
+from pico_celery_tooling.evolution.rules import (
+    NEW_CLIENTS,
+    NEW_WORKERS,
+    NOTHING,
+    OLD_CLIENTS,
+    OLD_WORKERS,
+    RULES,
+    WORKERS_FIRST,
+    Category,
+    Finding,
+    Level,
+)
 
 _Found = TypeVar("_Found")
 SHOWN_CHARACTERS: Final = 600
@@ -86,7 +96,7 @@ def finding(
     path: str = "",
     who: str = "",
     remedy: str = "",
-    payload: Any = NOTHING,
+    payload: object = NOTHING,
 ) -> Finding:
     """Make a finding."""
     of = RULES[rule]
@@ -107,7 +117,7 @@ def finding(
     )
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return JSON data as text, cut to what is readable."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
@@ -210,8 +220,8 @@ def _looks_like(old: TaskRecord, new: TaskRecord) -> bool:
     """Return whether two tasks have the same signature, and more in common than a simple one."""
     if _signature(old) != _signature(new):
         return False
-    telling = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)
-    return telling or _likeness(old.method, new.method) >= _ALIKE
+    is_distinctive = len(old.parameters) > 1 or bool(old.doc and old.doc == new.doc)
+    return is_distinctive or _likeness(old.method, new.method) >= _ALIKE
 
 
 def _signature(task: TaskRecord) -> object:

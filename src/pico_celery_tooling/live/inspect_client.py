@@ -1,4 +1,4 @@
-"""Asking the running workers which contracts they serve, in bounded time."""
+"""Ask the running workers which contracts they serve, in bounded time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from kombu.utils.url import maybe_sanitize_url
 from pico_celery.document.lockfile import from_data
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery.errors import LockFileError
-from pico_celery_tooling.bounded import NoReturnError, in_time
-from pico_celery_tooling.output import ToolError
+from pico_celery_tooling.output import NoReturnError, ToolError, in_time
 
 DEFAULT_TIMEOUT: Final = 2.0
 """How many seconds workers have to answer: a broadcast does not know how many there are, so all of it is waited."""
@@ -29,8 +28,8 @@ class WorkerAnswer:
     """What one worker answered."""
 
     worker: str
-    tells: bool
-    """Whether it tells contracts; a plain Celery worker does not."""
+    reports_contracts: bool
+    """Whether it reports contracts; a plain Celery worker does not."""
     contracts: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
     """Digests of the contract tasks that it serves, by name."""
@@ -39,9 +38,9 @@ class WorkerAnswer:
     others: frozenset[str] = frozenset()
     """Names of tasks that it serves without a contract."""
     queues: frozenset[str] | None = None
-    """The queues that it consumes from; ``None`` where it does not tell."""
+    """The queues that it consumes from; ``None`` where it does not report them."""
     document: Document | None = None
-    """The definitions that were asked for, as far as it told them."""
+    """The definitions that were asked for, as far as it reported them."""
     problem: str = ""
     """Why it, or its definitions, could not be understood."""
 
@@ -54,7 +53,7 @@ class WorkerAnswer:
         return self.tasks.get(self.task_under(name))
 
     def definition(self, name: str) -> TaskRecord | None:
-        """Return the definition of the task that it serves under a name, where it was asked for and told."""
+        """Return the definition of the task that it serves under a name, where it was asked for and reported."""
         return None if self.document is None else self.document.tasks.get(self.task_under(name))
 
 
@@ -67,7 +66,7 @@ class ServedVersion:
     workers: tuple[str, ...]
     """Those who serve it."""
     record: TaskRecord | None
-    """Its definition, where it was asked for and told."""
+    """Its definition, where it was asked for and reported."""
     document: Document | None
     """Where the schemas of that definition are."""
 
@@ -89,12 +88,12 @@ class Answers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all contract tasks that somebody serves, without aliases."""
+        """Names of all contract tasks that are served, without aliases."""
         return tuple(sorted({name for answer in self.workers for name in answer.tasks}))
 
     @property
     def contracts(self) -> tuple[str, ...]:
-        """Keys of all contracts of which somebody serves a task."""
+        """Keys of all contracts with a task that is served."""
         return tuple(sorted({key for answer in self.workers for key in answer.contracts}))
 
     def versions(self, name: str) -> tuple[ServedVersion, ...]:
@@ -111,12 +110,12 @@ class Answers:
 
 
 def _version(name: str, digest: str, answers: Sequence[WorkerAnswer]) -> ServedVersion:
-    told = next((answer for answer in answers if answer.definition(name) is not None), None)
+    described = next((answer for answer in answers if answer.definition(name) is not None), None)
     return ServedVersion(
         digest=digest,
         workers=tuple(answer.worker for answer in answers),
-        record=None if told is None else told.definition(name),
-        document=None if told is None else told.document,
+        record=None if described is None else described.definition(name),
+        document=None if described is None else described.document,
     )
 
 
@@ -133,7 +132,7 @@ def ask(
     )
     replies = _broadcast(app, COMMAND, arguments, timeout, destination)
     answers = {name: _answer(name, reply) for name, reply in _named(replies)}
-    silent = [name for name, answer in answers.items() if not answer.tells]
+    silent = [name for name, answer in answers.items() if not answer.reports_contracts]
     if silent:
         # Names alone: what is shown of a task in brackets behind its name is chosen by attributes that none has.
         registered = _broadcast(app, "registered", {"taskinfoitems": ["pico_celery_none"]}, timeout, silent)
@@ -148,14 +147,14 @@ def ask(
     return Answers(tuple(answers[name] for name in sorted(answers)))
 
 
-def _plain_queues(reply: Any) -> frozenset[str] | None:
+def _plain_queues(reply: object) -> frozenset[str] | None:
     if not isinstance(reply, list):
         return None
     return frozenset(str(queue.get("name")) for queue in reply if isinstance(queue, dict))
 
 
 def _named(replies: _Replies) -> _Replies:
-    """Tell workers apart that share a node name."""
+    """Number workers that share a node name."""
     seen: dict[str, int] = {}
     named: _Replies = []
     for name, reply in replies:
@@ -164,23 +163,25 @@ def _named(replies: _Replies) -> _Replies:
     return named
 
 
-def _answer(name: str, reply: Any) -> WorkerAnswer:
+def _answer(name: str, reply: object) -> WorkerAnswer:
     if not isinstance(reply, dict) or not isinstance(reply.get("tasks"), dict):
         problem = (
-            str(reply["error"]) if isinstance(reply, dict) and "error" in reply else "its answer is no such answer"
+            str(reply["error"])
+            if isinstance(reply, dict) and "error" in reply
+            else "its answer could not be understood"
         )
         # What Celery itself says of a command that it does not know.
         unknown = problem == repr(KeyError(COMMAND))
         return WorkerAnswer(
             worker=name,
-            tells=False,
-            problem="it does not tell contracts: a plain Celery worker" if unknown else problem,
+            reports_contracts=False,
+            problem="it does not report contracts: a plain Celery worker" if unknown else problem,
         )
     document, problem = _document(name, reply.get("definitions"))
     queues = reply.get("queues")
     return WorkerAnswer(
         worker=name,
-        tells=True,
+        reports_contracts=True,
         contracts=reply.get("contracts", {}),
         tasks=reply["tasks"],
         aliases=reply.get("aliases", {}),
@@ -191,7 +192,7 @@ def _answer(name: str, reply: Any) -> WorkerAnswer:
     )
 
 
-def _document(name: str, data: Any) -> tuple[Document | None, str]:
+def _document(name: str, data: object) -> tuple[Document | None, str]:
     if data is None:
         return None, ""
     try:

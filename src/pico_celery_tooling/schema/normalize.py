@@ -1,4 +1,4 @@
-"""Schemas where each part says all that holds for it, for those who read a part alone.
+"""Make each part of a schema explicit, so that it can be read on its own.
 
 A model says once what holds for all its fields (``x-strict``, pydantic's ``str_*`` settings), and the limits of a Decimal
 stand beside its two forms, number and text. Here each field and each form says so itself.
@@ -56,12 +56,12 @@ def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[
     return result
 
 
-def is_scalar(kind: Any) -> bool:
+def is_scalar(kind: object) -> bool:
     """Return whether a type of JSON Schema is that of a number, a truth value or a text; it may be a list of types."""
     return isinstance(kind, str) and kind in SCALARS
 
 
-def _part(part: Any, held: Mapping[str, Any]) -> Any:
+def _part(part: object, held: Mapping[str, Any]) -> Any:
     return explicit(part, held) if isinstance(part, Mapping) else part
 
 
@@ -92,8 +92,8 @@ def _forms(schema: JsonSchema, result: Mapping[str, Any], demands: Mapping[str, 
     number, text = result["anyOf"]
     number = {key: value for key, value in number.items() if key not in _LIMITS}
     number[DEMANDS] = {**number.get(DEMANDS, {}), **demands, "decimal": True}
-    told = {**text.get(DEMANDS, {}), **demands}
-    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: told} if told else {})}]}
+    all_demands = {**text.get(DEMANDS, {}), **demands}
+    return {"anyOf": [{**number, **more}, {**text, **more, **({DEMANDS: all_demands} if all_demands else {})}]}
 
 
 def _marked(members: list[Any]) -> list[Any]:
@@ -105,7 +105,7 @@ def _marked(members: list[Any]) -> list[Any]:
     return result
 
 
-def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
+def parts(schema: object) -> Iterator[Mapping[str, Any]]:
     """Iterate over a schema and the schemas in it, without following references."""
     if not isinstance(schema, Mapping):
         return

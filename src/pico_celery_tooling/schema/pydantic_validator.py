@@ -1,7 +1,7 @@
-"""pydantic's validator of a whole payload, built again from the JSON Schema that pydantic made of a type.
+"""Build pydantic's validator of a payload from the JSON Schema that pydantic generated for its type.
 
 It accepts what a worker accepts that has the models: it converts, ignores unknown properties, and tries the members of a
-union as pydantic does. What a schema does not tell, such as a validator that is a function, it takes as accepted.
+union as pydantic does. What a schema does not say, such as a validator that is a function, it accepts.
 """
 
 from __future__ import annotations
@@ -11,14 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-)
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, Final
 
 from pydantic import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork, TypeAdapter, ValidationError
@@ -106,7 +99,7 @@ def _string(node: JsonSchema, demands: Mapping[str, Any]) -> CoreSchema:  # noqa
         return core_schema.uuid_schema(version=demands.get("version"), strict=_strict(node))
     if kind in _ADDRESSES:
         return TypeAdapter(_ADDRESSES[kind]).core_schema
-    if kind == "uri" and node.get("minLength") == 1:  # as pydantic's own types of URLs are told
+    if kind == "uri" and node.get("minLength") == 1:  # as pydantic writes its own URL types
         return core_schema.url_schema(max_length=node.get("maxLength"))
     if node.get("contentMediaType") == "application/json":
         return core_schema.json_schema()
@@ -190,11 +183,11 @@ class WorkerValidator:
     def __init__(self, document: Document, schema: JsonSchema) -> None:
         self._validator = SchemaValidator(Builder(document).whole(schema))
 
-    def accepts(self, value: Any) -> bool:
-        """Return whether a worker with the models would take a JSON value, as far as the schema tells."""
+    def accepts(self, value: object) -> bool:
+        """Return whether a worker with the models would take a JSON value, as far as the schema says."""
         return not self.errors(value)
 
-    def errors(self, value: Any) -> list[ErrorDetails]:
+    def errors(self, value: object) -> list[ErrorDetails]:
         """Return what pydantic says against a JSON value."""
         try:
             self._validator.validate_json(json.dumps(value))
@@ -216,7 +209,7 @@ class Builder:
         definitions = [made for made in self._made.values() if made is not None]
         return core_schema.definitions_schema(root, definitions) if definitions else root
 
-    def _of(self, node: Any) -> CoreSchema:  # noqa: PLR0911 - one for each kind of schema
+    def _of(self, node: object) -> CoreSchema:  # noqa: PLR0911 - one for each kind of schema
         if not isinstance(node, Mapping):
             return core_schema.any_schema()
         if "$ref" in node:
@@ -273,7 +266,7 @@ class Builder:
         is_mapping = "properties" not in node and (more is not None or "patternProperties" in node)
         return self._mapping(node) if is_mapping else self._model(node, more)
 
-    def _model(self, node: JsonSchema, more: Any) -> CoreSchema:
+    def _model(self, node: JsonSchema, more: object) -> CoreSchema:
         required = node.get("required", ())
         fields = {}
         for name, part in node.get("properties", {}).items():
@@ -343,7 +336,7 @@ def _is_hashable(made: CoreSchema) -> bool:
     return made["type"] in _HASHABLE or (bool(choices) and all(_is_hashable(choice) for choice in choices))
 
 
-def aliases(name: str, part: Any) -> list[Any] | None:
+def aliases(name: str, part: object) -> list[Any] | None:
     """Return the paths at which a property is looked for besides its name; ``None`` where it is sent, or has none."""
     found = part.get(DEMANDS, {}).get("aliases") if isinstance(part, Mapping) else None
     if not found:
@@ -368,7 +361,7 @@ def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:
     return list(part["enum"]) if "enum" in part else None
 
 
-def _refuse(value: Any) -> Any:
+def _refuse(value: object) -> Any:
     raise ValueError(f"nothing is accepted here, not even {value!r}")
 
 

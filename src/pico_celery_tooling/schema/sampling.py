@@ -1,4 +1,4 @@
-"""Payloads that a schema of a document describes: one to look at, and many to test with.
+"""Generate payloads that a schema allows: one as an example, many for tests.
 
 They are written as pydantic writes values: an object has no property that its schema does not name, unless it allows others.
 """
@@ -28,14 +28,14 @@ class Heights:
         self._model = model
         self._known: dict[str, float] = {}
 
-    def of(self, node: Any) -> float:
+    def of(self, node: object) -> float:
         """Return the height of an explicit schema; infinite where it has no finite value."""
         if not isinstance(node, Mapping):
             return 0
         if "$ref" in node:
             name = node["$ref"].removeprefix(REFERENCE)
             if name not in self._known:
-                self._settle(name)
+                self._store(name)
             return self._known[name] + 1
         return self._shape(node)
 
@@ -50,7 +50,7 @@ class Heights:
             parts.append(node.get("additionalProperties"))
         return 1 + max((self.of(part) for part in parts), default=-1)
 
-    def _settle(self, name: str) -> None:
+    def _store(self, name: str) -> None:
         """Find the heights of a model and of all that it holds, from infinite downwards."""
         reached, waiting = {name}, [name]
         while waiting:
@@ -156,7 +156,7 @@ class SchemaSampler:
             known = self._roots[id(schema)] = (schema, explicit(schema))
         return self.make(known[1], hint)
 
-    def make(self, node: Any, hint: str = "") -> Any:  # noqa: PLR0911 - one for each kind of schema
+    def make(self, node: object, hint: str = "") -> Any:  # noqa: PLR0911 - one for each kind of schema
         """Make a value for an explicit schema."""
         if not isinstance(node, Mapping):
             return self._free()
@@ -201,14 +201,14 @@ class SchemaSampler:
             if checker.is_valid(value):
                 yield value
 
-    def _of_model(self, name: str, hint: str) -> Any:
+    def _of_model(self, name: str, hint: str) -> object:
         self._open.append(name)
         try:
             return self.make(self.node(name), hint)
         finally:
             self._open.pop()
 
-    def _of_type(self, node: JsonSchema, hint: str) -> Any:  # noqa: PLR0911 - one for each kind of schema
+    def _of_type(self, node: JsonSchema, hint: str) -> object:  # noqa: PLR0911 - one for each kind of schema
         kind = node.get("type")
         if isinstance(kind, list):
             kind = kind[0] if self._pleasant else self._chance.choice(kind)
@@ -235,7 +235,7 @@ class SchemaSampler:
             known = self._scalars[id(node)] = (node, list(self.fitting(node, hint)))
         return known[1]
 
-    def _free(self) -> Any:
+    def _free(self) -> object:
         return _FREE[0] if self._pleasant else self._chance.choice(_FREE)
 
     def _member(self, members: Sequence[Any]) -> Any:
@@ -244,15 +244,15 @@ class SchemaSampler:
             return members[heights.index(min(heights))]
         if not self._pleasant:
             return self._chance.choice(members)
-        told = [member for member in members if member.get("type") != "null"] or list(members)
-        outside = [member for member in told if not self._leads_back(member)]
+        shown = [member for member in members if member.get("type") != "null"] or list(members)
+        outside = [member for member in shown if not self._leads_back(member)]
         decimals = [member for member in outside if member.get("format") == "decimal"]
         return (decimals or outside or members)[0 if decimals or outside else heights.index(min(heights))]
 
     def _deep(self) -> bool:
         return len(self._open) > _DEEP or (len(self._open) > 2 and self._open.count(self._open[-1]) > 2)  # noqa: PLR2004
 
-    def _leads_back(self, node: Any) -> bool:
+    def _leads_back(self, node: object) -> bool:
         return isinstance(node, Mapping) and any(name in self._open for name in held_directly(node))
 
     def _object(self, node: JsonSchema) -> dict[str, Any]:
@@ -275,14 +275,14 @@ class SchemaSampler:
             made.setdefault(self.key(node, len(made)), self.make(values))
         return made
 
-    def _wanted(self, part: Any) -> bool:
+    def _wanted(self, part: object) -> bool:
         if self._lean:
             return False
         if self._pleasant:
             return not self._leads_back(part)
         return not self._deep() and self._chance.random() < 0.7  # noqa: PLR2004 - most of them
 
-    def _how_many(self, part: Any, *, mapping: bool = True, least: int = 0) -> int:
+    def _how_many(self, part: object, *, mapping: bool = True, least: int = 0) -> int:
         if self._lean or (self._leads_back(part) and (self._pleasant or self._deep())):
             return least
         if self._pleasant:
@@ -341,7 +341,7 @@ class SchemaSampler:
             self._pleasant = True
 
 
-def _reads(reader: SchemaValidator, value: Any) -> bool:
+def _reads(reader: SchemaValidator, value: object) -> bool:
     try:
         reader.validate_json(to_json(value, inf_nan_mode="constants"))
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Numbers and texts that a JSON Schema describes: pleasant ones, and those at its limits."""
+"""Generate numbers and strings that a JSON Schema allows: readable ones, and those at its limits."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def scalars(node: JsonSchema, chance: random.Random, hint: str, near: Sequence[J
         yield from _strings(node, chance, hint, near)
 
 
-def hinted(table: Mapping[str, Any], hint: str, default: Any) -> Any:
+def hinted(table: Mapping[str, Any], hint: str, default: object) -> Any:
     """Return what a table says of a name, by the whole of it or the end or beginning of it."""
     name = hint.lower()
     if name in table:

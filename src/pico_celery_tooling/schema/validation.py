@@ -1,27 +1,209 @@
-"""Whether a JSON value is what a schema of a document describes, and what speaks against it."""
+"""Check a JSON value against a schema of a document, and list where it does not fit."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaValidator, core_schema
 
+from pico_celery.document.lock_schema import KEYS
 from pico_celery.document.records import Document, JsonSchema
-from pico_celery_tooling.schema.exact_validator import (
-    EXPECTED,
-    WRONG_TYPE,
-    WRONG_VALUE,
-    ExactValidator,
-    is_label,
-    is_member,
-    wanted,
-)
-from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
-from pico_celery_tooling.schema.words import short
+from pico_celery_tooling.schema.pydantic_validator import Builder, WorkerValidator, scalar, tags_of
+from pico_celery_tooling.schema.words import one_of, same_json, short
+
+WRONG_TYPE: Final = "json_type"
+WRONG_VALUE: Final = "json_value"
+REPEATED: Final = "json_repeated"
+EXPECTED: Final = "expected"
+"""The key under which an error's context has its words."""
+
+_LABEL: Final = "\0"
+_MEMBER: Final = "\0member "
+_CHOICE: Final = "\0choice "
+_OTHER: Final = "\0other"
+_PYTHON_TYPES: Final[Mapping[str, tuple[type[Any], ...]]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+_TEXTS: Final = frozenset({"title", "description", "default", "examples", "deprecated"})
+_LIMITS: Final[Mapping[str, str]] = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+}
+_WORDED: Final = frozenset({"int", "float", "str"})
+_PREFIXES: Final = ("Input should be ", "Input should have ", "Value should have ")
+
+
+class ExactValidator(WorkerValidator):
+    """A validator of what a schema describes, where `WorkerValidator` is one of what a worker takes."""
+
+    def __init__(self, document: Document, schema: JsonSchema) -> None:
+        self._validator = SchemaValidator(_ExactBuilder(document).whole(schema))
+
+
+def is_label(step: str | int) -> bool:
+    """Return whether a step of an error's location stands for a part of the schema, not of the value."""
+    return isinstance(step, str) and step.startswith(_LABEL)
+
+
+def is_member(step: str | int) -> bool:
+    """Return whether a step of an error's location is a member of a union without a tag."""
+    return isinstance(step, str) and step.startswith(_MEMBER)
+
+
+def wanted(message: str, node: JsonSchema) -> str:
+    """Return what pydantic's message says is expected."""
+    if node.get("pattern") and "pattern" in message:
+        return f"text that matches {node['pattern']}"
+    if node.get("format") and "should" not in message:
+        return f"{node['format']} ({message})"
+    for prefix in _PREFIXES:
+        message = message.removeprefix(prefix)
+    return message
+
+
+class _ExactBuilder(Builder):
+    def _union(self, members: Iterable[Any]) -> CoreSchema:
+        labelled: list[CoreSchema | tuple[CoreSchema, str]] = [
+            (self._of(member), f"{_MEMBER}{at}") for at, member in enumerate(members)
+        ]
+        return core_schema.union_schema(labelled, mode="left_to_right") if labelled else core_schema.any_schema()
+
+    def _tagged(self, node: JsonSchema, members: list[Any]) -> CoreSchema | None:
+        tag = node.get("discriminator", {}).get("propertyName")
+        values = [tags_of(self._document, member, tag) for member in members] if tag is not None else [None]
+        tags = [(value, f"{_CHOICE}{at}") for at, known in enumerate(values) for value in known or ()]
+        if None in values:
+            return None
+
+        def choose(value: object) -> str:
+            if not isinstance(value, Mapping) or tag not in value:
+                return _OTHER
+            return next((choice for known, choice in tags if same_json(known, value[tag])), _OTHER)
+
+        field = core_schema.typed_dict_field(self._literal([value for value, _ in tags]), required=True)
+        other = core_schema.typed_dict_schema({tag: field}, extra_behavior="ignore")
+        choices = {f"{_CHOICE}{at}": self._of(member) for at, member in enumerate(members)}
+        return core_schema.tagged_union_schema({**choices, _OTHER: other}, choose)
+
+    def _literal(self, values: list[Any]) -> CoreSchema:
+        def check(value: object) -> object:
+            if not any(same_json(known, value) for known in values):
+                raise _refusal(WRONG_VALUE, one_of(values) if values else "nothing, since no value is allowed")
+            return value
+
+        return core_schema.no_info_plain_validator_function(check)
+
+    def _scalar(self, node: JsonSchema) -> CoreSchema:
+        kind = node.get("type")
+        if kind not in _PYTHON_TYPES:
+            return core_schema.any_schema()
+        said = {key: value for key, value in node.items() if key not in _TEXTS}
+        return core_schema.no_info_plain_validator_function(_reader(json.dumps(said, sort_keys=True, default=repr)))
+
+    def _keys(self, node: JsonSchema) -> CoreSchema:
+        said = {key: node[key] for key in (KEYS, "propertyNames") if key in node}
+        patterns: dict[str, Any] = {pattern: {} for pattern in node.get("patternProperties", {})}
+        if not said and len(patterns) != 1:
+            return core_schema.str_schema()
+        values: dict[str, Any] = {"additionalProperties": {}} if said else {"patternProperties": patterns}
+        # A key is a string, whatever type is read from it.
+        keys = WorkerValidator(self._document, {"type": "object", **said, **values})
+        listed = self._document.resolve(node.get("propertyNames", {})).get("enum")
+
+        def check(key: object) -> object:
+            for detail in keys.errors({key: None}):
+                if listed:
+                    raise _refusal(WRONG_VALUE, one_of(listed))
+                pattern = next(iter(patterns), None)
+                raise _refusal(
+                    detail["type"], f"a name that matches {pattern}" if pattern else wanted(detail["msg"], {})
+                )
+            return key
+
+        return core_schema.no_info_plain_validator_function(check)
+
+    def _tuple(self, node: JsonSchema, parts: list[CoreSchema]) -> CoreSchema:
+        fewest = node.get("minItems", 0)
+
+        def choose(value: Any) -> str:
+            fits = isinstance(value, list) and fewest <= len(value) <= len(parts)
+            return f"{_CHOICE}{len(value)}" if fits else _OTHER
+
+        choices: dict[str, CoreSchema] = {
+            f"{_CHOICE}{length}": core_schema.tuple_schema(parts[:length]) for length in range(fewest, len(parts) + 1)
+        }
+        other = core_schema.list_schema(min_length=fewest, max_length=len(parts))
+        return core_schema.tagged_union_schema({**choices, _OTHER: other}, choose)
+
+    def _unique(self, node: JsonSchema, item: CoreSchema, lengths: dict[str, Any]) -> CoreSchema:
+        del node
+        return core_schema.no_info_wrap_validator_function(_without_repeats, core_schema.list_schema(item, **lengths))
+
+
+def _without_repeats(value: Any, validate: Callable[[Any], Any]) -> object:
+    result = validate(value)
+    if len({json.dumps(item, sort_keys=True) for item in value}) < len(value):
+        raise _refusal(REPEATED, "no item twice")
+    return result
+
+
+def _refusal(code: Any, expected: str) -> PydanticCustomError:
+    return PydanticCustomError(code, "{expected}", {EXPECTED: expected})
+
+
+@cache
+def _reader(text: str) -> Callable[[Any], Any]:
+    """Return what checks a scalar: its JSON type, then all that pydantic's own parser knows."""
+    node = json.loads(text)
+    kind = node["type"]
+    made = scalar(node) or scalar({key: value for key, value in node.items() if key != "pattern"})
+    inner = None if made is None else SchemaValidator(made)
+    is_worded = made is not None and made["type"] in _WORDED
+
+    def check(value: object) -> object:
+        if not _is_of(value, kind):
+            raise _refusal(WRONG_TYPE, kind)
+        if inner is None:
+            return value
+        try:
+            inner.validate_json(json.dumps(value))
+        except ValueError as error:
+            detail = error.errors(include_url=False, include_input=False)[0]  # type: ignore[attr-defined]
+            limit = _LIMITS.get(detail["type"]) if is_worded else None
+            said = limit.format(**_plain(node, detail["ctx"])) if limit else wanted(detail["msg"], node)
+            raise _refusal(detail["type"], said) from None
+        return value
+
+    return check
+
+
+def _plain(node: JsonSchema, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return limits as the schema writes them: 0 rather than 0.0."""
+    written = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+    return {name: node.get(written.get(name, ""), value) for name, value in context.items()}
+
+
+def _is_of(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, _PYTHON_TYPES[kind]) or (
+        kind == "integer" and isinstance(value, float) and value.is_integer()
+    )
+
 
 _NOTHING: Final = object()
 _TYPES: Final[Mapping[str, str]] = {
@@ -71,11 +253,11 @@ class Checker:
         self._exact = ExactValidator(document, schema)
         self._converting = WorkerValidator(document, schema)
 
-    def violations(self, value: Any) -> list[Violation]:
-        """Return what speaks against a value, one violation for each place."""
+    def violations(self, value: object) -> list[Violation]:
+        """Return where a value does not fit, one violation for each place."""
         return [violation for _, violation in self.located(value)]
 
-    def located(self, value: Any) -> list[tuple[tuple[str | int, ...], Violation]]:
+    def located(self, value: object) -> list[tuple[tuple[str | int, ...], Violation]]:
         """Return what `violations` returns, each with the steps of its path."""
         try:
             json.dumps(value)
@@ -90,20 +272,20 @@ class Checker:
             found.setdefault(fault.steps, violation)
         return list(found.items())
 
-    def is_valid(self, value: Any) -> bool:
-        """Return whether nothing speaks against a value."""
+    def is_valid(self, value: object) -> bool:
+        """Return whether a value fits."""
         try:
             json.dumps(value)
         except (TypeError, ValueError):
             return False
         return self._exact.accepts(value) and self._converting.accepts(value)
 
-    def is_taken(self, value: Any) -> bool:
+    def is_taken(self, value: object) -> bool:
         """Return whether a worker would take a JSON value, which may have more or other parts than are described."""
         return self._converting.accepts(value)
 
 
-def violations(document: Document, schema: JsonSchema, value: Any) -> list[Violation]:
+def violations(document: Document, schema: JsonSchema, value: object) -> list[Violation]:
     """Find where a JSON value is not what a schema describes.
 
     Formats, patterns and the limits of dates and Decimals are checked by pydantic's own parsers, as the worker does it.
@@ -121,7 +303,7 @@ class _Misfit:
     """Whether the value is of another kind, which says nothing for the member of a union that finds it so."""
 
 
-def _deepest(details: Sequence[ErrorDetails], value: Any, start: int = 0) -> Iterator[_Misfit]:
+def _deepest(details: Sequence[ErrorDetails], value: object, start: int = 0) -> Iterator[_Misfit]:
     """Go into unions: to the member that fits the value best, judged by how deep its first fault lies."""
     unions: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
     for detail in details:
@@ -135,7 +317,7 @@ def _deepest(details: Sequence[ErrorDetails], value: Any, start: int = 0) -> Ite
         yield from _of_union(inner, value, prefix)
 
 
-def _of_union(details: Sequence[ErrorDetails], value: Any, prefix: tuple[str | int, ...]) -> Iterator[_Misfit]:
+def _of_union(details: Sequence[ErrorDetails], value: object, prefix: tuple[str | int, ...]) -> Iterator[_Misfit]:
     members: dict[str | int, list[ErrorDetails]] = {}
     for detail in details:
         members.setdefault(detail["loc"][len(prefix)], []).append(detail)
@@ -145,16 +327,16 @@ def _of_union(details: Sequence[ErrorDetails], value: Any, prefix: tuple[str | i
     if len(nested) == 1:
         yield from nested[0]
         return
-    expected = dict.fromkeys(_told_at(misfits[0], len(here)) for misfits in found)
+    expected = dict.fromkeys(_expected_at(misfits[0], len(here)) for misfits in found)
     yield _Misfit(here, " or ".join(expected), _shown(there), is_shallow=False)
 
 
-def _told_at(misfit: _Misfit, here: int) -> str:
+def _expected_at(misfit: _Misfit, here: int) -> str:
     steps = misfit.steps[here:]
     return f"{misfit.expected} at {path_text(steps)}" if steps else misfit.expected
 
 
-def _misfit(detail: ErrorDetails, value: Any) -> _Misfit:
+def _misfit(detail: ErrorDetails, value: object) -> _Misfit:
     steps, there = _walked(detail["loc"], value)
     kind, context = detail["type"], detail.get("ctx", {})
     if steps and steps[-1] == _KEY and there is _NOTHING:
@@ -181,7 +363,7 @@ def _converted(detail: ErrorDetails, value: Any) -> _Misfit:
     return _Misfit(tuple(steps), expected, _shown(value), is_shallow=False)
 
 
-def _is_in(step: str | int, value: Any) -> bool:
+def _is_in(step: str | int, value: object) -> bool:
     if isinstance(value, Mapping):
         return step in value
     return isinstance(value, list) and isinstance(step, int) and step < len(value)
@@ -198,7 +380,7 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
     return wanted(message, {})
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "nothing" if value is _NOTHING else short(value)
 
 

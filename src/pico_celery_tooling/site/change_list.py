@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pico_celery_tooling.evolution.findings import NOTHING, Finding
+from pico_celery_tooling.evolution.rules import NOTHING, Finding
 from pico_celery_tooling.site.changes import ADDED, TEXT, Changes
 from pico_celery_tooling.site.highlight import json_block
 from pico_celery_tooling.site.html import Html, code, join, tag

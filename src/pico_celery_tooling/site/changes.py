@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pico_celery.document.records import Document, TaskRecord
-from pico_celery_tooling.evolution.findings import Finding
+from pico_celery_tooling.evolution.rules import Finding
 
 ADDED: Final = "added"
 CHANGED: Final = "changed"

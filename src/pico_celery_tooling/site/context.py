@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from pico_celery.document.records import Document, ErrorRecord, JsonSchema, TaskRecord, references
-from pico_celery_tooling.asyncapi.dialect import component_name
+from pico_celery_tooling.asyncapi.messages import component_name
 from pico_celery_tooling.site.changes import Changes
 from pico_celery_tooling.site.html import Html, tag
 

@@ -1,4 +1,4 @@
-"""Loading what a command works on: a package of contracts or an application, and why an import failed."""
+"""Read contracts from a package, a lock file or the application."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import importlib
 import pkgutil
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 import click
 
 from pico_celery.contract.catalog import default_catalog
 from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.naming import did_you_mean
-from pico_celery.errors import PicoCeleryError
+from pico_celery.document.build import document_of
+from pico_celery.document.lockfile import LOCK_FILE, read
+from pico_celery.document.records import Document
+from pico_celery.errors import LockFileError, PicoCeleryError
 from pico_celery_tooling.output import ToolError
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _MACHINERY: Final = {importlib.__file__, pkgutil.__file__}
 """Files that only import other ones; what is frozen into Python has no file."""
@@ -39,7 +47,7 @@ def import_failure(what: str, module: str, error: Exception) -> ToolError:
 
 
 def lacks_attribute(name: str, error: Exception) -> bool:
-    """Return whether a module was imported, and has not the attribute that was looked for."""
+    """Return whether a module was imported but lacks the attribute."""
     if isinstance(error, AttributeError):
         return isinstance(error.obj, ModuleType) and error.obj.__name__ == name.partition(":")[0]
     # Celery takes for a module what it did not find as an attribute.
@@ -61,7 +69,7 @@ def _place(error: Exception) -> str:
 
 
 def _after_import(trace: TracebackType | None) -> TracebackType | None:
-    """Return the part of a traceback that is after the import: before it are only those who import."""
+    """Return the part of a traceback after the import machinery."""
     while trace is not None and trace.tb_frame.f_code.co_filename not in _MACHINERY:
         trace = trace.tb_next
     while trace is not None and trace.tb_frame.f_code.co_filename in _MACHINERY:
@@ -75,8 +83,8 @@ def _is_own(path: Path) -> bool:
 
 def _near(name: str) -> str:
     here = [info.name for info in pkgutil.iter_modules([str(Path.cwd())]) if not info.name.startswith("_")]
-    told = did_you_mean(name, here) if here else "there is none here:"
-    return told if told.endswith(("?", ":")) else f"{told};"
+    near = did_you_mean(name, here) if here else "there is none here:"
+    return near if near.endswith(("?", ":")) else f"{near};"
 
 
 def load_contracts(name: str) -> list[ContractDefinition]:
@@ -94,7 +102,7 @@ def load_contracts(name: str) -> list[ContractDefinition]:
 def _module_name(name: str) -> str:
     path = Path(name)
     if path.suffix == ".json":
-        raise ToolError(f"{name} is no package", "name the package or module that declares the contracts")
+        raise ToolError(f"{name} is not a package", "name the package or module that declares the contracts")
     if path.suffix == ".py" or "/" in name:
         if path.is_absolute() and path.is_relative_to(Path.cwd()):
             path = path.relative_to(Path.cwd())
@@ -103,7 +111,7 @@ def _module_name(name: str) -> str:
         name = ".".join(parts)
     if not all(part.isidentifier() for part in name.split(".")):
         raise ToolError(
-            f"{str(path)!r} is no name of a package that can be imported from here",
+            f"{str(path)!r} is not the name of a package that can be imported from here",
             "name it as it is imported, such as shop_contracts, in the directory that has it",
         )
     return name
@@ -130,10 +138,15 @@ def _is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def application(*, required: bool = True) -> Any:
+@overload
+def application(*, required: Literal[True] = True) -> Celery: ...
+@overload
+def application(*, required: bool) -> Celery | None: ...
+def application(*, required: bool = True) -> Celery | None:
     """Return the Celery application that the command line names with ``-A``."""
     root = click.get_current_context().find_root()
-    name, loaded = root.params.get("app"), getattr(root.obj, "app", None)
+    name: str | None = root.params.get("app")
+    loaded: Celery | None = getattr(root.obj, "app", None)
     if loaded is not None and name is not None:
         return loaded  # by the command line of Celery
     if not name:
@@ -143,7 +156,7 @@ def application(*, required: bool = True) -> Any:
     return _find(name)
 
 
-def _find(name: str) -> Any:
+def _find(name: str) -> Celery:
     from celery import Celery  # noqa: PLC0415 - most commands need no Celery
     from celery.app.utils import find_app  # noqa: PLC0415 - as above
 
@@ -155,8 +168,7 @@ def _find(name: str) -> Any:
     except Exception as error:
         if lacks_attribute(name, error):
             raise ToolError(
-                f"there is no Celery application in {name!r}",
-                f"name the attribute that is one: -A {module}:celery_app",
+                f"there is no Celery application in {name!r}", f"name the attribute that is one: -A {module}:celery_app"
             ) from error
         raise import_failure(f"the application {name!r}", module, error) from error
     if not isinstance(found, Celery):
@@ -164,5 +176,88 @@ def _find(name: str) -> Any:
         raise ToolError(
             f"there is no Celery application in {name!r}: what is found is {found!r}",
             f"name the attribute that is one: -A {module}:celery_app",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Contracts, and where they are from."""
+
+    name: str
+    """Name of the package, or of the lock file."""
+    document: Document
+    """The contracts as data."""
+    contracts: Sequence[ContractDefinition] = ()
+    """The contracts themselves; none where they are from a lock file."""
+
+    @property
+    def title(self) -> str:
+        """What to call it where nobody says: the package, or the directory of the lock file."""
+        return self.name if self.contracts else Path(self.name).resolve().parent.name or self.name
+
+    @property
+    def version(self) -> str | None:
+        """Version of the distribution that the package is from, where it is from one."""
+        if not self.contracts:
+            return None
+        from importlib.metadata import packages_distributions, version  # noqa: PLC0415 - reads all that is installed
+
+        found = packages_distributions().get(self.contracts[0].cls.__module__.partition(".")[0], [])
+        return version(found[0]) if found else None
+
+
+def read_source(name: str | None) -> Source:
+    """Read contracts from a package or a lock file."""
+    if name is None and not Path(LOCK_FILE).is_file():
+        raise ToolError(
+            f"there is no {LOCK_FILE} here, and no package given",
+            "name one, such as shop_contracts, or write the lock file: pico-celery lock PACKAGE",
+        )
+    if name is None or name.endswith(".json"):
+        return Source(name=name or LOCK_FILE, document=read_lock(Path(name or LOCK_FILE)))
+    contracts = load_contracts(name)
+    return Source(name=contracts_name(name), document=document_of(contracts), contracts=contracts)
+
+
+def read_lock(path: Path) -> Document:
+    """Read a lock file."""
+    try:
+        return read(path)
+    except LockFileError as error:
+        raise ToolError.of(error) from error
+
+
+def contracts_name(name: str) -> str:
+    """Return the last part of a package's name or path, without the ending of a file."""
+    return Path(name).stem if "/" in name else name
+
+
+def nearest_document(given: str | None) -> tuple[Document, str]:
+    """Read the contracts that the user means."""
+    if given is not None:
+        return read_source(given).document, given
+    if Path(LOCK_FILE).is_file():
+        return read_source(None).document, LOCK_FILE
+    app = application(required=False)
+    if app is None:
+        raise ToolError(
+            "no contracts given",
+            f"name a package or lock file, go to the directory of {LOCK_FILE}, or name the application: "
+            "pico-celery -A your.module:app ...",
+        )
+    return document_of(contracts_of(app)), "the application"
+
+
+def contracts_of(app: Celery) -> list[ContractDefinition]:
+    """Return the contracts that an application knows, now that its modules are imported."""
+    from pico_celery.worker.registrations import registrations_of  # noqa: PLC0415 - offline commands need no Celery
+
+    catalogs = [*(registration.catalog for registration in registrations_of(app)), default_catalog]
+    found = list(dict.fromkeys(contract for catalog in catalogs for contract in catalog.contracts))
+    if not found:
+        raise ToolError(
+            "the application imports no contract",
+            "name the package or lock file that has them, or ask the workers that run: --live",
         )
     return found

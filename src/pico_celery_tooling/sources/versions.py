@@ -1,4 +1,4 @@
-"""Another version of the contracts: a lock file, a revision of git, or another package.
+"""Read another version of the contracts: from a lock file, a git revision, or another package.
 
 What is imported here is one version. Another one, which declares the same tasks, is imported by a process of its own.
 """
@@ -11,16 +11,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import which
-from typing import Final
+from typing import Any, Final
 
-from pico_celery.document.lockfile import LOCK_FILE, from_text
+from pico_celery.document.build import document_of
+from pico_celery.document.lockfile import LOCK_FILE, from_text, to_text
 from pico_celery.document.records import Document
 from pico_celery.errors import PicoCeleryError
 from pico_celery_tooling.output import ToolError
-from pico_celery_tooling.sources.source import Source, read_lock
+from pico_celery_tooling.sources.loading import Source, load_contracts, read_lock
 
 GIT: Final = "git:"
 SECONDS: Final = 120.0
@@ -114,7 +115,7 @@ _IMPORT: Final = """\
 import json, sys
 order = json.loads(sys.argv[1])
 sys.path[:] = order["search"]
-from pico_celery_tooling.sources.import_elsewhere import answer
+from pico_celery_tooling.sources.versions import answer
 answer(order)
 """
 
@@ -167,3 +168,25 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> subprocess.Complete
         )
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{Path(command[0]).name} did not end within {SECONDS:g} s") from error
+
+
+def answer(order: Mapping[str, Any]) -> None:
+    """Import a package, and write its contracts to a file."""
+    # This library is the one of today: it is imported already, and the path of the revision comes before the other.
+    sys.path[:0] = order["first"]
+    try:
+        contracts = load_contracts(order["package"])
+        for contract in contracts:
+            _require_within(contract.cls.__module__, order["within"])
+        Path(order["answer"]).write_text(to_text(document_of(contracts)), encoding="utf-8")
+    except ToolError as error:
+        error.show()
+        raise SystemExit(error.exit_code) from error
+
+
+def _require_within(module: str, directory: str | None) -> None:
+    file = Path(sys.modules[module].__file__ or "").resolve()
+    if directory is not None and not file.is_relative_to(directory):
+        raise ToolError(
+            f"{module} was imported from {file}, which is not of that revision: the package is not in the same place there"
+        )

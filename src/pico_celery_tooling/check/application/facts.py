@@ -1,4 +1,4 @@
-"""What is known of a loaded application: the tasks that it serves, the calls that it makes, the schedule that it sends."""
+"""What a loaded application serves, calls and schedules: the input of all checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pico_celery.document.build import document_of
 from pico_celery.document.records import Document
 from pico_celery.worker.contract_task import ContractTask
 from pico_celery.worker.registrations import registrations_of
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Served:
         """Name of the task."""
         return self.definition.name
 
-    def option(self, name: str) -> Any:
+    def option(self, name: str) -> object:
         """Return an option of ``@task``, or that of the contract, or ``None``."""
         return self.task.binding.options.get(name, self.definition.options.get(name))
 
@@ -60,15 +60,12 @@ class Served:
     def limit_seconds(self) -> float | None:
         """After which time it is stopped, or ``None`` for never."""
         conf: Any = self.task.app.conf
-        limits = (
-            self.task.time_limit or conf.task_time_limit,
-            self.task.soft_time_limit or conf.task_soft_time_limit,
-        )
+        limits = (self.task.time_limit or conf.task_time_limit, self.task.soft_time_limit or conf.task_soft_time_limit)
         return min((float(limit) for limit in limits if limit), default=None)
 
 
 class ApplicationFacts:
-    """A loaded application, and the contracts that it is held against."""
+    """A loaded application, and the contracts that it is checked against."""
 
     def __init__(self, app: Celery, document: Document | None) -> None:
         app.finalize()
@@ -188,7 +185,7 @@ class ApplicationFacts:
         return amqp.Router(queues=amqp.Queues(self.conf.task_queues))
 
     def queue_or_none(self, name: str, options: Mapping[str, Any]) -> str | None:
-        """Return what `queue_of` does, and ``None`` where there is no such queue."""
+        """Return what `queue_of` returns, or ``None`` if the queue does not exist."""
         try:
             return self.queue_of(name, options)
         except QueueNotFound:

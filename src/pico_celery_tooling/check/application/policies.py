@@ -1,4 +1,4 @@
-"""What is wrong with how the tasks of an application fail, end, and keep their results."""
+"""Check how the tasks of an application retry, time out, and keep their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.naming import snake_case
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, Served, setup_finding
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 POLICY_RULES: Final = Rules()
 
@@ -66,7 +66,7 @@ READING: Final = frozenset(
         "view",
     }
 )
-"""First words of the names of tasks that only look at something, as far as a name can tell."""
+"""First words of the names of tasks that only look at something, as far as a name shows."""
 
 _CELERY_RETRIES: Final = ("autoretry_for", "max_retries", "retry_backoff", "default_retry_delay", "retry_kwargs")
 
@@ -85,18 +85,18 @@ def no_failure_policy(facts: ApplicationFacts) -> Iterator[Finding]:
             continue
         message = (
             "expected declared errors (errors=), a RetryPolicy (retries=), a key or idempotent=True for a task that "
-            "changes something, got none of them: when it fails, callers cannot tell whether to try again"
+            "changes something, got none of them: when it fails, callers cannot know whether to try again"
         )
         remedy = "say in @task_options what it may fail with and what is tried again, or that it is idempotent"
         yield setup_finding("no_failure_policy", Level.NOTE, name, message, remedy, where=served.where)
 
 
-@POLICY_RULES.add("a task may run for ever")
+@POLICY_RULES.add("a task may run forever")
 def no_time_limit(facts: ApplicationFacts) -> Iterator[Finding]:
     """A task that hangs holds one of the worker's places until the worker is restarted."""
     for name, served in facts.served.items():
         if served.limit_seconds is None and not served.definition.options.get("timeout"):
-            message = "expected a time limit, got none: a task that hangs keeps its place in the worker for ever"
+            message = "expected a time limit, got none: a task that hangs keeps its place in the worker forever"
             remedy = "say time_limit= (or timeout=, from the call on) in @task_options, or set task_time_limit"
             yield setup_finding("no_time_limit", Level.NOTE, name, message, remedy, where=served.where)
 

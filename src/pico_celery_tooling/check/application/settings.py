@@ -1,4 +1,4 @@
-"""What is wrong with the settings of an application: broker, result backend, formats, times."""
+"""Check the settings of an application: broker, result backend, formats, times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pico_celery.app.settings import DEFAULT_BACKEND_URL, DEFAULT_BROKER_URL
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery_tooling.check.application.facts import ApplicationFacts, Rules, setup_finding
 from pico_celery_tooling.check.application.policies import longest_delays, returns_something, stores_result
-from pico_celery_tooling.evolution.findings import Category, Finding, Level
+from pico_celery_tooling.evolution.rules import Category, Finding, Level
 
 SETTING_RULES: Final = Rules()
 _JSON: Final = frozenset({"json", "application/json"})
@@ -174,7 +174,7 @@ def _visibility_seconds(facts: ApplicationFacts) -> float | None:
     given = dict(facts.conf.broker_transport_options or {}).get("visibility_timeout")
     try:
         channel = getattr(facts.app.connection_for_write().transport, "Channel", None)
-    except Exception:  # noqa: BLE001 - what is wrong with it, connecting to it tells
+    except Exception:  # noqa: BLE001 - the check of the connection reports it
         return None
     defaults = (getattr(channel, name, None) for name in ("default_visibility_timeout", "visibility_timeout"))
     default = next((float(value) for value in defaults if isinstance(value, (int, float))), None)
