@@ -8,7 +8,7 @@ from typing import Any, Final
 from celery import Celery
 from celery.signals import worker_process_shutdown
 
-from pico_celery.client.per_process import PerProcess
+from pico_celery.app_state import PerProcess
 from pico_celery.client.publishing.message import Post
 from pico_celery.client.publishing.publisher import Publisher
 from pico_celery.client.results.hub import close_hub, hub_of
@@ -34,7 +34,7 @@ class ClientRuntime:
 
 
 # Before the hubs are closed: publishing may need the replies that they receive.
-_runtimes: Final = PerProcess("__pico_celery_runtime__", ClientRuntime, ClientRuntime.flush, priority=101)
+_runtimes: Final = PerProcess(ClientRuntime, ClientRuntime, ClientRuntime.flush, priority=101)
 
 
 def runtime_of(app: Celery) -> ClientRuntime:

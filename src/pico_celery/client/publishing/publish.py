@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from celery import Celery
 from kombu.exceptions import EncodeError
 
+from pico_celery.app_state import state_of
 from pico_celery.client.deadlines import patience_seconds
-from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once
+from pico_celery.client.idempotency import EagerKeys, IdempotencyKey, send_once
 from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.results.async_result import AsyncResult
@@ -62,11 +63,12 @@ def _execute(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
 
 
 def _execute_once(app: Celery, prepared: PreparedCall, key: IdempotencyKey) -> AsyncResult[Any]:
-    first: AsyncResult[Any] | None = eager_keys.find(app, key)
-    if first is None:
+    keys = state_of(app).get(EagerKeys)
+    first = keys.find(key)
+    if not isinstance(first, AsyncResult):
         first = _execute(app, prepared)
         first.app, first.key = app, key
-        eager_keys.keep(app, key, first)
+        keys.keep(key, first)
     return first
 
 

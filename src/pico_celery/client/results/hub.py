@@ -18,7 +18,7 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import OperationalError
 
-from pico_celery.client.per_process import PerProcess
+from pico_celery.app_state import PerProcess
 from pico_celery.client.results.receivers import (
     ConsumerReceiver,
     PollingReceiver,
@@ -289,7 +289,7 @@ def _quieten(backend: Any) -> None:
     backend.on_task_call = on_task_call
 
 
-_hubs: Final = PerProcess("__pico_celery_hub__", ResultHub, ResultHub.close, priority=100)
+_hubs: Final = PerProcess(ResultHub, ResultHub, ResultHub.close, priority=100)
 
 
 def hub_of(app: Celery) -> ResultHub:
