@@ -78,8 +78,8 @@ def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncRes
         if error is None:
             return
         sent = set(error.sent) if isinstance(error, BatchError) else set()
-        told = [result.take_unsent(error) for position, result in enumerate(opened) if position not in sent]
-        if not all(told):
+        reported = [result._take_unsent(error) for position, result in enumerate(opened) if position not in sent]
+        if not all(reported):
             _logger.error("a batch was not sent whole, and nobody waits for all of it yet: %s", error)
 
     runtime_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
@@ -133,7 +133,7 @@ class _Batch:
         conf = self.app.conf
         retry = self.calls[0].options.get("retry", conf.task_publish_retry)
         policy = {**conf.task_publish_retry_policy, **(self.calls[0].options.get("retry_policy") or {})}
-        # 0 means for ever to kombu.
+        # 0 means forever to kombu.
         limit: int | None = policy.get("max_retries", 3)
         return limit if retry and limit != 0 else -1
 

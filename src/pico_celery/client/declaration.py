@@ -251,10 +251,10 @@ def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefin
     for sender in senders_of(cls).values():
         if sender.method is None:
             continue
-        definition = sender.resolve(catalog) or (implied or {}).get(sender.name)
+        definition = sender._resolve(catalog) or (implied or {}).get(sender.name)
         if definition is not None:
-            found = [] if sender.checked_against is definition else _compare(sender.method, definition)
-            sender.checked_against = None if found else definition
+            found = [] if sender._checked_against is definition else _compare(sender.method, definition)
+            sender._checked_against = None if found else definition
             faults.extend(found)
         elif catalog.owner_of(sender.name) is not None:
             faults.append(catalog.unknown(sender.name, (sender.where,)))

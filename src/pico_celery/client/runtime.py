@@ -42,6 +42,20 @@ def runtime_of(app: Celery) -> ClientRuntime:
     return _runtimes.of(app)
 
 
+def close(app: Celery) -> None:
+    """Close what the clients of an application use in this process.
+
+    What was handed over is published first. The thread that receives results then stops, and its connections are closed;
+    whoever still waits for a result gets a `kombu.exceptions.OperationalError`. Connections to the broker stay in the pool
+    that kombu shares between all applications with the same broker. A later call starts again.
+
+    Args:
+        app: The application that the clients were made with.
+    """
+    close_runtime(app)
+    app.close()
+
+
 def close_runtime(app: Celery) -> None:
     """Publish what is still to be published, stop listening, and forget the runtime of an application."""
     runtime = _runtimes.take(app)

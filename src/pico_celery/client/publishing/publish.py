@@ -39,7 +39,7 @@ def publish(
     if prepared.key is None:
         return _send(app, prepared, opened, producer)
     send = partial(_send, app, prepared, opened, producer)
-    return send_once(app, prepared.key, opened.id, send, opened.adopt)
+    return send_once(app, prepared.key, opened.id, send, opened._adopt)
 
 
 def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
@@ -78,12 +78,12 @@ def publish_soon(app: Celery, prepared: PreparedCall, loop: AbstractEventLoop) -
 
     def done(error: BaseException | None) -> None:
         if error is not None:
-            result.not_sent(error)
+            result._not_sent(error)
 
     runtime = runtime_of(app)
     if not result.ignored:
         # Who waits for it before it is sent need not look for it in the backend.
-        result.heard = runtime.results.expect(result)
+        result._heard = runtime.results.expect(result)
     job = Job(lambda producer: publish(app, prepared, result, producer), done, alone=prepared.key is not None)
     runtime.publisher.submit(job, loop.call_soon)
     return result

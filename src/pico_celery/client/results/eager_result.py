@@ -36,7 +36,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         self.definition = definition
         self._value = outcome[1]
         self._failed = None if self.successful() else (outcome[1], outcome[1])
-        self._unsent = self.failed_before = None
+        self._unsent = self._failed_before = None
         self._outcome = outcome
 
     def __copy__(self) -> EagerAsyncResult[R_co]:
@@ -62,7 +62,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
 def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncResult[Any]:
     result: EagerAsyncResult[Any] = EagerAsyncResult.__new__(EagerAsyncResult)
-    result._fill(definition, outcome)  # noqa: SLF001 - the other half of its constructor
+    result._fill(definition, outcome)
     return result
 
 

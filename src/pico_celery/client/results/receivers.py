@@ -36,7 +36,7 @@ class Receiver(Protocol):
     """Whether what nobody receives is lost: then one has to listen before a call is sent."""
 
     def step(self) -> bool:
-        """Bring in what there is, or wait for it for at most `TICK_SECONDS`; tell whether it listens."""
+        """Bring in what there is, or wait for it for at most `TICK_SECONDS`; return whether it listens."""
 
     def wake(self) -> None:
         """Let a step that waits look at what is new; from any thread, and it may block."""
@@ -126,7 +126,7 @@ class ConsumerReceiver:
         return self._started
 
     def _follow(self) -> bool:
-        """Listen to what is waited for since the last step, and no more to what is not; tell whether there is any new."""
+        """Listen to what is waited for since the last step, and no more to what is not; return whether there is any new."""
         unseen = self._waiters.take_unseen()
         if self.transient:
             unseen = [] if self._started else ["replies"]  # its name does not matter: one queue for all
@@ -136,7 +136,7 @@ class ConsumerReceiver:
             self._consumer.consume_from(task_id)
             self._started = True
             if not self.transient:
-                settle_ready(self._waiters, {**self._backend.get_task_meta(task_id), "task_id": task_id})
+                resolve_ready(self._waiters, {**self._backend.get_task_meta(task_id), "task_id": task_id})
         for task_id in self._waiters.take_left():
             if not self.transient:
                 self._consumer.cancel_for(task_id)
@@ -155,7 +155,7 @@ class ConsumerReceiver:
 
 
 class PollingReceiver:
-    """Looks into a store that tells nobody of its changes, for all waiters at once."""
+    """Looks into a store that reports no changes, for all waiters at once."""
 
     transient = False
 
@@ -186,7 +186,7 @@ class PollingReceiver:
                 except UNREADABLE as error:
                     self._waiters.fail(error, [task_id])
                 else:
-                    settle_ready(self._waiters, {**meta, "task_id": task_id})
+                    resolve_ready(self._waiters, {**meta, "task_id": task_id})
         self._woken.wait(self._interval)
         self._interval = min(self._interval * 1.5, _LONGEST_POLL_SECONDS)
         return False
@@ -216,7 +216,7 @@ class SafetyLook:
 
 
 def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
-    """Look results up in a store that reads many keys at once, and settle those that are there."""
+    """Look results up in a store that reads many keys at once, and resolve those that are there."""
     for first in range(0, len(task_ids), LOOK_UP_AT_ONCE):
         some = task_ids[first : first + LOOK_UP_AT_ONCE]
         keys = [backend.get_key_for_task(task_id) for task_id in some]
@@ -229,7 +229,7 @@ def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
                 except UNREADABLE as error:  # that of one call must not cost the others theirs
                     waiters.fail(error, [task_id])
                 else:
-                    settle_ready(waiters, {**meta, "task_id": task_id})
+                    resolve_ready(waiters, {**meta, "task_id": task_id})
 
 
 def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:
@@ -244,10 +244,10 @@ def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:
     return ready
 
 
-def settle_ready(waiters: Waiters, meta: Meta) -> None:
-    """Settle a result whose state is final."""
+def resolve_ready(waiters: Waiters, meta: Meta) -> None:
+    """Resolve a result whose state is final."""
     if meta["status"] in states.READY_STATES:
-        waiters.settle(meta)
+        waiters.resolve(meta)
 
 
 _COMMON: Final = 19  # xxxxxxxx-xxxx-4xxx-: 60 random bits for the process, 62 are left for each task

@@ -11,7 +11,7 @@ import logging
 import re
 from typing import Any, Final
 
-from pico_celery.client.results.receivers import TICK_SECONDS, UNREADABLE, SafetyLook, TaskIds, look_up, settle_ready
+from pico_celery.client.results.receivers import TICK_SECONDS, UNREADABLE, SafetyLook, TaskIds, look_up, resolve_ready
 from pico_celery.client.results.waiters import Waiters
 
 _SPECIAL: Final = re.compile(rb"([\\*?\[\]])")
@@ -113,7 +113,7 @@ class RedisReceiver:
                     meta = self._backend.decode(data)
                     if "task_id" not in meta:
                         meta["task_id"] = self._task_id(message["channel"])
-                    settle_ready(self._waiters, meta)
+                    resolve_ready(self._waiters, meta)
                 except UNREADABLE as error:
                     self._waiters.fail(error, [self._task_id(message["channel"])])
         elif kind == "psubscribe":  # also after redis-py has connected again: what came meanwhile was not heard
