@@ -13,7 +13,7 @@ import pytest
 from tests.integration.conftest import Served, StartWorker
 
 OUT = 21
-BACK = 5
+BACK = 8
 
 
 @pytest.fixture(scope="module")

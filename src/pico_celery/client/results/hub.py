@@ -23,13 +23,13 @@ from pico_celery.client.results.receivers import (
     ConsumerReceiver,
     PollingReceiver,
     Receiver,
+    RedisReceiver,
     TaskIds,
     is_redis,
     is_rpc,
     private_backend,
     resolve_ready,
 )
-from pico_celery.client.results.redis_receiver import RedisReceiver
 from pico_celery.client.results.waiters import Meta, Resolve, Sent, Waiter, Waiters
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import submit
