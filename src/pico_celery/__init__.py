@@ -8,65 +8,75 @@ from typing import TYPE_CHECKING, Any
 
 from pico_celery.contract.catalog import Catalog, default_catalog
 from pico_celery.contract.declaration import contract, task_options
-from pico_celery.contract.definition import ContractDefinition, ParameterDefinition, TaskDefinition
-from pico_celery.contract.error_definition import ErrorDefinition
-from pico_celery.contract.options import PublishRetryPolicy, TaskOptions
+from pico_celery.contract.definition import (
+    ContractDefinition as ContractDefinition,
+    ParameterDefinition as ParameterDefinition,
+    TaskDefinition as TaskDefinition,
+)
+from pico_celery.contract.error_definition import ErrorDefinition as ErrorDefinition
+from pico_celery.contract.options import Duration, PublishRetryPolicy, TaskOptions
 from pico_celery.contract.retry_policy import RetryPolicy
 from pico_celery.contract.task_error import TaskError
 from pico_celery.contract.upcasting import upcast
 from pico_celery.errors import (
     BatchError,
-    CompositionError,
-    ConformanceError,
+    CompositionError as CompositionError,
+    ConformanceError as ConformanceError,
     ContractError,
     DeadlineExceeded,
-    DecoratorError,
-    DeprecatedTaskWarning,
-    EmbeddedBrokerError,
-    ErrorClassError,
-    ErrorFieldsError,
+    DecoratorError as DecoratorError,
+    DeprecatedTaskWarning as DeprecatedTaskWarning,
+    EmbeddedBrokerError as EmbeddedBrokerError,
+    ErrorClassError as ErrorClassError,
+    ErrorFieldsError as ErrorFieldsError,
     ExecutionError,
     Fault,
-    IncompatibleContainerError,
-    LockFileError,
-    OptionError,
+    IncompatibleContainerError as IncompatibleContainerError,
+    LockFileError as LockFileError,
+    OptionError as OptionError,
     PayloadError,
     PicoCeleryError,
     RemoteError,
     ResultError,
-    SettingsError,
-    UnboundClientError,
-    UndeclaredTaskWarning,
-    UnknownTaskError,
+    SettingsError as SettingsError,
+    UnboundClientError as UnboundClientError,
+    UndeclaredTaskWarning as UndeclaredTaskWarning,
+    UnknownTaskError as UnknownTaskError,
 )
 
 if TYPE_CHECKING:
     from pico_celery.app.embedded import EmbeddedBroker
-    from pico_celery.app.factory import CeleryFactory, create_app
+    from pico_celery.app.factory import CeleryFactory as CeleryFactory, create_app
     from pico_celery.app.settings import CelerySettings
     from pico_celery.client.bound_sender import BoundSender
     from pico_celery.client.call_scope import CallScope
     from pico_celery.client.canvas.building import chain, chord, group
     from pico_celery.client.canvas.group_result import GroupResult
     from pico_celery.client.canvas.signatures import (
-        GroupSignature,
-        GroupWorkflow,
-        ImmutableSignature,
-        PartialGroup,
-        PartialSignature,
+        GroupSignature as GroupSignature,
+        GroupWorkflow as GroupWorkflow,
+        ImmutableSignature as ImmutableSignature,
+        PartialGroup as PartialGroup,
+        PartialSignature as PartialSignature,
         TaskSignature,
         Workflow,
     )
     from pico_celery.client.declaration import CeleryClient, celery, send_task
+    from pico_celery.client.idempotency import IdempotencyKey
     from pico_celery.client.options import SendOptions
-    from pico_celery.client.periodic import PeriodicTask, schedule
+    from pico_celery.client.periodic import PeriodicTask as PeriodicTask, schedule
     from pico_celery.client.results.async_result import AsyncResult
     from pico_celery.client.results.outcome import Err, Ok, Outcome
+    from pico_celery.client.runtime import close
     from pico_celery.client.sender import TaskSender
-    from pico_celery.worker.declaration import ImplementationOptions, task
-    from pico_celery.worker.registrar import PicoTaskRegistrar, RegistrationPolicy
+    from pico_celery.worker.declaration import ImplementationOptions as ImplementationOptions, task
+    from pico_celery.worker.registrar import (
+        PicoTaskRegistrar as PicoTaskRegistrar,
+        RegistrationPolicy as RegistrationPolicy,
+    )
     from pico_celery.worker.task_context import RetryOptions, TaskContext
 
+# The names that a project uses daily. The others above are here too, for `except` and annotations, but not in this list.
 __all__ = [
     "AsyncResult",
     "BatchError",
@@ -74,61 +84,37 @@ __all__ = [
     "CallScope",
     "Catalog",
     "CeleryClient",
-    "CeleryFactory",
     "CelerySettings",
-    "CompositionError",
-    "ConformanceError",
-    "ContractDefinition",
     "ContractError",
     "DeadlineExceeded",
-    "DecoratorError",
-    "DeprecatedTaskWarning",
+    "Duration",
     "EmbeddedBroker",
-    "EmbeddedBrokerError",
     "Err",
-    "ErrorClassError",
-    "ErrorDefinition",
-    "ErrorFieldsError",
     "ExecutionError",
     "Fault",
     "GroupResult",
-    "GroupSignature",
-    "GroupWorkflow",
-    "ImmutableSignature",
+    "IdempotencyKey",
     "ImplementationOptions",
-    "IncompatibleContainerError",
-    "LockFileError",
     "Ok",
-    "OptionError",
     "Outcome",
-    "ParameterDefinition",
-    "PartialGroup",
-    "PartialSignature",
     "PayloadError",
-    "PeriodicTask",
     "PicoCeleryError",
-    "PicoTaskRegistrar",
     "PublishRetryPolicy",
-    "RegistrationPolicy",
     "RemoteError",
     "ResultError",
     "RetryOptions",
     "RetryPolicy",
     "SendOptions",
-    "SettingsError",
     "TaskContext",
-    "TaskDefinition",
     "TaskError",
     "TaskOptions",
     "TaskSender",
     "TaskSignature",
-    "UnboundClientError",
-    "UndeclaredTaskWarning",
-    "UnknownTaskError",
     "Workflow",
     "celery",
     "chain",
     "chord",
+    "close",
     "contract",
     "create_app",
     "default_catalog",
@@ -161,6 +147,7 @@ _LATE = {
     "CelerySettings": "pico_celery.app.settings",
     "EmbeddedBroker": "pico_celery.app.embedded",
     "Err": "pico_celery.client.results.outcome",
+    "IdempotencyKey": "pico_celery.client.idempotency",
     "ImplementationOptions": "pico_celery.worker.declaration",
     "Ok": "pico_celery.client.results.outcome",
     "Outcome": "pico_celery.client.results.outcome",
@@ -172,6 +159,7 @@ _LATE = {
     "TaskContext": "pico_celery.worker.task_context",
     "TaskSender": "pico_celery.client.sender",
     "celery": "pico_celery.client.declaration",
+    "close": "pico_celery.client.runtime",
     "create_app": "pico_celery.app.factory",
     "schedule": "pico_celery.client.periodic",
     "send_task": "pico_celery.client.declaration",

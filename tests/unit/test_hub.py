@@ -49,10 +49,10 @@ class Held:
     def __init__(self, task_id: str) -> None:
         self.id = task_id
         self.ignored = False
-        self.heard = 0
+        self._heard = 0
         self.metas: list[Any] = []
 
-    def settle(self, meta: Any) -> None:
+    def _store(self, meta: Any) -> None:
         self.metas.append(meta)
 
 
@@ -83,8 +83,8 @@ def test_a_result_is_told_once_to_each_that_waits_for_it() -> None:
     waiters, told = Waiters(), list[Any]()
     for task_id in ("a", "a", "b"):
         waiters.add(waiter(task_id, told), unseen=False)
-    waiters.settle(meta_of("a"))
-    waiters.settle(meta_of("a"))
+    waiters.resolve(meta_of("a"))
+    waiters.resolve(meta_of("a"))
     assert told == [(meta_of("a"), None)] * 2
     assert waiters.ids() == ["b"]
     assert waiters.take_left() == ["a"]
@@ -100,7 +100,7 @@ def test_who_is_discarded_hears_nothing_and_leaves_nothing() -> None:
     waiters.discard(first)
     assert waiters.take_left() == []
     waiters.discard(second)
-    waiters.settle(meta_of("a"))
+    waiters.resolve(meta_of("a"))
     assert (told, bool(waiters), waiters.take_left()) == ([], False, ["a"])
 
 
@@ -120,7 +120,7 @@ def test_only_the_first_that_is_unseen_asks_for_a_look() -> None:
 def test_a_held_result_is_settled_without_a_waiter_and_let_go_with_its_holder() -> None:
     waiters, held = Waiters(), Held("a")
     waiters.hold(held)
-    waiters.settle(meta_of("a"))
+    waiters.resolve(meta_of("a"))
     assert held.metas == [meta_of("a")]
     gone = Held("b")
     waiters.hold(gone)
@@ -136,9 +136,9 @@ def test_who_waits_for_one_task_can_be_moved_to_another() -> None:
     waiters.add(moved, unseen=False)
     assert waiters.move("a", "b")
     assert not waiters.move("a", "c")
-    waiters.settle(meta_of("a"))
+    waiters.resolve(meta_of("a"))
     assert (told, waiters.take_unseen()) == ([], ["b"])
-    waiters.settle(meta_of("b"))
+    waiters.resolve(meta_of("b"))
     assert told == [(meta_of("b"), None)]
 
 
@@ -151,7 +151,7 @@ def test_a_callback_that_fails_keeps_no_result_from_the_others(caplog: pytest.Lo
     waiters.add(Waiter("a", fail), unseen=False)
     waiters.add(waiter("a", told), unseen=False)
     with caplog.at_level(logging.ERROR):
-        waiters.settle(meta_of("a"))
+        waiters.resolve(meta_of("a"))
     assert told == [(meta_of("a"), None)]
     assert "what was to be called with a result failed" in caplog.text
 
@@ -454,7 +454,7 @@ def test_a_call_that_became_another_one_while_it_was_watched_waits_for_that_one(
     watch = hub.watch
 
     def adopted_first(task_id: str, *args: Any) -> Any:
-        result.adopt("the-first")  # as the publishing thread may do between any two steps
+        result._adopt("the-first")  # as the publishing thread may do between any two steps
         return watch(task_id, *args)
 
     monkeypatch.setattr(hub, "watch", adopted_first)
@@ -498,7 +498,7 @@ def test_then_hears_that_a_call_was_not_sent(celery_app: Celery) -> None:
     result, errors = NumbersClient(celery_app).double(1), list[BaseException]()
     result.then(lambda _: None, errors.append)
     error = OSError("no broker")
-    result.not_sent(error)
+    result._not_sent(error)
     result.then(lambda _: None, errors.append)
     assert errors == [error, error]
 

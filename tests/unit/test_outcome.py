@@ -97,7 +97,7 @@ def test_what_a_backend_keeps_is_understood_before_celery_has_built_anything(
     backend: Any = celery_app.backend
     result: Any = result_of(celery_app)
     raw = backend.prepare_exception(encode_failure(PAY, error), serializer="json")
-    result.settle({"status": "FAILURE", "result": raw, "traceback": "Traceback: told", "children": []})
+    result._store({"status": "FAILURE", "result": raw, "traceback": "Traceback: told", "children": []})
     with pytest.raises(kind) as caught:
         result.get()
     assert result.outcome() == Err(caught.value)
@@ -133,7 +133,7 @@ def test_the_failure_of_a_name_without_a_contract_is_as_celery_has_it(celery_app
     backend: Any = celery_app.backend
     raw: Any = result_of(celery_app, definition=imply_task(legacy, "unit.legacy"))
     stored = backend.prepare_exception(KeyError("tea"), serializer="json")
-    raw.settle({"status": "FAILURE", "result": stored, "traceback": None, "children": []})
+    raw._store({"status": "FAILURE", "result": stored, "traceback": None, "children": []})
     with pytest.raises(KeyError):
         raw.get()
     match raw.outcome():
@@ -191,7 +191,7 @@ def test_why_a_call_was_not_sent_is_raised_not_returned(celery_app: Celery) -> N
     reasons = (OSError("no broker"), ResultError("of another call", {}), DeadlineExceeded("too late to send", {}))
     for reason in reasons:
         result: AsyncResult[int] = AsyncResult(f"unsent-{reason}", app=celery_app, definition=PAY)
-        result.not_sent(reason)
+        result._not_sent(reason)
         with pytest.raises(type(reason)) as caught:
             result.outcome(timeout=5)
         assert caught.value is reason

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, Self
 
 from celery import Celery
 from kombu.exceptions import BatchPublishError  # type: ignore[attr-defined]  # kombu's types lack it
 from kombu.utils.functional import retry_over_time
 
 from pico_celery.client.options import refuse_options_of_one_call
-from pico_celery.client.publishing.confirmations import Confirmations
 from pico_celery.client.publishing.prepare import PreparedCall, prepare
 from pico_celery.client.publishing.publish import is_eager, open_result, publish, published
 from pico_celery.client.publishing.publisher import Job
@@ -23,6 +24,7 @@ from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import BatchError, Fault, PayloadError
 
 _CHUNK: Final = 500
+_CONFIRM_SECONDS: Final = 30.0
 _SHOWN: Final = 20
 _PAUSES: Final[Mapping[str, Any]] = {"interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 _logger = logging.getLogger(__name__)
@@ -78,8 +80,8 @@ def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncRes
         if error is None:
             return
         sent = set(error.sent) if isinstance(error, BatchError) else set()
-        told = [result.take_unsent(error) for position, result in enumerate(opened) if position not in sent]
-        if not all(told):
+        reported = [result._take_unsent(error) for position, result in enumerate(opened) if position not in sent]
+        if not all(reported):
             _logger.error("a batch was not sent whole, and nobody waits for all of it yet: %s", error)
 
     runtime_of(app).publisher.submit(Job(lambda _: send_batch(app, calls, opened), done, alone=True))
@@ -133,7 +135,7 @@ class _Batch:
         conf = self.app.conf
         retry = self.calls[0].options.get("retry", conf.task_publish_retry)
         policy = {**conf.task_publish_retry_policy, **(self.calls[0].options.get("retry_policy") or {})}
-        # 0 means for ever to kombu.
+        # 0 means forever to kombu.
         limit: int | None = policy.get("max_retries", 3)
         return limit if retry and limit != 0 else -1
 
@@ -174,7 +176,7 @@ class _Batch:
 
     def _send_confirmed(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
         """Send over a channel of its own, whose messages the broker confirms all at once at the end."""
-        with Confirmations(producer) as confirmations:
+        with _Confirmations(producer) as confirmations:
             try:
                 for position in positions:
                     self._publish(confirmations.producer, position, added)
@@ -197,3 +199,50 @@ class _Batch:
         # A batch is tried again as a whole, not message by message.
         options = {**added, **call.options, "retry": False}
         self._post.send(call.definition, call.call, options, result, producer)
+
+
+class _Confirmations:
+    """A channel of AMQP in confirm mode, and what the broker has confirmed on it.
+
+    Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
+    """
+
+    def __init__(self, producer: Any) -> None:
+        self._connection = producer.connection
+        self._stack = contextlib.ExitStack()
+        self._confirmed: set[int] = set()
+        self._refused: set[int] = set()
+        self._last = 0
+        self.producer: Any = None
+        self._make = type(producer)
+
+    def __enter__(self) -> Self:
+        channel = self._stack.enter_context(contextlib.closing(self._connection.channel()))
+        channel.confirm_select()
+        channel.events["basic_ack"].add(lambda tag, multiple: self._note(self._confirmed, tag, multiple=multiple))
+        channel.events["basic_nack"].add(lambda tag, multiple: self._note(self._refused, tag, multiple=multiple))
+        self.producer = self._make(channel, auto_declare=False)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        with contextlib.suppress(Exception):  # of a connection that is lost there is nothing to close
+            self._stack.close()
+
+    def wait(self, count: int) -> None:
+        """Wait until the broker has said of so many messages whether it has them."""
+        end = monotonic() + _CONFIRM_SECONDS
+        while len(self._confirmed) + len(self._refused) < count:
+            left = end - monotonic()
+            if left <= 0:
+                raise TimeoutError(f"the broker has not confirmed all messages within {_CONFIRM_SECONDS:.0f} s")
+            self._connection.drain_events(timeout=left)
+
+    def outcome(self, count: int) -> tuple[list[int], list[int]]:
+        """Return which messages, counted from 0, were confirmed and which refused."""
+        return [tag - 1 for tag in sorted(self._confirmed) if tag <= count], [tag - 1 for tag in sorted(self._refused)]
+
+    def _note(self, group: set[int], tag: int, *, multiple: bool) -> None:
+        tags = range(self._last + 1, tag + 1) if multiple else (tag,)
+        group.update(known for known in tags if known not in self._confirmed and known not in self._refused)
+        if multiple:
+            self._last = tag

@@ -107,7 +107,7 @@ class BoundSender(SignatureMixin[P, R_co]):
                 of the others are waited for.
         """
         sender: Any = self
-        return cast("list[AsyncResult[R]]", sender.batch(items, args, kwargs))
+        return cast("list[AsyncResult[R]]", sender._batch(items, args, kwargs))
 
     async def asend_many(  # pyright: ignore[reportGeneralTypeIssues]  # as send_many
         self: Callable[Concatenate[First, Rest], AsyncResult[R]],
@@ -132,9 +132,9 @@ class BoundSender(SignatureMixin[P, R_co]):
         """
         sender: Any = self
         warn_if_deprecated(sender.definition)
-        return cast("list[AsyncResult[R]]", await sender.batch_on_loop(items, args, kwargs))
+        return cast("list[AsyncResult[R]]", await sender._abatch(items, args, kwargs))
 
-    def batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
+    def _batch(self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[AsyncResult[Any]]:
         """Send many calls, as `send_many` does, without its types."""
         warn_if_deprecated(self.definition)
         app, calls = self._app, prepare_many(self.definition, items, args, kwargs, self._options)
@@ -142,7 +142,7 @@ class BoundSender(SignatureMixin[P, R_co]):
             return send_batch_soon(app, calls)
         return send_batch(app, calls)
 
-    async def batch_on_loop(
+    async def _abatch(
         self, items: Iterable[Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[AsyncResult[Any]]:
         """Send many calls, as `asend_many` does, without its types."""

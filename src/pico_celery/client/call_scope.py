@@ -53,7 +53,7 @@ class CallScope(Generic[R_co]):
             The typed result to be.
 
         Raises:
-            ResultError: If no result will be stored, so that nobody could tell whether the task has ended.
+            ResultError: If no result will be stored, so that nobody could know whether the task has ended.
             ExecutionError: If the scope was entered before.
             DeadlineExceeded: If the broker has not taken the call by its deadline.
             kombu.exceptions.OperationalError: If the broker cannot be reached.
@@ -78,12 +78,12 @@ class CallScope(Generic[R_co]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Revoke the task, unless it has ended; wait a moment until the broker has been told."""
+        """Revoke the task, unless it has ended; wait a moment until the broker has it."""
         result = self._result
         if result is None or result.on_ready.ready or self._is_anothers(result):
             return
-        told = asyncio.wrap_future(revoke_soon(self._app, result.id))
-        await asyncio.wait([told], timeout=REVOKE_SECONDS)  # which, cancelled itself, leaves what it waits for alone
+        revoked = asyncio.wrap_future(revoke_soon(self._app, result.id))
+        await asyncio.wait([revoked], timeout=REVOKE_SECONDS)  # which, cancelled itself, leaves what it waits for alone
 
     def _revoke_if_sent(self, sending: Future[AsyncResult[Any]]) -> None:
         if not sending.cancelled() and sending.exception() is None and not self._is_anothers(sending.result()):
@@ -105,7 +105,7 @@ def _revoke(app: Celery, task_id: str) -> None:
     try:
         app.control.revoke(task_id, terminate=True)
     except Exception:
-        _logger.warning("could not revoke %s, which goes on", task_id, exc_info=True)
+        _logger.warning("could not revoke %s; it is still running", task_id, exc_info=True)
 
 
 # What the end of the process waits for: revocations, and publishes that one may follow.
@@ -150,6 +150,11 @@ def _check_is_kept(app: Celery, prepared: PreparedCall) -> None:
     remedy = "send it without ignore_result, or without a scope"
     got = "a call whose result is not stored"
     fault = Fault(
-        task=task, path="return", expected="a result that tells the end", got=got, remedy=remedy, code="ignored"
+        task=task,
+        path="return",
+        expected="a stored result, which says when the task ends",
+        got=got,
+        remedy=remedy,
+        code="ignored",
     )
     raise ResultError.of(task, [fault])

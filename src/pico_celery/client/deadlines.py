@@ -76,11 +76,11 @@ class Deadlines:
     sent: dict[str, datetime | None] = field(default_factory=dict)
     """Those of the messages that have been sent, by task id; the others are sent by workers, later."""
 
-    def tell(self, result: Any) -> None:
-        """Tell results when their calls have to have ended."""
+    def give_to(self, result: Any) -> None:
+        """Give results the deadlines of their calls."""
         while result is not None:
             for member in getattr(result, "results", None) or ():
-                self.tell(member)
+                self.give_to(member)
             if not hasattr(result, "results"):
                 result.deadline = self.sent.get(result.id, self.whole)
             result = result.parent

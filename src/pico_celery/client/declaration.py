@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
 from typing import (
     Any,
     Concatenate,
-    Final,
     ParamSpec,
     Protocol,
     TypeVar,
@@ -24,6 +22,7 @@ from typing import (
 from celery import Celery
 from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.app_state import state_lock, state_of
 from pico_celery.client.options import SendOptions, check_send_options
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.sender import APP_ATTRIBUTE, TaskSender
@@ -37,21 +36,27 @@ from pico_celery.contract.signature import MISSING, caller_location, read_signat
 from pico_celery.contract.typenames import type_name
 from pico_celery.errors import DecoratorError, Fault
 
-_bound: Final[weakref.WeakKeyDictionary[Celery, weakref.WeakSet[type]]] = weakref.WeakKeyDictionary()
-_lock: Final = threading.Lock()
+
+class _Clients:
+    """The client classes of an application."""
+
+    def __init__(self) -> None:
+        self.classes: weakref.WeakSet[type] = weakref.WeakSet()
 
 
 def remember_client(app: object, cls: type) -> None:
     """Remember that there is a client of an application."""
-    if isinstance(app, Celery) and cls not in _bound.get(app, ()):
-        with _lock:
-            _bound.setdefault(app, weakref.WeakSet()).add(cls)
+    if isinstance(app, Celery):
+        clients = state_of(app).get(_Clients)
+        with state_lock():
+            clients.classes.add(cls)
 
 
 def clients_of(app: Celery) -> list[type]:
     """Return the client classes of which this process has made an instance with an application, by name."""
-    with _lock:
-        return sorted(_bound.get(app, ()), key=lambda cls: (cls.__module__, cls.__qualname__))
+    clients = state_of(app).get(_Clients)
+    with state_lock():
+        return sorted(clients.classes, key=lambda cls: (cls.__module__, cls.__qualname__))
 
 
 P = ParamSpec("P")
@@ -246,10 +251,10 @@ def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefin
     for sender in senders_of(cls).values():
         if sender.method is None:
             continue
-        definition = sender.resolve(catalog) or (implied or {}).get(sender.name)
+        definition = sender._resolve(catalog) or (implied or {}).get(sender.name)
         if definition is not None:
-            found = [] if sender.checked_against is definition else _compare(sender.method, definition)
-            sender.checked_against = None if found else definition
+            found = [] if sender._checked_against is definition else _compare(sender.method, definition)
+            sender._checked_against = None if found else definition
             faults.extend(found)
         elif catalog.owner_of(sender.name) is not None:
             faults.append(catalog.unknown(sender.name, (sender.where,)))

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -20,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from celery import Celery
 
+from pico_celery.app_state import state_lock
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.idempotency_key import key_of
 from pico_celery.errors import Fault, OptionError
@@ -137,31 +136,25 @@ class EagerKeys:
     """Keys of an application in eager mode: what a backend keeps otherwise, kept in the process."""
 
     def __init__(self) -> None:
-        self._kept: weakref.WeakKeyDictionary[Celery, dict[str, tuple[float, Any]]] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, object]] = {}
 
-    def find(self, app: Celery, key: IdempotencyKey) -> Any:
+    def find(self, key: IdempotencyKey) -> object:
         """Return the result of the first call with a key, or ``None``."""
-        with self._lock:
-            ends, result = self._kept.get(app, {}).get(key.name, (0.0, None))
+        with state_lock():
+            ends, result = self._kept.get(key.name, (0.0, None))
         return result if monotonic() < ends else None
 
-    def keep(self, app: Celery, key: IdempotencyKey, result: Any) -> None:
+    def keep(self, key: IdempotencyKey, result: object) -> None:
         """Keep the result of a call."""
-        ends = monotonic() + (key.ttl_seconds or DEFAULT_TTL_SECONDS)
-        with self._lock:
-            kept = self._kept.setdefault(app, {})
-            for name in [name for name, (end, _) in kept.items() if end <= monotonic()]:
-                del kept[name]
-            kept[key.name] = (ends, result)
+        now = monotonic()
+        with state_lock():
+            kept = {name: entry for name, entry in self._kept.items() if entry[0] > now}
+            self._kept = {**kept, key.name: (now + (key.ttl_seconds or DEFAULT_TTL_SECONDS), result)}
 
-    def forget(self, app: Celery, key: IdempotencyKey) -> None:
+    def forget(self, key: IdempotencyKey) -> None:
         """Forget a key."""
-        with self._lock:
-            self._kept.get(app, {}).pop(key.name, None)
-
-
-eager_keys: Final = EagerKeys()
+        with state_lock():
+            self._kept.pop(key.name, None)
 
 
 def _redis_backend(app: Celery, key: IdempotencyKey) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +10,7 @@ from typing import Any, Final, Unpack
 from celery import Celery
 from celery.schedules import BaseSchedule
 
+from pico_celery.app_state import state_lock, state_of
 from pico_celery.client.canvas.checks import checked_options, step_options
 from pico_celery.client.canvas.signatures import TaskSignature
 from pico_celery.client.options import SendOptions, merge_options
@@ -109,15 +108,16 @@ _ONCE: Final = {
     "eta": ("no point in time: every= says when", "one for all calls", "leave it out, or use countdown="),
 }
 
-# What this library has added to an application, by name.
-_added: Final[weakref.WeakKeyDictionary[Celery, dict[str, PeriodicTask]]] = weakref.WeakKeyDictionary()
-_lock: Final = threading.Lock()
+
+class _Periodic(dict[str, PeriodicTask]):
+    """What this library has added to the schedule of an application, by name."""
 
 
 def add_periodic(app: Celery, tasks: Iterable[PeriodicTask]) -> None:
     """Add periodic tasks to the schedule of an application; all of them, or none."""
-    with _lock:
-        known = dict(_added.get(app, {}))
+    with state_lock():
+        added = state_of(app).get(_Periodic)
+        known = dict(added)
         entries: dict[str, Any] = dict(app.conf.beat_schedule or {})
         faults = []
         for periodic in tasks:
@@ -132,7 +132,7 @@ def add_periodic(app: Celery, tasks: Iterable[PeriodicTask]) -> None:
             raise OptionError.of("schedule", faults)
         if known:
             app.conf.beat_schedule = entries
-            _added[app] = known
+            added.update(known)
 
 
 def _signature_faults(signature: object, where: str) -> list[Fault]:

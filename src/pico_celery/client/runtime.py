@@ -8,7 +8,7 @@ from typing import Any, Final
 from celery import Celery
 from celery.signals import worker_process_shutdown
 
-from pico_celery.client.per_process import PerProcess
+from pico_celery.app_state import PerProcess
 from pico_celery.client.publishing.message import Post
 from pico_celery.client.publishing.publisher import Publisher
 from pico_celery.client.results.hub import close_hub, hub_of
@@ -34,12 +34,26 @@ class ClientRuntime:
 
 
 # Before the hubs are closed: publishing may need the replies that they receive.
-_runtimes: Final = PerProcess("__pico_celery_runtime__", ClientRuntime, ClientRuntime.flush, priority=101)
+_runtimes: Final = PerProcess(ClientRuntime, ClientRuntime, ClientRuntime.flush, priority=101)
 
 
 def runtime_of(app: Celery) -> ClientRuntime:
     """Return the runtime of an application in this process."""
     return _runtimes.of(app)
+
+
+def close(app: Celery) -> None:
+    """Close what the clients of an application use in this process.
+
+    What was handed over is published first. The thread that receives results then stops, and its connections are closed;
+    whoever still waits for a result gets a `kombu.exceptions.OperationalError`. Connections to the broker stay in the pool
+    that kombu shares between all applications with the same broker. A later call starts again.
+
+    Args:
+        app: The application that the clients were made with.
+    """
+    close_runtime(app)
+    app.close()
 
 
 def close_runtime(app: Celery) -> None:

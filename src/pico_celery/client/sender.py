@@ -43,7 +43,7 @@ class TaskSender(SignatureMixin[P, R_co]):
         self._given = options
         self._definition = None if isinstance(task, str) else task
         self._options: Mapping[str, Any] | None = None
-        self.checked_against: TaskDefinition | None = None
+        self._checked_against: TaskDefinition | None = None
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         """Learn the attribute's name."""
@@ -86,15 +86,8 @@ class TaskSender(SignatureMixin[P, R_co]):
         """Options of all its calls, with those of the contract; durations in seconds."""
         return self._merged_options()
 
-    def resolve(self, catalog: Catalog) -> TaskDefinition | None:
-        """Look the name up, once a contract declares it.
-
-        Args:
-            catalog: Where contracts are registered.
-
-        Returns:
-            The definition, or ``None`` where no contract declares the name yet.
-        """
+    def _resolve(self, catalog: Catalog) -> TaskDefinition | None:
+        """Look the name up, once a contract declares it."""
         if not self.resolved:
             found = catalog.get(self.name)
             if found is not None:
@@ -103,7 +96,7 @@ class TaskSender(SignatureMixin[P, R_co]):
                 self._definition, self._options = found, None
         return self._definition if self.resolved else None
 
-    def keep(self, definition: TaskDefinition) -> None:
+    def _keep(self, definition: TaskDefinition) -> None:
         """Send by this definition from now on."""
         self._definition, self._options = definition, None
 
@@ -136,7 +129,7 @@ def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
     """Take the signature of a sender's method for the contract."""
     assert sender.method is not None  # noqa: S101 - for the type checker: by-name senders have one
     definition = imply_task(_without_result(sender.method), sender.name)
-    sender.keep(definition)
+    sender._keep(definition)
     return definition
 
 

@@ -6,13 +6,13 @@ Source: https://docs.celeryq.dev/en/stable/userguide/workers.html#writing-your-o
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from celery import Celery
 from celery.worker.control import inspect_command
 
+from pico_celery.app_state import state_of
 from pico_celery.celery_port import Consumer
 from pico_celery.contract.catalog import contract_key, default_catalog
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
@@ -24,8 +24,6 @@ from pico_celery.worker.registrations import registrations_of
 
 COMMAND: Final = "contracts"
 _KEPT: Final = 64
-_Documents = dict[frozenset[ContractDefinition], Document]
-_documents: Final[weakref.WeakKeyDictionary[Celery, _Documents]] = weakref.WeakKeyDictionary()
 _logger = logging.getLogger(__name__)
 
 
@@ -34,6 +32,10 @@ class _State(Protocol):
 
     app: Celery
     consumer: Consumer
+
+
+class _Documents(dict[frozenset[ContractDefinition], Document]):
+    """The documents that were made of an application's contracts."""
 
 
 def answer_inspect() -> None:
@@ -112,7 +114,7 @@ def _contracts_of(app: Celery, served: Mapping[str, TaskDefinition]) -> list[Con
 
 def _document(app: Celery, contracts: Iterable[ContractDefinition]) -> Document:
     """Return a document of contracts, made once: the schemas of many take a while, in which the consumer would wait."""
-    made = _documents.setdefault(app, {})
+    made = state_of(app).get(_Documents)
     wanted = frozenset(contracts)
     if wanted not in made:
         if len(made) >= _KEPT:

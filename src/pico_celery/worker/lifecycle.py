@@ -15,22 +15,27 @@ from celery import Celery, current_app, signals
 from celery.worker import WorkController, state
 from pico_ioc import PicoContainer
 
+from pico_celery.app_state import apps_with, state_of
 from pico_celery.celery_port import Consumer
 from pico_celery.containers import asynchronous_singletons, close_container, start_singleton
 from pico_celery.errors import ExecutionError
 from pico_celery.worker.engine_options import EngineOptions
 from pico_celery.worker.loop import LoopService, current_loop_service, stop_loop_service
 
-_containers: Final[weakref.WeakKeyDictionary[Celery, weakref.ReferenceType[PicoContainer]]] = (
-    weakref.WeakKeyDictionary()
-)
 _LOOK_SECONDS: Final = 0.5
 _logger = logging.getLogger(__name__)
 
 
+class _Container:
+    """The container of an application, as long as somebody else holds it."""
+
+    def __init__(self) -> None:
+        self.reference: weakref.ReferenceType[PicoContainer] | None = None
+
+
 def remember_container(app: Celery, container: PicoContainer) -> None:
     """Start and stop a container's components with the workers of an application."""
-    _containers[app] = weakref.ref(container)
+    state_of(app).get(_Container).reference = weakref.ref(container)
     signals.worker_process_init.connect(_start_in_process, weak=False, dispatch_uid="pico-celery-start")
     signals.worker_ready.connect(_start_when_ready, weak=False, dispatch_uid="pico-celery-start")
     for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
@@ -82,13 +87,14 @@ def _stop(containers: list[PicoContainer], timeout_seconds: float) -> None:
 
 
 def _container_of(app: Celery | None) -> PicoContainer | None:
-    reference = None if app is None else _containers.get(app)
+    known = None if app is None else state_of(app).find(_Container)
+    reference = None if known is None else known.reference
     return None if reference is None else reference()
 
 
 def _start_in_process(**_: object) -> None:
     """Start in a child of prefork, or in a solo worker; a failure fails the tasks, each with its reason."""
-    for app in list(_containers):
+    for app in apps_with(_Container):
         if current_app == app:  # the child of a prefork worker makes its application the current one
             _try_to_start(app)
 
@@ -113,5 +119,6 @@ def _stop_at_shutdown(sender: object = None, **_: object) -> None:
     if isinstance(sender, WorkController):
         stop_components(sender.app, EngineOptions.of(sender.app).shutdown_seconds)
         return
-    containers = [container for one in list(_containers) if (container := _container_of(one)) is not None]
-    _stop(containers, max((EngineOptions.of(one).shutdown_seconds for one in list(_containers)), default=0.0))
+    apps = apps_with(_Container)
+    containers = [container for one in apps if (container := _container_of(one)) is not None]
+    _stop(containers, max((EngineOptions.of(one).shutdown_seconds for one in apps), default=0.0))

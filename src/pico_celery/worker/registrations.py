@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from celery import Celery
 
+from pico_celery.app_state import state_lock, state_of
 from pico_celery.contract.catalog import Catalog
 
 
@@ -21,20 +19,21 @@ class Registration:
     catalog: Catalog  # where it looked contracts up
 
 
-# The container itself is not kept: it holds the application, which would then never go.
-_registrations: Final[weakref.WeakKeyDictionary[Celery, tuple[Registration, ...]]] = weakref.WeakKeyDictionary()
-_lock: Final = threading.Lock()
+class _Registrations:
+    # The container itself is not kept here: it holds the application.
+    def __init__(self) -> None:
+        self.known: tuple[Registration, ...] = ()
 
 
 def remember_registration(app: Celery, components: Iterable[type], catalog: Catalog) -> None:
     """Remember what a container brought to an application."""
     registration = Registration(tuple(dict.fromkeys(components)), catalog)
-    with _lock:
-        known = _registrations.get(app, ())
-        if registration not in known:  # a container may be started again and again
-            _registrations[app] = (*known, registration)
+    registrations = state_of(app).get(_Registrations)
+    with state_lock():
+        if registration not in registrations.known:  # a container may be started again and again
+            registrations.known = (*registrations.known, registration)
 
 
 def registrations_of(app: Celery) -> tuple[Registration, ...]:
     """Return what the containers of an application brought to it, in the order in which they were started."""
-    return _registrations.get(app, ())
+    return state_of(app).get(_Registrations).known

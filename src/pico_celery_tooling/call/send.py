@@ -15,9 +15,9 @@ from pydantic_core import to_jsonable_python
 
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.idempotency import send_once
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.results.hub import ResultHub, hub_of
 from pico_celery.client.results.receivers import is_rpc
-from pico_celery.client.results.waiters import Meta
+from pico_celery.client.results.waiters import Meta, Waiter
 from pico_celery.document.records import Document, JsonSchema, TaskRecord
 from pico_celery.errors import PicoCeleryError
 from pico_celery.messaging.failures import StoredFailure
@@ -53,14 +53,13 @@ class SentCall:
         self.id = task_id
         self.deadline = deadline
         self.ignored = ignored
-        self.heard = 0
+        self._heard = 0
         self.is_first = True
         self._resolved = threading.Event()
         self._meta: Meta | None = None
         self._failure: BaseException | None = None
 
-    def settle(self, meta: Meta) -> None:
-        """Take what was stored."""
+    def _store(self, meta: Meta) -> None:
         self.resolve(meta, None)
 
     def resolve(self, meta: Meta | None, error: BaseException | None) -> None:
@@ -70,8 +69,12 @@ class SentCall:
 
     def adopt(self, task_id: str) -> SentCall:
         """Be the call that has the idempotency key of this one."""
-        self.id, self.heard, self.is_first = task_id, 0, False
+        self.id, self._heard, self.is_first = task_id, 0, False
         return self
+
+    def watch(self, hub: ResultHub) -> Waiter:
+        """Wait for what is stored of the call."""
+        return hub.watch(self.id, self.resolve, self._heard)
 
     def outcome(self, seconds: float) -> Meta | None:
         """Return what was stored, as soon as it is there; ``None`` after so many seconds."""
@@ -125,7 +128,7 @@ def wait(
     """Wait until a call has ended."""
     hub = hub_of(app)
     patience = patience_seconds(sent.deadline, seconds) or 0.0
-    waiter = hub.watch(sent.id, sent.resolve, sent.heard)
+    waiter = sent.watch(hub)
     start = monotonic()
     try:
         while True:

@@ -68,7 +68,7 @@ def send_workflow(
         return run_within(deadline, lambda: send(**checked))[0]
     with hub_of(app).sending():
         result, deadlines = run_within(deadline, lambda: send(**checked))
-    deadlines.tell(result)
+    deadlines.give_to(result)
     return result
 
 

@@ -128,5 +128,5 @@ class SignatureMixin(Generic[P, R_co]):
 def _task_of(sender: object) -> tuple[TaskDefinition, tuple[Celery | None, Mapping[str, Any]]]:
     """Return the task of a sender and what it sends with; warn the caller of the public method if it is deprecated."""
     mixin = cast("SignatureMixin[..., object]", sender)
-    warn_if_deprecated(mixin._task)  # noqa: SLF001 - its own
-    return mixin._task, mixin._sent_with()  # noqa: SLF001 - its own
+    warn_if_deprecated(mixin._task)
+    return mixin._task, mixin._sent_with()

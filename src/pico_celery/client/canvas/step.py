@@ -86,7 +86,7 @@ class Step(CopiedSignature[R_co]):
         result.ignored = bool(self.options.get("ignore_result"))
         if not result.ignored:
             # Celery makes the results before it sends the calls.
-            result.heard = hub_of(self.app).expect(result)
+            result._heard = hub_of(self.app).expect(result)
         return result
 
     def freeze(self, _id: str | None = None, *args: Any, **kwargs: Any) -> CeleryAsyncResult[R_co]:

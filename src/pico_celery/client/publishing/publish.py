@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from celery import Celery
 from kombu.exceptions import EncodeError
 
+from pico_celery.app_state import state_of
 from pico_celery.client.deadlines import patience_seconds
-from pico_celery.client.idempotency import IdempotencyKey, eager_keys, send_once
+from pico_celery.client.idempotency import EagerKeys, IdempotencyKey, send_once
 from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.results.async_result import AsyncResult
@@ -38,7 +39,7 @@ def publish(
     if prepared.key is None:
         return _send(app, prepared, opened, producer)
     send = partial(_send, app, prepared, opened, producer)
-    return send_once(app, prepared.key, opened.id, send, opened.adopt)
+    return send_once(app, prepared.key, opened.id, send, opened._adopt)
 
 
 def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
@@ -62,11 +63,12 @@ def _execute(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
 
 
 def _execute_once(app: Celery, prepared: PreparedCall, key: IdempotencyKey) -> AsyncResult[Any]:
-    first: AsyncResult[Any] | None = eager_keys.find(app, key)
-    if first is None:
+    keys = state_of(app).get(EagerKeys)
+    first = keys.find(key)
+    if not isinstance(first, AsyncResult):
         first = _execute(app, prepared)
         first.app, first.key = app, key
-        eager_keys.keep(app, key, first)
+        keys.keep(key, first)
     return first
 
 
@@ -76,12 +78,12 @@ def publish_soon(app: Celery, prepared: PreparedCall, loop: AbstractEventLoop) -
 
     def done(error: BaseException | None) -> None:
         if error is not None:
-            result.not_sent(error)
+            result._not_sent(error)
 
     runtime = runtime_of(app)
     if not result.ignored:
         # Who waits for it before it is sent need not look for it in the backend.
-        result.heard = runtime.results.expect(result)
+        result._heard = runtime.results.expect(result)
     job = Job(lambda producer: publish(app, prepared, result, producer), done, alone=prepared.key is not None)
     runtime.publisher.submit(job, loop.call_soon)
     return result

@@ -107,7 +107,7 @@ class Publisher:
         self.submit(Job(lambda _: function(), _log_failure, alone=True))
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until everything is published; tell whether it is."""
+        """Wait until everything is published; return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_seconds)
 
@@ -147,7 +147,7 @@ class Publisher:
                         job.run(producer)
                     except BaseException as error:  # noqa: BLE001 - it belongs to that call alone
                         pending.remove(job)
-                        _tell(job, error)
+                        _report(job, error)
         except BatchPublishError as error:
             # As with one message whose connection breaks: it is sent again, and may arrive twice.
             _logger.warning("%d calls that were sent together are sent again: %s", len(pending), error)
@@ -155,26 +155,26 @@ class Publisher:
                 _publish(job)
         except BaseException as error:  # noqa: BLE001 - no connection can be had: each of them must hear of it
             for job in pending:
-                _tell(job, error)
+                _report(job, error)
         else:
             for job in pending:
-                _tell(job, None)
+                _report(job, None)
 
 
 def _publish(job: Job) -> None:
     try:
         job.run()
     except BaseException as error:  # noqa: BLE001 - it belongs to who called
-        _tell(job, error)
+        _report(job, error)
     else:
-        _tell(job, None)
+        _report(job, None)
 
 
-def _tell(job: Job, error: BaseException | None) -> None:
+def _report(job: Job, error: BaseException | None) -> None:
     try:
         job.done(error)
     except Exception:
-        _logger.exception("whoever published could not be told of it")
+        _logger.exception("the outcome of a publish could not be reported")
 
 
 def _log_failure(error: BaseException | None) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from celery import Celery, current_task, states
 from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
+from vine import Thenable
 
+from pico_celery.celery_port import store_meta
 from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.idempotency import IdempotencyKey, release
-from pico_celery.client.results.hub_result import HeardResult
+from pico_celery.client.results.hub import ResultHub, hub_of
 from pico_celery.client.results.outcome import Err, Ok, Outcome, failure_of, is_failure
+from pico_celery.client.results.waiters import Meta
 from pico_celery.client.results.waiting import running_loop, wait_for, wait_for_on_loop
 from pico_celery.contract.catalog import declared, default_catalog
 from pico_celery.contract.conformance import is_assignable
@@ -27,12 +32,14 @@ R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 P = ParamSpec("P")
 _UNSET: Any = object()
+_LATER: Final[Any] = object()  # stands for the hub's backend, which is not made before somebody needs it
+_logger = logging.getLogger(__name__)
 _OWN_OPTIONS: Final = frozenset(
     {"interval", "callback", "follow_parents", "disable_sync_subtasks", "no_ack", "on_interval"}
 )
 
 
-class AsyncResult(HeardResult[R_co], Generic[R_co]):
+class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     """The result of a call: a `celery.result.AsyncResult` whose value is validated and typed.
 
     Args:
@@ -63,12 +70,92 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
         key: IdempotencyKey | None = None,
     ) -> None:
         del task_name
-        super().__init__(id, backend, app, parent, definition)
+        self._backend: Any = None
+        self._heard = 0
+        self._unsent: BaseException | None = None
+        super().__init__(id, backend or _LATER, None, app, parent)
+        self.definition = definition
         self.deadline = deadline
         self.key = key
         self._value: Any = _UNSET
         self._failed: tuple[Any, Exception] | None = None
-        self.failed_before: BaseException | None = None
+        self._failed_before: BaseException | None = None
+
+    @property
+    def _hub(self) -> ResultHub:
+        """Where this process waits for results."""
+        return hub_of(self.app)
+
+    @property
+    def backend(self) -> Any:
+        """The result backend that the result is read from."""
+        if self._backend is _LATER:
+            self._backend = self._hub.backend
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: Any) -> None:
+        self._backend = backend
+
+    @property
+    def supports_native_join(self) -> bool:
+        """Celery's way past the results of a group: these are waited for one by one, each by its own `get`."""
+        return False
+
+    def _store(self, meta: Meta) -> None:
+        """Take what the worker stored."""
+        if not self.on_ready.ready:
+            store_meta(self, self._understood(dict(meta)))
+            try:
+                self.on_ready(self)
+            except Exception:  # it belongs to nobody who waits
+                _logger.exception("a callback of %s[%s] failed", self.definition.name, self.id)
+
+    def _adopt(self, task_id: str) -> Self:
+        """Be the result of another call, which has the idempotency key of this one."""
+        known, self._heard = self.id, 0  # first: whoever sees the other id must look for its result
+        self.id = task_id
+        self._hub.move(known, task_id)
+        return self
+
+    def _not_sent(self, error: BaseException) -> None:
+        """Take the reason why the call was never sent."""
+        if not self._take_unsent(error):
+            _logger.error("%s[%s] was not sent, and nobody waits for it: %r", self.definition.name, self.id, error)
+
+    def _take_unsent(self, error: BaseException) -> bool:
+        """Take the reason why the call was never sent, as `_not_sent` does; return whether anybody was waiting."""
+        self._unsent = error
+        return self._hub.fail(self.id, error)
+
+    def _raise_unsent(self) -> None:
+        """Raise the reason why the call was never sent, if it was not."""
+        if self._unsent is not None:
+            raise self._unsent
+
+    def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:
+        """Call something when the result is there, on a thread of the library.
+
+        Args:
+            callback: Called with this result.
+            on_error: As Celery's.
+            weak: Whether the callback is called only as long as somebody holds this result.
+
+        Returns:
+            Celery's promise.
+        """
+        promised = self.on_ready.then(callback, on_error)
+        if self._unsent is not None:
+            promised.throw1(self._unsent)
+        elif not self.on_ready.ready and not self.ignored:
+            # Celery's groups wait for their members in this way, whether or not anybody waits for the group.
+            _watch_for(self, promised, is_weak=weak or isinstance(callback, Thenable))
+        return promised
+
+    def __del__(self) -> None:
+        """Cancel what Celery's own ways of waiting left behind, if any was used."""
+        if getattr(self, "_backend", _LATER) not in (None, _LATER):
+            super().__del__()
 
     @classmethod
     def of(
@@ -128,7 +215,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
             if options.get("disable_sync_subtasks", True):
                 assert_will_not_block()
             if not self.on_ready.ready:
-                if self.hub.is_own_thread:
+                if self._hub.is_own_thread:
                     raise ExecutionError(
                         f"a callback of then() waits for {self.definition.name}[{self.id}] on the thread that receives "
                         "results, which could never come: wait on a thread of your own"
@@ -254,7 +341,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
         """Return whether an error tells how the call ended, and not that the waiting for it failed."""
         if isinstance(error, (ResultError, DeadlineExceeded)):  # what does not fit, or is not heard of by the deadline
             return self._unsent is None
-        return error is self.failed_before or (self._failed is not None and error is self._failed[1])
+        return error is self._failed_before or (self._failed is not None and error is self._failed[1])
 
     def _definitions(self) -> Iterator[TaskDefinition]:
         """Give the task, and those before it in its chain: Celery stores the failure of one under all that follow."""
@@ -341,7 +428,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
             if not is_assignable(type(None), self.definition.result.annotation):
                 remedy = "send it without ignore_result, or do not wait for it"
                 raise self._not_kept("a call that was sent with ignore_result", remedy, "ignored")
-        elif not self.hub.keeps_results:
+        elif not self._hub.keeps_results:
             remedy = "set backend_url, or do not wait for the result"
             raise self._not_kept("an application without a result backend", remedy, "no_backend")
 
@@ -349,6 +436,26 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
         task = self.definition.name
         fault = Fault(task=task, path="return", expected="a stored result", got=got, remedy=remedy, code=code)
         return ResultError.of(task, [fault])
+
+
+def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> None:
+    held: Callable[[], AsyncResult[Any] | None] = weakref.ref(result) if is_weak else lambda: result
+
+    def resolve(meta: Meta | None, error: BaseException | None) -> None:
+        waiting = held()
+        if waiting is not None and meta is not None:
+            waiting._store(meta)
+        elif waiting is not None:
+            promised.throw1(error)
+
+    known = result.id
+    waiter = result._hub.watch(known, resolve, result._heard)
+    if is_weak:
+        weakref.finalize(result, result._hub.unwatch, waiter).atexit = False
+    if result.id != known:  # it became that of another call meanwhile
+        result._hub.move(known, result.id)
+    if result.on_ready.ready:  # it came before it was watched
+        result._hub.unwatch(waiter)
 
 
 def _refuse_inside_task(result: AsyncResult[Any]) -> None:

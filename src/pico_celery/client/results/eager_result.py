@@ -8,7 +8,8 @@ from celery import states
 from celery.result import AsyncResult as CeleryAsyncResult
 from celery.result import EagerResult
 
-from pico_celery.client.idempotency import eager_keys
+from pico_celery.app_state import state_of
+from pico_celery.client.idempotency import EagerKeys
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.outcome import failure_of
 from pico_celery.contract.catalog import default_catalog
@@ -35,7 +36,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         self.definition = definition
         self._value = outcome[1]
         self._failed = None if self.successful() else (outcome[1], outcome[1])
-        self._unsent = self.failed_before = None
+        self._unsent = self._failed_before = None
         self._outcome = outcome
 
     def __copy__(self) -> EagerAsyncResult[R_co]:
@@ -52,7 +53,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
     def forget(self) -> None:
         """Forget the idempotency key that the call was made with; there is no stored result."""
         if self.key is not None:
-            eager_keys.forget(self.app, self.key)
+            state_of(self.app).get(EagerKeys).forget(self.key)
 
     async def _wait(self) -> R_co:
         value: R_co = EagerResult.get(self)
@@ -61,7 +62,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
 
 def _refill(definition: TaskDefinition, outcome: tuple[Any, ...]) -> EagerAsyncResult[Any]:
     result: EagerAsyncResult[Any] = EagerAsyncResult.__new__(EagerAsyncResult)
-    result._fill(definition, outcome)  # noqa: SLF001 - the other half of its constructor
+    result._fill(definition, outcome)
     return result
 
 

@@ -18,26 +18,26 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import OperationalError
 
+from pico_celery.app_state import PerProcess
 from pico_celery.celery_port import check_client
-from pico_celery.client.per_process import PerProcess
 from pico_celery.client.results.receivers import (
     ConsumerReceiver,
     PollingReceiver,
     Receiver,
+    RedisReceiver,
     TaskIds,
     is_redis,
     is_rpc,
     private_backend,
-    settle_ready,
+    resolve_ready,
 )
-from pico_celery.client.results.redis_receiver import RedisReceiver
 from pico_celery.client.results.waiters import Meta, Resolve, Sent, Waiter, Waiters
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import submit
 
 _DISABLED: Final = "disabled"
 _LINGER_SECONDS: Final = 2.0
-_UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait are told
+_UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait get an error
 _START_SECONDS: Final = 10.0
 _EXIT_SECONDS: Final = 10.0
 _FIRST_RETRY_SECONDS: Final = 0.05
@@ -97,7 +97,7 @@ class ResultHub:
         return self._trouble
 
     def expect(self, result: Sent) -> int:
-        """Settle a result as soon as it comes, whether or not somebody waits for it by then."""
+        """Store a result as soon as it comes, whether or not somebody waits for it by then."""
         # In one step: a thread that has nothing to do may be about to end, and to forget what is held.
         with self._lock:
             return self._expect(result)
@@ -133,12 +133,12 @@ class ResultHub:
         self._waiters.discard(waiter)
 
     def fail(self, task_id: str, error: BaseException) -> bool:
-        """Tell those who wait for a call that it could not be sent; tell whether there are any."""
+        """Fail those who wait for a call that could not be sent; return whether there are any."""
         return self._waiters.fail(error, [task_id])
 
     @contextmanager
     def sending(self, results: Sequence[Sent] = ()) -> Iterator[dict[str, Any]]:
-        """Publish calls, and settle their results as soon as they come, whether or not somebody waits by then.
+        """Publish calls, and store their results as soon as they come, whether or not somebody waits by then.
 
         Celery would subscribe to each of them.
         """
@@ -171,7 +171,7 @@ class ResultHub:
             thread.join(_EXIT_SECONDS)
 
     def abandon(self) -> None:
-        """Tell those who still wait that nobody receives their results any more."""
+        """Fail those who still wait: nobody receives their results any more."""
         self._waiters.fail(OperationalError("the hub of the application was closed while its results were waited for"))
 
     @property
@@ -187,7 +187,7 @@ class ResultHub:
         return is_redis(type(backend)) or is_rpc(type(backend))
 
     def _take(self, meta: Meta) -> None:
-        settle_ready(self._waiters, meta)
+        resolve_ready(self._waiters, meta)
 
     def _expect(self, result: Sent) -> int:
         is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
@@ -197,12 +197,12 @@ class ResultHub:
         return epoch
 
     def _hold(self, results: Sequence[Sent], *, is_transient: bool) -> bool:
-        """Hold the results of calls that are about to be sent; tell whether they may be sent now."""
+        """Hold the results of calls that are about to be sent; return whether they may be sent now."""
         with self._lock:
             if is_transient and not self._listening.is_set():
                 return False
             for result in results:
-                result.heard = result.heard or self._expect(result)
+                result._heard = result._heard or self._expect(result)
             return True
 
     def _listen_first(self) -> None:
@@ -291,7 +291,7 @@ def _quieten(backend: Any) -> None:
     backend.on_task_call = on_task_call
 
 
-_hubs: Final = PerProcess("__pico_celery_hub__", ResultHub, ResultHub.close, priority=100)
+_hubs: Final = PerProcess(ResultHub, ResultHub, ResultHub.close, priority=100)
 
 
 def hub_of(app: Celery) -> ResultHub:

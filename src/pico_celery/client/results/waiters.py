@@ -23,10 +23,10 @@ class Sent(Protocol):
 
     id: str
     ignored: bool
-    heard: int
+    _heard: int
 
-    def settle(self, meta: Meta) -> None:
-        """Take what was stored."""
+    def _store(self, meta: Meta) -> None:
+        """Store the result of the task in this object."""
 
 
 class Waiter:
@@ -63,7 +63,7 @@ class Waiters:
         return len(self._held) > 0
 
     def hold(self, result: Sent) -> None:
-        """Settle a result when it comes, as long as somebody holds it."""
+        """Store a result when it comes, as long as somebody holds it."""
         with self._lock:
             self._held[result.id] = result
 
@@ -138,7 +138,7 @@ class Waiters:
         with self._lock:
             return [task_id for task_id, waiting in self._waiters.items() if waiting[0].since <= moment]
 
-    def settle(self, meta: Meta) -> None:
+    def resolve(self, meta: Meta) -> None:
         """Give a stored result to all that wait for it or hold it."""
         task_id = meta["task_id"]
         with self._lock:
@@ -147,12 +147,12 @@ class Waiters:
             if waiting:
                 self._left.append(task_id)
         if held is not None:
-            _call(held.settle, meta)
+            _call(held._store, meta)
         for waiter in waiting:
             _call(waiter.resolve, meta, None)
 
     def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> bool:
-        """Tell those who wait that their results cannot be had."""
+        """Fail those who wait: their results cannot be had."""
         with self._lock:
             failed = list(self._waiters) if task_ids is None else task_ids
             waiting = [waiter for task_id in failed for waiter in self._waiters.pop(task_id, [])]

@@ -14,7 +14,7 @@ from celery.result import AsyncResult as CeleryAsyncResult
 
 from pico_celery.celery_port import resolve_result
 from pico_celery.client.results.hub import ResultHub
-from pico_celery.client.results.waiters import Meta, Waiter
+from pico_celery.client.results.waiters import Meta, Sent, Waiter
 from pico_celery.contract.definition import TaskDefinition
 
 if TYPE_CHECKING:
@@ -23,24 +23,19 @@ if TYPE_CHECKING:
 Told = Callable[[BaseException | None], None]
 
 
-class Awaited(Protocol):
+class Awaited(Sent, Protocol):
     """A result as whoever waits for it needs it; see `pico_celery.client.results.async_result.AsyncResult`."""
 
-    id: str
-    heard: int
     definition: TaskDefinition
     parent: Any
     on_ready: Any
-    failed_before: BaseException | None
+    _failed_before: BaseException | None
 
     @property
-    def hub(self) -> ResultHub:
+    def _hub(self) -> ResultHub:
         """Where this process waits for results."""
 
-    def settle(self, meta: Meta) -> None:
-        """Take what was stored."""
-
-    def raise_unsent(self) -> None:
+    def _raise_unsent(self) -> None:
         """Raise the reason why the call was never sent, if it was not."""
 
 
@@ -91,7 +86,7 @@ async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
-    def settle(error: BaseException | None) -> None:
+    def finish(error: BaseException | None) -> None:
         if future.done():
             return
         if error is None or result.on_ready.ready:
@@ -101,12 +96,12 @@ async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
 
     def tell(error: BaseException | None) -> None:
         try:
-            loop.call_soon_threadsafe(settle, error)
+            loop.call_soon_threadsafe(finish, error)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
     waiters = _watch(result, tell, with_parents=True)
-    timer = None if seconds is None else loop.call_later(seconds, lambda: settle(timed_out(result, seconds)))
+    timer = None if seconds is None else loop.call_later(seconds, lambda: finish(timed_out(result, seconds)))
     try:
         await future
     finally:
@@ -119,12 +114,12 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop on which the caller runs, if any."""
     asyncio = sys.modules.get("asyncio")  # who runs a loop has imported it; who does not need not
     # Documented as the one that does not raise.
-    return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
+    return None if asyncio is None else asyncio._get_running_loop()
 
 
 def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
     """Return the error that a result has not come in time."""
-    trouble = result.hub.trouble
+    trouble = result._hub.trouble
     reason = (
         "the task goes on: wait again, or revoke() it"
         if trouble is None
@@ -138,29 +133,29 @@ def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
 def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
     def resolve(meta: Meta | None, error: BaseException | None) -> None:
         if meta is not None:
-            result.settle(meta)
+            result._store(meta)
         tell(error)
 
     known = result.id
-    waiters = [result.hub.watch(known, resolve, result.heard)]
+    waiters = [result._hub.watch(known, resolve, result._heard)]
     try:
         if result.id != known:  # it became that of another call meanwhile
-            result.hub.move(known, result.id)
+            result._hub.move(known, result.id)
         if with_parents and result.parent is not None:
             waiters.extend(_watch_parents(result, tell))
         if result.on_ready.ready:  # it came before it was watched
             tell(None)
-        result.raise_unsent()
+        result._raise_unsent()
     except BaseException:
         _unwatch(result, waiters)
         raise
     return waiters
 
 
-def settle(result: Any, meta: Meta) -> None:
-    """Give a result of this library's or of Celery's own what was stored of its task."""
-    if hasattr(result, "settle"):
-        result.settle(meta)
+def store(result: Any, meta: Meta) -> None:
+    """Store what a backend has of a task in its result, one of this library or of Celery."""
+    if hasattr(result, "_store"):
+        result._store(meta)
     elif not result.on_ready.ready:
         resolve_result(result, meta)
 
@@ -171,7 +166,7 @@ def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:
     node = result.parent
     while node is not None:
         if isinstance(node, CeleryAsyncResult):
-            waiters.append(result.hub.watch(node.id, _failure_of(result, node, tell), getattr(node, "heard", 0)))
+            waiters.append(result._hub.watch(node.id, _failure_of(result, node, tell), getattr(node, "_heard", 0)))
             if node.on_ready.ready and node.state in states.PROPAGATE_STATES:  # it came before it was watched
                 _tell_failure(result, node, tell)
         node = node.parent
@@ -183,7 +178,7 @@ def _failure_of(
 ) -> Callable[[Meta | None, BaseException | None], None]:
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
         if meta is not None and meta["status"] in states.PROPAGATE_STATES:
-            settle(parent, meta)
+            store(parent, meta)
             _tell_failure(result, parent, tell)
 
     return resolve
@@ -193,10 +188,10 @@ def _tell_failure(result: Awaited, parent: CeleryAsyncResult[Any], tell: Told) -
     try:
         parent.maybe_throw()
     except Exception as error:  # noqa: BLE001 - it is what the task before raised
-        result.failed_before = error
+        result._failed_before = error
         tell(error)
 
 
 def _unwatch(result: Awaited, waiters: list[Waiter]) -> None:
     for waiter in waiters:
-        result.hub.unwatch(waiter)
+        result._hub.unwatch(waiter)
