@@ -116,7 +116,7 @@ def test_a_task_page_tells_all_that_the_contract_says(shop: Mapping[str, str]) -
         "at least 1 item",
         "orders.payment_declined",
         "If the payment does not cover the order.",
-        "what is left to pay",
+        "the amount still to be paid",
         "Time limit30 s",
         "Deadline1 min",
         "Keyorder_key",
