@@ -109,7 +109,7 @@ def test_a_task_page_tells_all_that_the_contract_says(shop: Mapping[str, str]) -
     for told in (
         "Charge the customer and book the order",
         "async def place( order: Order, *, dry_run: bool = False, ) -> Receipt",
-        "Whether to compute the receipt only.",
+        "Whether to compute only the receipt.",
         "ISO 3166 code, such as DE",
         "matches ^[A-Z]{2}$",
         "greater than 0",
