@@ -143,6 +143,21 @@ except RemoteError as error:
     assert last_line(program, tmp_path) == ["colorsys.Stranger", False]
 
 
+def test_the_commands_of_the_benchmarks_are_those_that_make_runs() -> None:
+    claim("docs/benchmarks.md", "`make bench` runs all of them")
+    commands = [block.source.strip() for block in Page(DOCS / "benchmarks.md").blocks]
+
+    target = (ROOT / "Makefile").read_text().split("\nbench:", 1)[1].split("\n\n", 1)[0]
+    assert commands == re.findall(r"(python -m benchmarks\.\w+)", target)
+    assert all((ROOT / "benchmarks" / f"{command.rpartition('.')[2]}.py").exists() for command in commands)
+
+
+def test_the_layers_are_checked_where_the_page_says() -> None:
+    claim("docs/design.md", "import-linter enforces this in `make test`.")
+
+    assert "lint-imports" in (ROOT / "Makefile").read_text()
+
+
 # the client's threads
 
 
