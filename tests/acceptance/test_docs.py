@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,19 @@ def test_a_page_whose_blocks_await_says_how_to_run_them(page: Page) -> None:
     waiting = [block for block in page.blocks if block.has_top_level_await]
 
     assert not waiting or "`python -m asyncio`" in page.prose_before(waiting[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_for_the_prompt_can_be_pasted_there(page: Page) -> None:
+    """A prompt ends a compound statement at an empty line, and not before."""
+    for block in page.blocks:
+        if not block.has_top_level_await:
+            continue
+        lines = block.source.splitlines()
+        body = ast.parse(block.source).body
+        for statement, following in pairwise(body):
+            if isinstance(statement, ast.With | ast.AsyncWith | ast.For | ast.AsyncFor | ast.Try | ast.ClassDef):
+                assert following.lineno - (statement.end_lineno or 0) > 1, lines[following.lineno - 1]
 
 
 def test_the_readme_names_both_commands_of_the_repository() -> None:
