@@ -12,6 +12,7 @@ from typing import Final
 
 SRC: Final = Path(__file__).parents[1] / "src"
 RUNTIME: Final = "pico_celery"
+TOO_SMALL: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Module:
         """How many lines it has."""
         return len(self.text.splitlines())
 
+    @property
+    def code_lines(self) -> int:
+        """How many of them are neither blank nor a comment nor part of a docstring."""
+        documented = {line for node in ast.walk(self.tree) for line in _docstring_lines(node)}
+        lines = enumerate(self.text.splitlines(), start=1)
+        return sum(bool(text.strip()) and text.strip()[0] != "#" and number not in documented for number, text in lines)
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -55,16 +63,23 @@ class Bound:
 
 
 BOUNDS: Final = {
-    "modules, runtime package": Bound(129, 110),
-    "modules, all": Bound(239, 200),
-    "lines, runtime package": Bound(21400, 19000),
-    "lines, all": Bound(38800, 30000),
-    "modules with exactly one importer": Bound(57, 25),
-    "modules in a circle of imports": Bound(6, 0),
+    "modules, runtime package": Bound(123, 110),
+    "modules, all": Bound(233, 200),
+    "lines, runtime package": Bound(19600, 19000),
+    "lines, all": Bound(35300, 30000),
+    "modules with exactly one importer": Bound(55, 25),
+    "modules below 20 lines of code": Bound(1, 0),
+    "modules in a circle of imports": Bound(0, 0),
     "class names used twice": Bound(0, 0),
-    "Any per 1000 lines, runtime package": Bound(64, 30),
-    "type: ignore": Bound(66, 30),
+    "Any per 1000 lines, runtime package": Bound(65, 30),
+    "type: ignore": Bound(50, 30),
 }
+
+
+def _docstring_lines(node: ast.AST) -> range:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        return range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1)
+    return range(0)
 
 
 def modules() -> dict[str, Module]:
@@ -135,6 +150,9 @@ def figures() -> dict[str, int]:
         "lines, all": sum(module.lines for module in found.values()),
         "modules with exactly one importer": sum(
             importers[name] == 1 for name, module in found.items() if not module.is_package
+        ),
+        "modules below 20 lines of code": sum(
+            module.code_lines < TOO_SMALL for module in found.values() if not module.is_package
         ),
         "modules in a circle of imports": sum(map(len, circles(arrows))),
         "class names used twice": len(repeated_class_names(found)),

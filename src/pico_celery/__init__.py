@@ -48,11 +48,17 @@ if TYPE_CHECKING:
     from pico_celery.app.settings import CelerySettings
     from pico_celery.client.bound_sender import BoundSender
     from pico_celery.client.call_scope import CallScope
-    from pico_celery.client.canvas.building import chord, group
-    from pico_celery.client.canvas.fork import Fork, GroupSignature
+    from pico_celery.client.canvas.building import chain, chord, group
     from pico_celery.client.canvas.group_result import GroupResult
-    from pico_celery.client.canvas.partial import PartialGroup, PartialSignature
-    from pico_celery.client.canvas.workflow import ImmutableSignature, TaskSignature, Workflow
+    from pico_celery.client.canvas.signatures import (
+        GroupSignature,
+        GroupWorkflow,
+        ImmutableSignature,
+        PartialGroup,
+        PartialSignature,
+        TaskSignature,
+        Workflow,
+    )
     from pico_celery.client.declaration import CeleryClient, celery, send_task
     from pico_celery.client.options import SendOptions
     from pico_celery.client.periodic import PeriodicTask, schedule
@@ -88,9 +94,9 @@ __all__ = [
     "ErrorFieldsError",
     "ExecutionError",
     "Fault",
-    "Fork",
     "GroupResult",
     "GroupSignature",
+    "GroupWorkflow",
     "ImmutableSignature",
     "ImplementationOptions",
     "IncompatibleContainerError",
@@ -124,6 +130,7 @@ __all__ = [
     "UnknownTaskError",
     "Workflow",
     "celery",
+    "chain",
     "chord",
     "contract",
     "create_app",
@@ -138,14 +145,15 @@ __all__ = [
 
 # A contract package needs pydantic alone; what needs Celery or the container is imported when it is first asked for.
 _LATE = {
-    "Fork": "pico_celery.client.canvas.fork",
     "GroupResult": "pico_celery.client.canvas.group_result",
-    "GroupSignature": "pico_celery.client.canvas.fork",
-    "ImmutableSignature": "pico_celery.client.canvas.workflow",
-    "PartialGroup": "pico_celery.client.canvas.partial",
-    "PartialSignature": "pico_celery.client.canvas.partial",
-    "TaskSignature": "pico_celery.client.canvas.workflow",
-    "Workflow": "pico_celery.client.canvas.workflow",
+    "GroupSignature": "pico_celery.client.canvas.signatures",
+    "GroupWorkflow": "pico_celery.client.canvas.signatures",
+    "ImmutableSignature": "pico_celery.client.canvas.signatures",
+    "PartialGroup": "pico_celery.client.canvas.signatures",
+    "PartialSignature": "pico_celery.client.canvas.signatures",
+    "TaskSignature": "pico_celery.client.canvas.signatures",
+    "Workflow": "pico_celery.client.canvas.signatures",
+    "chain": "pico_celery.client.canvas.building",
     "chord": "pico_celery.client.canvas.building",
     "group": "pico_celery.client.canvas.building",
     "AsyncResult": "pico_celery.client.results.async_result",

@@ -22,13 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 class DaemonThreads:
-    """A bounded number of daemon threads that call what they are given, in its order.
-
-    Args:
-        name: Begins the threads' names.
-        limit: How many threads there may be.
-        prepare: Called by each thread when it starts.
-    """
+    """A bounded number of daemon threads that call what they are given, in its order."""
 
     def __init__(self, name: str, limit: int, prepare: Callable[[], None] | None = None) -> None:
         self._prepare = prepare
@@ -45,11 +39,7 @@ class DaemonThreads:
         return self._threads
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Call something on a thread, soon.
-
-        Args:
-            call: What to call; it handles its own exceptions.
-        """
+        """Call something on a thread, soon."""
         with self._changed:
             self._calls.append(call)
             # Each idle thread takes one call: those that were woken and have not come yet are counted as idle still.
@@ -68,16 +58,7 @@ class DaemonThreads:
             raise
 
     def future_of(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call something on a thread, soon, and keep what comes of it.
-
-        Args:
-            function: What to call.
-            *args: Its positional arguments.
-            **kwargs: Its keyword arguments.
-
-        Returns:
-            A future of its result.
-        """
+        """Call something on a thread, soon, and keep what comes of it."""
         future: Future[T] = Future()
 
         def call() -> None:
@@ -133,16 +114,7 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-    """Call something on a thread, in a copy of the caller's context.
-
-    Args:
-        function: What to call.
-        *args: Its positional arguments.
-        **kwargs: Its keyword arguments.
-
-    Returns:
-        A future of its result.
-    """
+    """Call something on a thread, in a copy of the caller's context."""
     context = contextvars.copy_context()
     return _threads.future_of(lambda: context.run(function, *args, **kwargs))
 
@@ -151,16 +123,5 @@ async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     """Call something on a thread and wait for it without blocking the event loop.
 
     A cancelled wait leaves a call that has begun to itself.
-
-    Args:
-        function: What to call.
-        *args: Its positional arguments.
-        **kwargs: Its keyword arguments.
-
-    Returns:
-        What it returned.
-
-    Raises:
-        Exception: What it raised.
     """
     return await asyncio.wrap_future(submit(function, *args, **kwargs))

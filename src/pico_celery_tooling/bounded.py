@@ -14,19 +14,7 @@ class NoReturnError(TimeoutError):
 
 
 def in_time(call: Callable[[], T], seconds: float) -> T:
-    """Call something on a thread that may be left behind: a server that accepts and then says nothing holds it for ever.
-
-    Args:
-        call: What to call.
-        seconds: How long to wait for it.
-
-    Returns:
-        What it returned.
-
-    Raises:
-        NoReturnError: If it has not returned in time.
-        Exception: What it raised.
-    """
+    """Call something on a thread that may be left behind: a server that accepts and then says nothing holds it for ever."""
     returned: list[T] = []
     failures: list[BaseException] = []
 

@@ -18,12 +18,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class ToolError(click.ClickException):
-    """A command cannot go on: wrong use, or something could not be loaded or reached.
-
-    Args:
-        message: What is wrong.
-        remedy: What to do about it.
-    """
+    """A command cannot go on: wrong use, or something could not be loaded or reached."""
 
     exit_code = EXIT_USAGE
 

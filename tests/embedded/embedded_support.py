@@ -65,7 +65,7 @@ def eventually(condition: Callable[[], object]) -> bool:
 
 
 def is_alive(pid: int | None) -> bool:
-    """Tell whether a process runs; one that is dead and that nobody has waited for does not."""
+    """Return whether a process runs; one that is dead and that nobody has waited for does not."""
     assert pid
     told = Path(f"/proc/{pid}/stat")
     if told.parent.parent.joinpath("self").exists():

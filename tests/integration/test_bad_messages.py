@@ -114,7 +114,7 @@ def test_a_bad_call_of_a_plain_sender_is_a_final_failure_without_user_code(serve
 
 
 def ran_once(served: Served, task_id: str) -> bool:
-    """Tell whether the worker took a task once, and said in its log that it failed, not that it will be retried."""
+    """Return whether the worker took a task once, and said in its log that it failed, not that it will be retried."""
     log = served.worker.log
     return log.count(f"[{task_id}] received") == 1 and f"[{task_id}] raised" in log and f"[{task_id}] retry" not in log
 

@@ -26,9 +26,9 @@ from pico_celery import (
     Catalog,
     CeleryClient,
     CompositionError,
-    Fork,
     GroupResult,
     GroupSignature,
+    GroupWorkflow,
     ImmutableSignature,
     OptionError,
     PartialGroup,
@@ -39,6 +39,7 @@ from pico_celery import (
     UnboundClientError,
     Workflow,
     celery,
+    chain,
     chord,
     contract,
     group,
@@ -402,9 +403,31 @@ def test_what_follows_a_group_makes_a_chord_also_of_a_group_of_one(client: FlowC
     assert longer.delay().definition.name == "canvas.anything"
 
 
+def test_a_chain_is_what_its_parts_joined_one_by_one_are(client: FlowClient) -> None:
+    assert plain(chain(client.place.s(ORDER), client.ship.s())) == plain(client.place.s(ORDER) | client.ship.s())
+    assert plain(chain([client.place.si(ORDER)] * 3)) == plain(
+        client.place.si(ORDER) | client.place.si(ORDER) | client.place.si(ORDER)
+    )
+    assert isinstance(chain(client.ship.s(), client.tell.s()), PartialSignature)
+    assert isinstance(chain(client.place.map([ORDER]), client.add_up.s()), canvas.chord)
+    assert isinstance(chain(client.place.s(ORDER), group([client.ship.s()])), GroupWorkflow)
+
+
+def test_a_chain_refuses_what_does_not_fit_what_is_not_typed_and_nothing(client: FlowClient) -> None:
+    with pytest.raises(CompositionError, match=r"canvas.place \| canvas.add_up"):
+        untyped(chain)(client.place.s(ORDER), client.add_up.s())
+    for wrong in (5, "canvas.place", client.place, canvas.signature("canvas.place")):
+        for build, arguments in ((chain, (wrong,)), (chain, (client.place.s(ORDER), wrong)), (group, (wrong,))):
+            with pytest.raises(CompositionError, match="typed signatures, such as") as caught:
+                untyped(build)(*arguments)
+            assert f"use celery.{build.__name__} for signatures without types" in str(caught.value)
+    with pytest.raises(CompositionError, match="at least one signature"):
+        chain([])
+
+
 def test_a_group_after_a_group_is_the_body_of_a_chord(client: FlowClient) -> None:
     two: Any = untyped(client.place.map([ORDER])) | group([client.add_up.s(), client.add_up.s()])
-    assert isinstance(two, Fork)
+    assert isinstance(two, GroupWorkflow)
     assert isinstance(untyped(two), canvas.chord)
     three = two | client.anything.s()
     assert isinstance(untyped(three), canvas.chord)
@@ -413,7 +436,7 @@ def test_a_group_after_a_group_is_the_body_of_a_chord(client: FlowClient) -> Non
 
 def test_a_chain_that_ends_in_a_group_has_its_results(client: FlowClient) -> None:
     signature = client.place.s(ORDER) | group(client.ship.s(), client.anything.s())
-    assert isinstance(signature, Fork)
+    assert isinstance(signature, GroupWorkflow)
     assert isinstance(group([client.ship.s()]), PartialGroup)
     result = signature.delay()
     assert [member.definition.name for member in result] == ["canvas.ship", "canvas.anything"]

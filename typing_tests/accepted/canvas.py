@@ -12,15 +12,16 @@ from pico_celery import (
     AsyncResult,
     CeleryClient,
     CompositionError,
-    Fork,
     GroupResult,
     GroupSignature,
+    GroupWorkflow,
     ImmutableSignature,
     PartialGroup,
     PartialSignature,
     TaskSignature,
     Workflow,
     celery,
+    chain,
     chord,
     contract,
     group,
@@ -122,12 +123,30 @@ def groups_after_a_task(orders: OrdersClient, shipping: ShippingClient, order: O
     assert_type(parts, PartialGroup[Receipt, str | int, tuple[str, int]])
     assert_type(group([shipping.ship.s()]), PartialGroup[Receipt, str])
     assert_type(group(shipping.ship.s()), PartialGroup[Receipt, str, tuple[str]])
-    assert_type(orders.place.s(order) | parts, Fork[str | int, tuple[str, int]])
+    assert_type(orders.place.s(order) | parts, GroupWorkflow[str | int, tuple[str, int]])
     assert_type((orders.place.s(order) | parts).delay().get(), tuple[str, int])
     assert_type(orders.place.s(order) | group([shipping.ship.s()]) | shipping.show.s(), Workflow[int])
     assert_type(orders.place.partial() | parts, PartialGroup[Order, str | int, tuple[str, int]])
     assert_type(parts | shipping.show.s(), PartialSignature[Receipt, int])
     assert_type(parts.delay(Receipt(total=Decimal(1))), GroupResult[str | int, tuple[str, int]])
+
+
+def chains(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
+    place, parts = orders.place.s(order), group(shipping.ship.s(), shipping.show.s())
+    ship, show, count = shipping.ship.s(), shipping.show.s(), orders.count.si()
+    assert_type(chain(place, ship), Workflow[str])
+    assert_type(chain(place, ship, shipping.tell.s()), Workflow[None])
+    assert_type(chain(place, ship, shipping.tell.s(), count).delay().get(timeout=1), int)
+    assert_type(chain(place, count, count, orders.place.si(order), ship), Workflow[str])
+    assert_type(chain(place, ship, count, orders.place.si(order), show, orders.place.si(order)), Workflow[Receipt])
+    assert_type(chain(ship, shipping.tell.s()), PartialSignature[Receipt, None])
+    assert_type(chain(orders.place.partial(), ship, shipping.tell.s()), PartialSignature[Order, None])
+    assert_type(chain(place, parts), GroupWorkflow[str | int, tuple[str, int]])
+    assert_type(chain(orders.count.s(), orders.place.si(order), parts).delay().get(), tuple[str, int])
+    assert_type(chain(orders.place.map([order]), shipping.add_up.s()), Workflow[Decimal])
+    assert_type(chain(group(place, place | ship), shipping.pair.s()), Workflow[bool])
+    assert_type(chain(place, group([shipping.ship.s()]), count), Workflow[int])
+    assert_type(chain(orders.count.si() for _ in range(3)), Workflow[int])
 
 
 def tasks_after_a_group(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:

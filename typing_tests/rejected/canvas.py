@@ -4,7 +4,7 @@ from typing_tests.accepted.calls import OrdersClient
 from typing_tests.accepted.canvas import ShippingClient
 from typing_tests.shop import Order, Receipt
 
-from pico_celery import AsyncResult, PartialSignature, TaskSignature, Workflow, chord, group
+from pico_celery import AsyncResult, PartialSignature, TaskSignature, Workflow, chain, chord, group
 
 
 def arguments(orders: OrdersClient, shipping: ShippingClient, order: Order, receipt: Receipt) -> None:
@@ -53,6 +53,16 @@ def groups(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None
     orders.place.s(order) | group(shipping.add_up.s(), shipping.show.s())  # type: ignore[arg-type]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]  # a part of the group takes another type
     orders.place.s(order) | group([orders.place.s(order)])  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]  # a group that takes nothing
     group([orders.place.s(order) | group([shipping.ship.s()])])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # a chain that ends in a group
+
+
+def chains(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:
+    chain(orders.place.s(order), shipping.add_up.s())  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]  # result of another type
+    chain(orders.place.s(order), shipping.ship.s(), shipping.ship.s())  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]  # the second result is of another type
+    chain(orders.place.s(order), orders.place.s(order))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # all arguments given
+    chain(orders.place.s(order), shipping.ship)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # a sender, not a signature
+    chain(orders.place(order), shipping.ship.s())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # a result, not a signature
+    chain([orders.place.s(order), shipping.ship.s()])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # a list of different types
+    chain(orders.place.map([order]), shipping.ship.s())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]  # one result where a list comes
 
 
 def bodies(orders: OrdersClient, shipping: ShippingClient, order: Order) -> None:

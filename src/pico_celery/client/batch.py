@@ -35,22 +35,7 @@ def prepare_many(
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> list[PreparedCall]:
-    """Validate and encode the calls of a batch.
-
-    Args:
-        definition: The task.
-        items: Values of the first parameter, one for each call.
-        args: Further positional arguments, the same for all calls.
-        kwargs: Keyword arguments, the same for all calls.
-        options: Checked options.
-
-    Returns:
-        What `send_batch` takes.
-
-    Raises:
-        PayloadError: If arguments do not fit the contract; paths begin with the position in the batch.
-        OptionError: If an option is given that only one call can have.
-    """
+    """Validate and encode the calls of a batch."""
     refuse_options_of_one_call(definition.name, options, "an option that many calls can share")
     calls: list[PreparedCall] = []
     faults: list[Fault] = []
@@ -67,19 +52,7 @@ def prepare_many(
 def send_batch(
     app: Celery, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[Any]] | None = None
 ) -> list[AsyncResult[Any]]:
-    """Publish a batch, holding the calling thread.
-
-    Args:
-        app: The application.
-        calls: The calls.
-        results: Their results, in the same order, where those were opened before.
-
-    Returns:
-        The results.
-
-    Raises:
-        BatchError: If not all calls could be sent.
-    """
+    """Publish a batch, holding the calling thread."""
     if not calls:
         return []
     if is_eager(app, calls[0].definition):
@@ -98,15 +71,7 @@ def send_batch(
 
 
 def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
-    """Hand a batch over to the thread that publishes, so that the event loop goes on.
-
-    Args:
-        app: The application.
-        calls: The calls.
-
-    Returns:
-        The results. Where calls cannot be sent, whoever waits for theirs is told why.
-    """
+    """Hand a batch over to the thread that publishes, so that the event loop goes on."""
     opened = _open_results(app, calls)
 
     def done(error: BaseException | None) -> None:
@@ -122,18 +87,7 @@ def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncRes
 
 
 async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
-    """Publish a batch and wait until the broker has it, leaving the event loop free.
-
-    Args:
-        app: The application.
-        calls: The calls.
-
-    Returns:
-        The results.
-
-    Raises:
-        BatchError: If not all calls could be sent.
-    """
+    """Publish a batch and wait until the broker has it, leaving the event loop free."""
     if not calls:
         return []
     future = runtime_of(app).publisher.future_of(lambda _: send_batch(app, calls), alone=True)

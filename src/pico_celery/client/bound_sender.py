@@ -9,7 +9,7 @@ from celery import Celery
 
 from pico_celery.client.batch import asend_batch, prepare_many, send_batch, send_batch_soon
 from pico_celery.client.call_scope import CallScope
-from pico_celery.client.canvas.senders import SignatureMaker
+from pico_celery.client.canvas.signature_mixin import SignatureMixin
 from pico_celery.client.options import SendOptions, check_send_options, merge_options
 from pico_celery.client.publishing.prepare import prepare
 from pico_celery.client.publishing.publish import apublish, is_eager, publish, publish_soon
@@ -25,7 +25,7 @@ First = TypeVar("First")
 Rest = ParamSpec("Rest")
 
 
-class BoundSender(SignatureMaker[P, R_co]):
+class BoundSender(SignatureMixin[P, R_co]):
     """A task that can be called: a sender of a client that has its application.
 
     Args:

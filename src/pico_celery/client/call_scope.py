@@ -95,15 +95,7 @@ class CallScope(Generic[R_co]):
 
 
 def revoke_soon(app: Celery, task_id: str) -> Future[None]:
-    """Revoke a task, and end it where it runs, on a thread of the library. The end of the process waits for it.
-
-    Args:
-        app: The application.
-        task_id: Id of the task.
-
-    Returns:
-        A future that ends when the broker has been told, or could not be: that is logged.
-    """
+    """Revoke a task, and end it where it runs, on a thread of the library. The end of the process waits for it."""
     future = submit(_revoke, app, task_id)
     _keep(future)
     return future

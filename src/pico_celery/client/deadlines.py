@@ -32,15 +32,7 @@ _OF_A_CALL: Final = frozenset({"timeout", "idempotency_key", "idempotency_ttl"})
 
 
 def patience_seconds(deadline: datetime | None, timeout: float | None) -> float | None:
-    """Return how long to wait for a result.
-
-    Args:
-        deadline: The deadline of its call.
-        timeout: What the waiting itself was given, in seconds.
-
-    Returns:
-        Seconds, or ``None`` for without end.
-    """
+    """Return how long to wait for a result."""
     if deadline is None:
         return timeout
     left = max(0.0, seconds_until(deadline)) + GRACE_SECONDS
@@ -48,15 +40,7 @@ def patience_seconds(deadline: datetime | None, timeout: float | None) -> float 
 
 
 def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a step of a workflow, which is sent later and perhaps by a worker that knows no ``timeout``.
-
-    Args:
-        options: Checked options.
-
-    Returns:
-        The options, in which a header tells how many seconds the step has from when it is sent; ``None`` where it has
-        no deadline and inherits none. A step takes no idempotency key: what a workflow sends is never another call.
-    """
+    """Return options of a step of a workflow, which is sent later and perhaps by a worker that knows no ``timeout``."""
     deferred = {name: value for name, value in options.items() if name not in _OF_A_CALL}
     timeout = options.get("timeout", _NOT_GIVEN)
     if timeout is not _NOT_GIVEN:
@@ -75,15 +59,7 @@ def resume_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_within(deadline: datetime | None, call: Callable[[], T]) -> tuple[T, Deadlines]:
-    """Call something whose messages inherit a deadline, as those that a task sends inherit the task's.
-
-    Args:
-        deadline: The deadline, that of the running task taken into account; ``None`` for none.
-        call: What sends messages.
-
-    Returns:
-        What it returned, and the deadlines of what it sent.
-    """
+    """Call something whose messages inherit a deadline, as those that a task sends inherit the task's."""
     deadlines = Deadlines(deadline)
     context = contextvars.copy_context()
     set_current_deadline(context, deadline)
@@ -93,22 +69,15 @@ def run_within(deadline: datetime | None, call: Callable[[], T]) -> tuple[T, Dea
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The deadlines of a workflow that has been sent.
-
-    Attributes:
-        whole: That of the workflow.
-        sent: Those of the messages that have been sent, by task id; the others are sent by workers, later.
-    """
+    """The deadlines of a workflow that has been sent."""
 
     whole: datetime | None
+    """That of the workflow."""
     sent: dict[str, datetime | None] = field(default_factory=dict)
+    """Those of the messages that have been sent, by task id; the others are sent by workers, later."""
 
     def tell(self, result: Any) -> None:
-        """Tell results when their calls have to have ended.
-
-        Args:
-            result: A result as Celery's canvas gives it: of one task or of a group, with those before it as its parents.
-        """
+        """Tell results when their calls have to have ended."""
         while result is not None:
             for member in getattr(result, "results", None) or ():
                 self.tell(member)

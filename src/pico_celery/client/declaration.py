@@ -42,12 +42,7 @@ _lock: Final = threading.Lock()
 
 
 def remember_client(app: object, cls: type) -> None:
-    """Remember that there is a client of an application.
-
-    Args:
-        app: The application.
-        cls: Class of the client.
-    """
+    """Remember that there is a client of an application."""
     if isinstance(app, Celery) and cls not in _bound.get(app, ()):
         with _lock:
             _bound.setdefault(app, weakref.WeakSet()).add(cls)
@@ -239,32 +234,14 @@ def senders_of(cls: type[Any]) -> dict[str, TaskSender[..., Any]]:
 
 
 def check_client(cls: type[Any], catalog: Catalog) -> None:
-    """Compare the senders of a class that are given by name with the contracts.
-
-    Args:
-        cls: The client class.
-        catalog: Where contracts are looked up.
-
-    Raises:
-        UnknownTaskError: If a contract owns the domain of a name and does not declare it.
-        ConformanceError: If signatures differ; all differences of the class in one error.
-    """
+    """Compare the senders of a class that are given by name with the contracts."""
     faults = client_faults(cls, catalog)
     if faults:
         raise conformance_error(cls.__qualname__, faults)
 
 
 def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefinition] | None = None) -> list[Fault]:
-    """Return what is wrong with the senders of a class that are given by name.
-
-    Args:
-        cls: The client class.
-        catalog: Where contracts are looked up.
-        implied: Definitions implied by implementations in this process, by name.
-
-    Returns:
-        All faults.
-    """
+    """Return what is wrong with the senders of a class that are given by name."""
     faults: list[Fault] = []
     for sender in senders_of(cls).values():
         if sender.method is None:
@@ -285,15 +262,7 @@ def _catalog_of(cls: type[Any]) -> Catalog:
 
 
 def bind_client(client: object, app: Celery) -> None:
-    """Give a client its application, and warn of names that no contract declares.
-
-    Args:
-        client: An instance of a class with senders.
-        app: The application that publishes.
-
-    Raises:
-        ConformanceError: If a contract that was imported after the client class differs from it.
-    """
+    """Give a client its application, and warn of names that no contract declares."""
     check_client(type(client), _catalog_of(type(client)))
     object.__setattr__(client, APP_ATTRIBUTE, app)  # also where the class is a frozen dataclass
     remember_client(app, type(client))

@@ -33,17 +33,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """The key of one call.
-
-    Attributes:
-        task: Name of the task.
-        text: The key.
-        ttl_seconds: How long a call with it counts as the same one; ``None`` for the default.
-    """
+    """The key of one call."""
 
     task: str
+    """Name of the task."""
     text: str
     ttl_seconds: float | None = None
+    """How long a call with it counts as the same one; ``None`` for the default."""
 
     @property
     def name(self) -> str:
@@ -55,20 +51,7 @@ class IdempotencyKey:
 def resolve_key(
     definition: TaskDefinition, kwargs: Mapping[str, Any], options: dict[str, Any]
 ) -> IdempotencyKey | None:
-    """Take the options of idempotency out of those of a call.
-
-    Args:
-        definition: The task.
-        kwargs: Encoded arguments of the call.
-        options: Checked options; changed in place.
-
-    Returns:
-        The key of the call, or ``None`` where it has none.
-
-    Raises:
-        PayloadError: If the contract's ``key`` fails.
-        OptionError: If the key is empty.
-    """
+    """Take the options of idempotency out of those of a call."""
     text, ttl = options.pop("idempotency_key", None), options.pop("idempotency_ttl", None)
     if text is None and definition.options.get("key") is not None:
         text = key_of(definition, definition.arguments.decode(kwargs))
@@ -82,22 +65,7 @@ def resolve_key(
 
 
 def send_once(app: Celery, key: IdempotencyKey, task_id: str, send: Callable[[], T], first: Callable[[str], T]) -> T:
-    """Send a call, unless another one has its key.
-
-    Args:
-        app: The application.
-        key: The key.
-        task_id: Id under which the call is sent.
-        send: Publishes the call.
-        first: Makes what is returned in its place of the id of the first call.
-
-    Returns:
-        What either of them returned.
-
-    Raises:
-        OptionError: If the result backend cannot do that.
-        Exception: What publishing raised; the key is free again then.
-    """
+    """Send a call, unless another one has its key."""
     holder = claim(app, key, task_id)
     if holder != task_id:
         return first(holder)
@@ -111,20 +79,7 @@ def send_once(app: Celery, key: IdempotencyKey, task_id: str, send: Callable[[],
 
 
 def claim(app: Celery, key: IdempotencyKey, task_id: str) -> str:
-    """Take a key for a call that is about to be published, unless another call has it.
-
-    Args:
-        app: The application.
-        key: The key.
-        task_id: Id of the call.
-
-    Returns:
-        Id of the call that has the key: that which was given, or that of the first call.
-
-    Raises:
-        OptionError: If the result backend cannot do that in one step, or forgets results before the key.
-        Exception: What the result backend raises when it cannot be reached.
-    """
+    """Take a key for a call that is about to be published, unless another call has it."""
     backend = _redis_backend(app, key)
     ttl = _ttl_of(backend, key)
     name = backend.get_key_for_task(key.name)
@@ -139,13 +94,7 @@ def claim(app: Celery, key: IdempotencyKey, task_id: str) -> str:
 
 
 def confirm(app: Celery, key: IdempotencyKey, task_id: str) -> None:
-    """Keep a key for its whole time, since its call is with the broker. Failures are logged: the call is sent.
-
-    Args:
-        app: The application.
-        key: A key that `claim` gave to the call.
-        task_id: Id of the call.
-    """
+    """Keep a key for its whole time, since its call is with the broker. Failures are logged: the call is sent."""
     try:
         backend = _redis_backend(app, key)
         name, milliseconds = backend.get_key_for_task(key.name), _milliseconds(_ttl_of(backend, key))
@@ -156,16 +105,7 @@ def confirm(app: Celery, key: IdempotencyKey, task_id: str) -> None:
 
 
 def release(app: Celery, key: IdempotencyKey, task_id: str) -> None:
-    """Give a key back, if it still belongs to a call.
-
-    Args:
-        app: The application.
-        key: The key.
-        task_id: Id of the call.
-
-    Raises:
-        Exception: What the result backend raises when it cannot be reached.
-    """
+    """Give a key back, if it still belongs to a call."""
     backend = _redis_backend(app, key)
     name = backend.get_key_for_task(key.name)
     from redis.exceptions import WatchError  # noqa: PLC0415 - there is a Redis backend

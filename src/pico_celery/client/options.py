@@ -67,35 +67,14 @@ ADVICE: Final = {
 
 
 def check_send_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
-    """Check options of sending.
-
-    Args:
-        options: What was given.
-        subject: Whose options they are, for the message.
-
-    Returns:
-        The options, with every duration in seconds.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type.
-    """
+    """Check options of sending."""
     return check_options(SendOptions, options, subject, advice=ADVICE)
 
 
 def refuse_options_of_one_call(
     subject: str, options: Mapping[str, Any], expected: str, names: Sequence[str] = ("task_id", "idempotency_key")
 ) -> None:
-    """Refuse options of sending that only one call can have, where there are several, or parts of a workflow.
-
-    Args:
-        subject: What is sent.
-        options: Checked options.
-        expected: What is expected in their place, for the message.
-        names: The options.
-
-    Raises:
-        OptionError: If one of them is given.
-    """
+    """Refuse options of sending that only one call can have, where there are several, or parts of a workflow."""
     faults = [
         Fault(
             task=subject,
@@ -118,16 +97,7 @@ def contract_send_options(definition: TaskDefinition) -> dict[str, Any]:
 
 
 def merge_options(base: Mapping[str, Any], nearer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in which the nearer ones win.
-
-    Args:
-        base: Options that hold in general.
-        nearer: Options that stand nearer to the call. Headers are merged; an ``eta`` and a ``countdown``, or two ways of
-            routing, replace each other.
-
-    Returns:
-        New options.
-    """
+    """Return options in which the nearer ones win."""
     merged = {**base, **nearer}
     if "headers" in base and "headers" in nearer:
         merged["headers"] = {**base["headers"], **nearer["headers"]}

@@ -16,14 +16,7 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """What each application has once in a process. The application holds it, so it goes when the application goes.
-
-    Args:
-        name: Attribute of the application that holds it.
-        make: Makes one.
-        close: Closes one at the end of the process.
-        priority: Where several kinds are closed, the highest comes first.
-    """
+    """What each application has once in a process. The application holds it, so it goes when the application goes."""
 
     def __init__(self, name: str, make: Callable[[Celery], T], close: Callable[[T], None], priority: int) -> None:
         self._name = name

@@ -13,7 +13,7 @@ from celery import Celery
 from celery.schedules import BaseSchedule
 
 from pico_celery.client.canvas.checks import checked_options, step_options
-from pico_celery.client.canvas.workflow import TaskSignature
+from pico_celery.client.canvas.signatures import TaskSignature
 from pico_celery.client.options import SendOptions, merge_options
 from pico_celery.contract.signature import caller_location
 from pico_celery.contract.typenames import value_text
@@ -86,21 +86,14 @@ def schedule(
     if once:
         raise OptionError.of("schedule", [_fault(option, *_ONCE[option], where) for option in once])
     periodic = PeriodicTask(name=name, signature=merged, every=every, where=where)
-    app = signature.flow.app
+    app = signature.spec.app
     if app is not None:
         add_periodic(app, [periodic])
     return periodic
 
 
 def periodic_tasks_of(cls: type[Any]) -> list[PeriodicTask]:
-    """Return the periodic tasks of a class, own and inherited.
-
-    Args:
-        cls: Any class.
-
-    Returns:
-        Those that are its attributes.
-    """
+    """Return the periodic tasks of a class, own and inherited."""
     found: dict[str, PeriodicTask] = {}
     for base in reversed(cls.__mro__):
         for attribute, member in vars(base).items():
@@ -122,15 +115,7 @@ _lock: Final = threading.Lock()
 
 
 def add_periodic(app: Celery, tasks: Iterable[PeriodicTask]) -> None:
-    """Add periodic tasks to the schedule of an application; all of them, or none.
-
-    Args:
-        app: The application.
-        tasks: What to add. The same declaration again, by a container that is started again, changes nothing.
-
-    Raises:
-        OptionError: If two entries have one name.
-    """
+    """Add periodic tasks to the schedule of an application; all of them, or none."""
     with _lock:
         known = dict(_added.get(app, {}))
         entries: dict[str, Any] = dict(app.conf.beat_schedule or {})

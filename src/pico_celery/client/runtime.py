@@ -18,11 +18,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ClientRuntime:
-    """Ids, publisher and results of one application in one process. Take it from `runtime_of`.
-
-    Args:
-        app: The application.
-    """
+    """Ids, publisher and results of one application in one process. Take it from `runtime_of`."""
 
     def __init__(self, app: Celery) -> None:
         self.publisher: Final = Publisher(app)
@@ -42,23 +38,12 @@ _runtimes: Final = PerProcess("__pico_celery_runtime__", ClientRuntime, ClientRu
 
 
 def runtime_of(app: Celery) -> ClientRuntime:
-    """Return the runtime of an application in this process.
-
-    Args:
-        app: The application.
-
-    Returns:
-        Its runtime, which is made at the first call.
-    """
+    """Return the runtime of an application in this process."""
     return _runtimes.of(app)
 
 
 def close_runtime(app: Celery) -> None:
-    """Publish what is still to be published, stop listening, and forget the runtime of an application.
-
-    Args:
-        app: The application.
-    """
+    """Publish what is still to be published, stop listening, and forget the runtime of an application."""
     runtime = _runtimes.take(app)
     if runtime is not None:
         runtime.flush()

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, overload
 from celery import Celery
 
 from pico_celery.client.bound_sender import BoundSender
-from pico_celery.client.canvas.senders import SignatureMaker
+from pico_celery.client.canvas.signature_mixin import SignatureMixin
 from pico_celery.client.options import contract_send_options, merge_options
 from pico_celery.contract.catalog import Catalog
 from pico_celery.contract.compiler import imply_task
@@ -24,7 +24,7 @@ R_co = TypeVar("R_co", covariant=True)
 APP_ATTRIBUTE: Final = "__pico_celery_app__"
 
 
-class TaskSender(SignatureMaker[P, R_co]):
+class TaskSender(SignatureMixin[P, R_co]):
     """A task as an attribute of a client class; on an instance it is a `BoundSender`.
 
     Args:
@@ -133,14 +133,7 @@ def _unbound(owner: type[Any], sender: TaskSender[..., Any]) -> UnboundClientErr
 
 
 def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
-    """Take the signature of a sender's method for the contract.
-
-    Args:
-        sender: A sender whose name no contract declares.
-
-    Returns:
-        The implied definition; its result is not checked, for a client's method says nothing about it.
-    """
+    """Take the signature of a sender's method for the contract."""
     assert sender.method is not None  # noqa: S101 - for the type checker: by-name senders have one
     definition = imply_task(_without_result(sender.method), sender.name)
     sender.keep(definition)

@@ -120,17 +120,7 @@ default_catalog: Final = Catalog()
 
 
 def definition_named(name: str) -> TaskDefinition:
-    """Return the declared task of that name, as pickled definitions need it.
-
-    Args:
-        name: Name of the task.
-
-    Returns:
-        The definition in this process's default catalog.
-
-    Raises:
-        UnknownTaskError: If this process declares no such task.
-    """
+    """Return the declared task of that name, as pickled definitions need it."""
     definition = default_catalog.get(name)
     if definition is None:
         raise UnknownTaskError.of(name, [default_catalog.unknown(name)])
@@ -167,18 +157,7 @@ def _declared_twice(name: str, task: TaskDefinition, earlier: TaskDefinition) ->
 
 
 def declared(task: Callable[..., Any] | str, user: str) -> TaskDefinition:
-    """Return the definition of a contract's method.
-
-    Args:
-        task: The method, taken from the contract's class; a name is none.
-        user: Who asks, for the message.
-
-    Returns:
-        The definition.
-
-    Raises:
-        DecoratorError: If no contract declares it.
-    """
+    """Return the definition of a contract's method."""
     definition = marks_of(task).definition
     if definition is None or isinstance(task, MethodType):
         name = getattr(task, "__qualname__", repr(task))

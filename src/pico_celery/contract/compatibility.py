@@ -58,16 +58,7 @@ class Schema:
 
 
 def schema_fits(source: Schema, target: Schema, *, strict: bool = False) -> bool:
-    """Tell whether every value that the source describes is accepted by the target.
-
-    Args:
-        source: What is sent.
-        target: What is accepted.
-        strict: Whether the target converts nothing: no number from a boolean.
-
-    Returns:
-        Whether it is so; `False` where it cannot be known.
-    """
+    """Return whether every value that the source describes is accepted by the target."""
     return _SchemaComparison(strict=strict).fits(source, target)
 
 
@@ -191,15 +182,7 @@ _MAPPINGS: Final = (dict, Mapping)
 
 
 def is_compatible(result: Any, parameter: Any) -> bool:
-    """Tell whether every value of a result's type, as it travels, is accepted for a parameter.
-
-    Args:
-        result: Annotation of the result.
-        parameter: Annotation of the parameter.
-
-    Returns:
-        Whether it is so; `False` where it cannot be known.
-    """
+    """Return whether every value of a result's type, as it travels, is accepted for a parameter."""
     try:
         return _known(result, parameter)
     except TypeError:  # an annotation that has no hash, such as Annotated with a list in it

@@ -31,20 +31,7 @@ def compile_task(  # noqa: PLR0917 - one argument for each thing that a declarat
     namespace: Mapping[str, Any],
     errors: tuple[ErrorDefinition, ...] = (),
 ) -> tuple[TaskDefinition | None, list[Fault]]:
-    """Compile a contract's method.
-
-    Args:
-        function: The method.
-        name: Name of the task.
-        contract: Name of the contract.
-        options: Checked options.
-        subject: How to call the method in faults, such as ``Orders.place``.
-        namespace: Names that are visible to the annotations besides the function's globals.
-        errors: What the task may raise.
-
-    Returns:
-        The definition and no faults, or ``None`` and all faults.
-    """
+    """Compile a contract's method."""
     signature = read_signature(function, subject, namespace=namespace)
     faults = list(signature.faults)
     if not signature.is_async:
@@ -66,13 +53,6 @@ def imply_task(function: Callable[..., Any], name: str) -> TaskDefinition:
     """Compile a definition from the signature of an implementation or client whose name no contract declares.
 
     What has no annotation, or a type that is no payload, is passed on unchecked.
-
-    Args:
-        function: The method.
-        name: Name of the task.
-
-    Returns:
-        The definition.
     """
     signature = read_signature(function, name)
     parameters = [_implied_parameter(parameter) for parameter in signature.parameters]

@@ -26,15 +26,7 @@ _ANYTHING: Final = (Any, object)
 
 
 def is_assignable(source: Any, target: Any) -> bool:
-    """Tell whether every value of one type is a value of another.
-
-    Args:
-        source: The narrower type, or an equal one.
-        target: The wider type.
-
-    Returns:
-        Whether it is so; ``Any`` and ``object`` are wider than everything and narrower than nothing else.
-    """
+    """Return whether every value of one type is a value of another."""
     source, source_constraints = _plain(source)
     target, target_constraints = _plain(target)
     if any(constraint not in source_constraints for constraint in target_constraints):
@@ -141,32 +133,14 @@ Side = Literal["implementation", "client"]
 
 
 def conformance_error(subject: str, faults: Iterable[Fault]) -> ConformanceError:
-    """Return the error that tells faults of conformance.
-
-    Args:
-        subject: What was compared.
-        faults: At least one.
-
-    Returns:
-        An `UnknownTaskError` where nothing but names is wrong, else a `ConformanceError`.
-    """
+    """Return the error that tells faults of conformance."""
     found = list(faults)
     only_names = all(fault.code == "unknown_task" for fault in found)
     return (UnknownTaskError if only_names else ConformanceError).of(subject, found)
 
 
 def compare_signature(definition: TaskDefinition, signature: MethodSignature, side: Side) -> list[Fault]:
-    """Compare a method with the contract.
-
-    Args:
-        definition: What the contract says.
-        signature: What the method says, ``self`` left out.
-        side: Which side the method stands on. A client's missing annotations are not compared, and its result is not
-            compared here.
-
-    Returns:
-        All differences, in the order of the contract.
-    """
+    """Compare a method with the contract."""
     comparison = _Comparison(definition, signature, side)
     return [*signature.faults, *comparison.faults()]
 

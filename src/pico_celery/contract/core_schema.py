@@ -57,41 +57,28 @@ _ONE_ALIAS: Final = "give it one alias for both directions (alias=...)"
 
 @dataclass(slots=True)
 class SchemaFacts:
-    """What the walk found.
-
-    Attributes:
-        secret: A `SecretStr`, `SecretBytes` or `Secret` is declared somewhere.
-        opaque: A part of it has no declared type (``Any``, extra fields), so that a secret may stand there too.
-        hidden: A field is declared with ``repr=False``.
-        bytes_modes: How ``bytes`` are written in JSON, at the places where there are any.
-        unsendable: Kinds of values that JSON cannot carry.
-        masked: A secret is declared that pydantic masks in JSON.
-        uncertain: A custom validator or serializer decides what the JSON is, so that only a run tells if it can be read.
-        unreadable: Fields that a model cannot read from its own JSON.
-    """
+    """What the walk found."""
 
     secret: bool = False
+    """A `SecretStr`, `SecretBytes` or `Secret` is declared somewhere."""
     opaque: bool = False
+    """A part of it has no declared type (``Any``, extra fields), so that a secret may stand there too."""
     hidden: bool = False
+    """A field is declared with ``repr=False``."""
     bytes_modes: set[BytesMode] = field(default_factory=set)
+    """How ``bytes`` are written in JSON, at the places where there are any."""
     unsendable: set[str] = field(default_factory=set)
+    """Kinds of values that JSON cannot carry."""
     masked: bool = False
+    """A secret is declared that pydantic masks in JSON."""
     uncertain: bool = False
+    """A custom validator or serializer decides what the JSON is, so that only a run tells if it can be read."""
     unreadable: list[Unreadable] = field(default_factory=list)
+    """Fields that a model cannot read from its own JSON."""
 
 
 def inspect_schema(schema: Mapping[str, Any]) -> SchemaFacts:
-    """Walk a core schema.
-
-    Args:
-        schema: The core schema of a payload.
-
-    Returns:
-        What was found.
-
-    Raises:
-        ContractError: If this release of pydantic does not mark secrets as `check_secret_marks` expects.
-    """
+    """Walk a core schema."""
     check_secret_marks()
     facts = SchemaFacts(secret=_has_secret(schema), masked=_masks(schema))
     _walk(schema, {}, facts, custom=False)
@@ -104,9 +91,6 @@ def check_secret_marks() -> None:
 
     They are recognized by the names of private functions: pydantic has no public mark for them. If one is renamed, the
     values of secrets would be logged, so no contract is accepted then.
-
-    Raises:
-        ContractError: If one is not recognized.
     """
     unknown = [name for name, schema in _secret_probes() if not (_has_secret(schema) and _masks(schema))]
     if unknown:
@@ -409,31 +393,17 @@ _ONLY_IN_PYTHON: Final = frozenset(
 
 
 def tells_all(schema: CoreSchema) -> bool:
-    """Tell whether the JSON Schema of a type describes all that it accepts.
-
-    Args:
-        schema: pydantic's schema of the type.
-
-    Returns:
-        Whether it is so.
-    """
+    """Return whether the JSON Schema of a type describes all that it accepts."""
     return all(_is_told(node) for node in core_nodes(schema))
 
 
 def is_strict(schema: CoreSchema) -> bool:
-    """Tell whether a part of a type converts nothing.
-
-    Args:
-        schema: pydantic's schema of the type.
-
-    Returns:
-        Whether it is so.
-    """
+    """Return whether a part of a type converts nothing."""
     return _any(schema, lambda node: node.get("strict") is True or (node.get("config") or {}).get("strict") is True)
 
 
 def may_send_nan(schema: CoreSchema) -> bool:
-    """Tell whether a part of a type is a Decimal that may be no number."""
+    """Return whether a part of a type is a Decimal that may be no number."""
     return _any(schema, lambda node: node.get("type") == "decimal" and bool(node.get("allow_inf_nan")))
 
 
@@ -481,14 +451,7 @@ class TellingSchema(GenerateJsonSchema):
 
 
 def untold(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a part of a type demands and JSON Schema does not describe.
-
-    Args:
-        node: A part of a core schema; what is nested in it is not looked at.
-
-    Returns:
-        JSON data: constraints by their names, and under ``functions`` the validators by theirs; empty where all is told.
-    """
+    """Return what a part of a type demands and JSON Schema does not describe."""
     kind = node.get("type")
     if not isinstance(kind, str) or node.keys() <= _TOLD_AT_ONCE.get(kind, frozenset()):
         return {}

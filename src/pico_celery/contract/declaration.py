@@ -23,15 +23,7 @@ from pico_celery.errors import ContractError, Fault
 
 
 def alias_faults(cls: str, tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
-    """Tell what is wrong with the aliases of a contract's own tasks, as far as the class alone says it.
-
-    Args:
-        cls: Name of the class.
-        tasks: Its own tasks by method name.
-
-    Returns:
-        All faults: no names, names of tasks of the class, and names that are given twice.
-    """
+    """Tell what is wrong with the aliases of a contract's own tasks, as far as the class alone says it."""
     names = {task.name: task for task in tasks.values()}
     seen: dict[str, TaskDefinition] = {}
     faults = []

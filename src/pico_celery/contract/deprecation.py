@@ -20,14 +20,6 @@ def deprecation_of(
 ) -> tuple[dict[str, str], list[Fault]]:
     """Return what a contract's method says of its deprecation, by option or by decorator.
 
-    Args:
-        function: The method. ``@warnings.deprecated``, and that of ``typing_extensions``, keep their text on it.
-        options: Checked options of ``@task_options``.
-        subject: How to call the method in faults, such as ``Orders.place``.
-
-    Returns:
-        The option ``deprecated``, or nothing, and the fault of two texts that differ.
-
     Source: https://peps.python.org/pep-0702/#runtime-behavior
     """
     option, decorator = options.get("deprecated"), getattr(function, "__deprecated__", None)
@@ -47,34 +39,19 @@ def deprecation_of(
 
 
 def warn_if_deprecated(definition: TaskDefinition) -> None:
-    """Warn whoever calls a deprecated task, at the line of the call; asyncio's, where a coroutine is a task of its own.
-
-    Args:
-        definition: The task that is called.
-    """
+    """Warn whoever calls a deprecated task, at the line of the call; asyncio's, where a coroutine is a task of its own."""
     text = definition.deprecated
     if text is not None:
         _warn(f"{definition.name} is deprecated: {text}")
 
 
 def warn_of_old_call(alias: str, definition: TaskDefinition) -> None:
-    """Warn whoever calls a task by an old name, at the line of the call.
-
-    Args:
-        alias: The old name.
-        definition: The task.
-    """
+    """Warn whoever calls a task by an old name, at the line of the call."""
     _warn(old_name_text(alias, definition))
 
 
 def warn_of_old_name(alias: str, definition: TaskDefinition, declared: Callable[..., Any]) -> None:
-    """Warn of a sender that is declared by an old name.
-
-    Args:
-        alias: The old name.
-        definition: The task.
-        declared: The client's method, to whose place the warning is attributed.
-    """
+    """Warn of a sender that is declared by an old name."""
     file, _, line = location_of(declared).rpartition(":")
     warnings.warn_explicit(
         old_name_text(alias, definition), DeprecatedTaskWarning, file, int(line), module=declared.__module__
@@ -82,15 +59,7 @@ def warn_of_old_name(alias: str, definition: TaskDefinition, declared: Callable[
 
 
 def old_name_text(alias: str, definition: TaskDefinition) -> str:
-    """Return what is to be said of an old name.
-
-    Args:
-        alias: The old name.
-        definition: The task.
-
-    Returns:
-        Both names, and which to use.
-    """
+    """Return what is to be said of an old name."""
     return f"{alias} is an old name of {definition.name}: use {definition.name!r}"
 
 
@@ -118,12 +87,7 @@ _warned: Final[set[str]] = set()
 
 
 def warn_undeclared(name: str, where: str) -> None:
-    """Warn that no contract declares a task name, once for each name in a process.
-
-    Args:
-        name: Name of the task.
-        where: ``file:line`` of its use, to which the warning is attributed.
-    """
+    """Warn that no contract declares a task name, once for each name in a process."""
     if name in _warned:
         return
     _warned.add(name)

@@ -23,26 +23,12 @@ DIGEST_LENGTH: Final = 16
 
 
 def digest(value: Any) -> str:
-    """Return the digest of JSON data.
-
-    Args:
-        value: JSON data; the order of mapping keys does not count.
-
-    Returns:
-        Hexadecimal digits, `DIGEST_LENGTH` of them.
-    """
+    """Return the digest of JSON data."""
     return hashlib.sha256(_text(value).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def canonical_schema(schema: Mapping[str, Any]) -> Any:
-    """Return a JSON Schema reduced to what it accepts, references replaced by digests of what they refer to.
-
-    Args:
-        schema: A JSON Schema as pydantic writes it, with its definitions in ``$defs``.
-
-    Returns:
-        JSON data that is equal for schemas that differ only in names, order and texts.
-    """
+    """Return a JSON Schema reduced to what it accepts, references replaced by digests of what they refer to."""
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     hashes = _hashes(definitions, _references, _canonical)
     body = {key: value for key, value in schema.items() if key != "$defs"}
@@ -76,14 +62,7 @@ _CORE_UNORDERED: Final = frozenset({"choices", "members", "expected"})
 
 
 def canonical_core_schema(schema: Mapping[str, Any]) -> Any:
-    """Return a core schema reduced to what it accepts, as `canonical_schema` does for JSON Schema.
-
-    Args:
-        schema: A core schema of pydantic.
-
-    Returns:
-        JSON data; validators that are functions count for nothing in it, for nobody can compare them.
-    """
+    """Return a core schema reduced to what it accepts, as `canonical_schema` does for JSON Schema."""
     definitions = {str(body["ref"]): body for body in _core_definitions(schema)}
     return _core(schema, _hashes(definitions, _core_references, _core))
 

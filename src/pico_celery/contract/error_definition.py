@@ -52,18 +52,7 @@ class _Listing(NamedTuple):
 def compile_errors(
     classes: Iterable[type[TaskError]], domain: str, contract: type[Any], subject: str, where: str
 ) -> tuple[tuple[ErrorDefinition, ...], list[Fault]]:
-    """Compile the errors that a task lists.
-
-    Args:
-        classes: What ``@task_options(errors=[...])`` says.
-        domain: Domain of the contract, with which default codes begin.
-        contract: The contract's class.
-        subject: How to call the task in faults, such as ``Orders.place``.
-        where: ``file:line`` of the task.
-
-    Returns:
-        The definitions, and what is wrong with the list.
-    """
+    """Compile the errors that a task lists."""
     found: dict[str, ErrorDefinition] = {}
     faults: list[Fault] = []
     for cls in classes:
@@ -81,31 +70,14 @@ def compile_errors(
 
 
 def give_codes(definitions: Iterable[ErrorDefinition], domain: str, contract: type[Any], where: str) -> None:
-    """Give classes their codes, once the contract that lists them is declared.
-
-    Args:
-        definitions: The errors of the contract's tasks.
-        domain: Domain of the contract.
-        contract: The contract's class.
-        where: ``file:line`` of the contract.
-    """
+    """Give classes their codes, once the contract that lists them is declared."""
     for definition in definitions:
         definition.cls.code = definition.code
         setattr(definition.cls, _LISTED, _Listing(domain, _name(contract), where))
 
 
 def same_code(subject: str, where: str, one: ErrorDefinition, other: ErrorDefinition) -> Fault:
-    """Return the fault that two errors have one code.
-
-    Args:
-        subject: How to call the task, such as ``Orders.place``.
-        where: ``file:line`` of the task.
-        one: The first error.
-        other: The second one.
-
-    Returns:
-        The fault.
-    """
+    """Return the fault that two errors have one code."""
     twice = one.cls is other.cls
     return Fault(
         task=subject,

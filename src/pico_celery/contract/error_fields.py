@@ -134,22 +134,7 @@ def read_fields(
     where: str,
     faults: list[Fault],
 ) -> ErrorFields:
-    """Read the fields of a class from its annotations.
-
-    Args:
-        cls: The class.
-        inherited: Annotations and defaults of the fields of its bases.
-        reserved: Names that would break an exception.
-        namespace: Names that are visible to the annotations besides the module's.
-        where: ``file:line`` of the class.
-        faults: What is wrong with the class otherwise.
-
-    Returns:
-        The fields.
-
-    Raises:
-        ErrorClassError: If the class cannot be a declared error, with all faults.
-    """
+    """Read the fields of a class from its annotations."""
     reader = _Reader(cls, reserved, namespace, where, faults)
     declared = {**inherited, **reader.own(inherited)}
     if reader.faults:
@@ -275,16 +260,7 @@ UNSHOWN: Final = "(not shown)"
 
 
 def shown_fields(declared: ErrorFields, values: Mapping[str, Any], separator: str) -> str:
-    """Return fields as pydantic shows them.
-
-    Args:
-        declared: The fields of the class.
-        values: Their values by name.
-        separator: What stands between two of them.
-
-    Returns:
-        The text, shortened; without fields that say ``repr=False``, and with secrets masked.
-    """
+    """Return fields as pydantic shows them."""
     parts = [f"{name}={safe_repr(values[name]) if may else UNSHOWN}" for name, may in declared.shown.items()]
     text = separator.join(parts)
     return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 3] + "..."

@@ -20,15 +20,7 @@ _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYW
 
 
 def key_faults(definition: TaskDefinition, subject: str) -> list[Fault]:
-    """Tell what is wrong with the parameters of a task's ``key``.
-
-    Args:
-        definition: The task.
-        subject: How to call the method in faults, such as ``Orders.place``.
-
-    Returns:
-        All faults; none where the task has no key.
-    """
+    """Tell what is wrong with the parameters of a task's ``key``."""
     key = definition.options.get("key")
     if key is None:
         return []
@@ -54,18 +46,7 @@ def key_faults(definition: TaskDefinition, subject: str) -> list[Fault]:
 
 
 def key_of(definition: TaskDefinition, arguments: Mapping[str, Any]) -> str | None:
-    """Return the text that is equal for calls which are the same call.
-
-    Args:
-        definition: The task.
-        arguments: Validated arguments of a call by name; defaults of the contract are added.
-
-    Returns:
-        The text, or ``None`` where the task has no key or the key is ``None`` for this call.
-
-    Raises:
-        PayloadError: If the key fails, or is nothing that can be compared.
-    """
+    """Return the text that is equal for calls which are the same call."""
     key: Callable[..., Any] | None = definition.options.get("key")
     if key is None:
         return None

@@ -16,12 +16,12 @@ def snake_case(name: str) -> str:
 
 
 def is_domain(name: object) -> bool:
-    """Tell whether a value can be a contract's domain: identifiers joined by dots."""
+    """Return whether a value can be a contract's domain: identifiers joined by dots."""
     return isinstance(name, str) and _DOMAIN.fullmatch(name) is not None
 
 
 def is_task_name(name: str) -> bool:
-    """Tell whether a text can be a task's name: something, without blanks."""
+    """Return whether a text can be a task's name: something, without blanks."""
     return bool(name) and not any(character.isspace() for character in name)
 
 
@@ -31,16 +31,7 @@ def prefix_of(domain: str, version: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
-    """Return the known names that look most like a wrong one.
-
-    Args:
-        name: The name that was used.
-        known: The names that exist.
-        count: At most so many are returned.
-
-    Returns:
-        The nearest names, best first.
-    """
+    """Return the known names that look most like a wrong one."""
     names = sorted(set(known))
     found = get_close_matches(name, names, n=count, cutoff=0.6)
     if not found:
@@ -50,16 +41,7 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ..
 
 
 def did_you_mean(name: str, known: Iterable[str], *, shown_as: str = "{}") -> str:
-    """Return the remedy for a wrong name.
-
-    Args:
-        name: The name that was used.
-        known: The names that exist.
-        shown_as: How a name is written, where only a part of it is compared.
-
-    Returns:
-        A question with the nearest names, or the list of all names where nothing is near.
-    """
+    """Return the remedy for a wrong name."""
     names = sorted(set(known))
     close = nearest(name, names)
     if close:

@@ -124,21 +124,7 @@ def check_options(
     where: str = "",
     advice: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Check options against the TypedDict that types them.
-
-    Args:
-        allowed: The TypedDict.
-        options: What was given.
-        subject: Whose options they are, for the message.
-        where: ``file:line`` of the place, if known.
-        advice: What to do instead, for options that Celery has and this library does not.
-
-    Returns:
-        The options, with every duration in seconds.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type; all faults in one error.
-    """
+    """Check options against the TypedDict that types them."""
     if not options:
         return {}
     try:
@@ -165,16 +151,7 @@ CELERY_RETRIES: Final = frozenset(
 
 
 def refuse_second_policy(options: Mapping[str, Any], subject: str, where: str) -> None:
-    """Refuse options that say twice how a task is retried.
-
-    Args:
-        options: Checked options.
-        subject: Whose options they are, for the message.
-        where: ``file:line`` of the place.
-
-    Raises:
-        OptionError: If there is a `RetryPolicy`, and one of Celery's own options of retrying beside it.
-    """
+    """Refuse options that say twice how a task is retried."""
     beside = sorted(CELERY_RETRIES & options.keys()) if "retries" in options else []
     faults = [
         Fault(

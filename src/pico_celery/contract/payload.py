@@ -67,14 +67,6 @@ class _WireSchema(GenerateJsonSchema):
 class Payload:
     """A type compiled to validator and serializer.
 
-    Args:
-        annotation: Any type that pydantic turns into JSON and back.
-        parts_known: Whether all its parts are payloads already. Its JSON Schemas, of which nothing new is learnt, are then
-            only made for whoever asks.
-
-    Raises:
-        UnusableTypeError: If the type is none of those.
-
     Attributes:
         annotation: The type.
         core_schema: pydantic's schema of it, as it travels.
@@ -139,33 +131,11 @@ class Payload:
         return self._schemas[mode]
 
     def validate(self, value: Any, *, strict: bool | None = None) -> Any:
-        """Validate a Python value.
-
-        Args:
-            value: A value, or what pydantic converts to one (a mapping for a model).
-            strict: Whether to convert nothing.
-
-        Returns:
-            The value as its type says.
-
-        Raises:
-            pydantic.ValidationError: If it does not fit.
-        """
+        """Validate a Python value."""
         return self._validator.validate_python(value, strict=strict)
 
     def encode(self, value: Any) -> Any:
-        """Turn a validated value into JSON data.
-
-        Args:
-            value: What `validate` returned.
-
-        Returns:
-            Mappings, lists, strings, numbers, booleans and ``None``.
-
-        Raises:
-            pydantic_core.PydanticSerializationError: If a part of it is not of its declared type, or is no JSON.
-            UnicodeDecodeError: If a model holds ``bytes`` that are no text, and does not say ``ser_json_bytes``.
-        """
+        """Turn a validated value into JSON data."""
         data = self._serializer.to_python(value, mode="json", by_alias=True, warnings="error")
         if self._facts.masked:
             data = self._revealed(data, value)
@@ -192,18 +162,7 @@ class Payload:
             raise ValueError(f"its JSON cannot be read back: {path}: {detail['msg']}") from None
 
     def decode(self, data: Any) -> Any:
-        """Turn JSON data into a validated value.
-
-        Args:
-            data: What `encode` returned, or what a plain Celery peer sent (with kombu's datetimes, Decimals, UUIDs).
-
-        Returns:
-            The value as its type says.
-
-        Raises:
-            pydantic.ValidationError: If it does not fit.
-            ValueError: If it is no JSON data at all.
-        """
+        """Turn JSON data into a validated value."""
         return self._validator.validate_json(self._text(data))
 
     def _text(self, data: Any) -> bytes:
@@ -244,31 +203,11 @@ class NativePayload(Payload):
     __slots__ = ()
 
     def encode(self, value: Any) -> Any:
-        """Turn a validated value into what kombu's JSON carries.
-
-        Args:
-            value: What `validate` returned.
-
-        Returns:
-            JSON data, with the Python values in it that kombu's JSON knows.
-
-        Raises:
-            pydantic_core.PydanticSerializationError: If a part of it is nothing of that.
-        """
+        """Turn a validated value into what kombu's JSON carries."""
         return _native(self._serializer.to_python(value, mode="python", by_alias=True))
 
     def decode(self, data: Any) -> Any:
-        """Turn what kombu's JSON carried into a validated value.
-
-        Args:
-            data: JSON data, with kombu's Python values in it.
-
-        Returns:
-            The value as its type says.
-
-        Raises:
-            pydantic.ValidationError: If it does not fit.
-        """
+        """Turn what kombu's JSON carried into a validated value."""
         try:
             return self.validate(data)
         except ValidationError:
@@ -279,18 +218,7 @@ _payloads: WeakValueDictionary[tuple[Any, str, type[Payload]], Payload] = WeakVa
 
 
 def payload_of(annotation: Any, kind: type[Payload] = Payload) -> Payload:
-    """Compile a type, once for all tasks that name it.
-
-    Args:
-        annotation: Any type that pydantic turns into JSON and back.
-        kind: `Payload` or `NativePayload`.
-
-    Returns:
-        Its payload, which lives as long as something uses it.
-
-    Raises:
-        UnusableTypeError: If the type is none of those.
-    """
+    """Compile a type, once for all tasks that name it."""
     # What is equal need not be the same: int | str and str | int try their members in another order.
     key = (annotation, repr(annotation), kind)
     try:

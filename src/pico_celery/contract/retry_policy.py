@@ -56,7 +56,7 @@ class RetryPolicy:
             raise OptionError.of("RetryPolicy", faults)
 
     def retries(self, error: BaseException) -> bool:
-        """Tell whether an error is one that is tried again.
+        """Return whether an error is one that is tried again.
 
         Args:
             error: What the task raised.

@@ -26,19 +26,15 @@ VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodParameter:
-    """A parameter as it stands in code.
-
-    Attributes:
-        name: Its name.
-        kind: One of `inspect.Parameter`'s kinds.
-        annotation: Its resolved type, or `MISSING`.
-        default: Its default, or `MISSING`.
-    """
+    """A parameter as it stands in code."""
 
     name: str
     kind: inspect._ParameterKind
+    """One of `inspect.Parameter`'s kinds."""
     annotation: Any
+    """Its resolved type, or `MISSING`."""
     default: Any
+    """Its default, or `MISSING`."""
 
     @property
     def required(self) -> bool:
@@ -48,23 +44,18 @@ class MethodParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSignature:
-    """A method's signature without ``self``.
-
-    Attributes:
-        parameters: In the order of the code.
-        result: The resolved type of the result, or `MISSING`.
-        is_async: Whether it is an ``async def`` (and no generator).
-        where: ``file:line``.
-        doc: Its docstring.
-        faults: What could not be resolved.
-    """
+    """A method's signature without ``self``."""
 
     parameters: tuple[MethodParameter, ...]
+    """In the order of the code."""
     result: Any
+    """The resolved type of the result, or `MISSING`."""
     is_async: bool
+    """Whether it is an ``async def`` (and no generator)."""
     where: str
     doc: str
     faults: tuple[Fault, ...]
+    """What could not be resolved."""
 
 
 def location_of(function: Callable[..., Any]) -> str:
@@ -74,14 +65,7 @@ def location_of(function: Callable[..., Any]) -> str:
 
 
 def caller_location(depth: int = 2) -> str:
-    """Return ``file:line`` of a caller, for messages.
-
-    Args:
-        depth: How many calls up; 2 is whoever called the function that asks.
-
-    Returns:
-        Its place.
-    """
+    """Return ``file:line`` of a caller, for messages."""
     frame = sys._getframe(depth)  # noqa: SLF001 - the documented way, and cheap
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -92,16 +76,7 @@ def read_signature(
     *,
     namespace: Mapping[str, Any] | None = None,
 ) -> MethodSignature:
-    """Read a method's signature and resolve its annotations.
-
-    Args:
-        function: A plain function with ``self`` as its first parameter.
-        subject: How to call it in faults.
-        namespace: Names that are visible besides the function's globals, such as a caller's local classes.
-
-    Returns:
-        The signature; what does not resolve is `MISSING` there and told in its faults.
-    """
+    """Read a method's signature and resolve its annotations."""
     faults: list[Fault] = []
     raw = inspect.signature(function)
 

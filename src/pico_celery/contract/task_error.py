@@ -117,7 +117,7 @@ class TaskError(PicoCeleryError):
         return f"{type(self).__name__}({shown})"
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether it is an error of the same class with the same fields."""
+        """Return whether it is an error of the same class with the same fields."""
         if self is other:
             return True
         if type(other) is not type(self):
@@ -166,14 +166,7 @@ class TaskError(PicoCeleryError):
 
 
 def fields_of(cls: type[TaskError]) -> ErrorFields:
-    """Return the fields of a declared error.
-
-    Args:
-        cls: Its class, not `TaskError` itself.
-
-    Returns:
-        The fields.
-    """
+    """Return the fields of a declared error."""
     fields: ErrorFields = getattr(cls, _FIELDS)
     return fields
 
@@ -184,14 +177,7 @@ def explicit_code(cls: type[TaskError]) -> str:
 
 
 def values_of(error: TaskError) -> dict[str, Any] | None:
-    """Return the fields of an error by name.
-
-    Args:
-        error: The error.
-
-    Returns:
-        Their values; ``None`` where the stored fields do not fit the class.
-    """
+    """Return the fields of an error by name."""
     declared, own = _fields_of(type(error)), vars(error)
     if declared is None or not own.keys() >= declared.declared.keys():
         return None
@@ -201,20 +187,7 @@ def values_of(error: TaskError) -> dict[str, Any] | None:
 def stored_form(
     error: TaskError, cls: type[TaskError], task: str, values: Mapping[str, Any] | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """Return what a result backend keeps of an error: its text, and its fields as JSON.
-
-    Args:
-        error: The error.
-        cls: Its class, or the base of it as which it is stored.
-        task: Name of the task that raised it.
-        values: Its fields, where it does not have them yet.
-
-    Returns:
-        Text and data.
-
-    Raises:
-        ErrorFieldsError: If fields do not fit the class, or are no JSON.
-    """
+    """Return what a result backend keeps of an error: its text, and its fields as JSON."""
     known = values_of(error) or {} if values is None else values
     data = fields_of(cls).encode(cls.__qualname__, known)
     if values is not None:
@@ -223,16 +196,7 @@ def stored_form(
 
 
 def restored(cls: type[TaskError], text: str, data: Mapping[str, Any]) -> TaskError:
-    """Return an error from its stored form.
-
-    Args:
-        cls: Its class.
-        text: The stored text.
-        data: The stored data.
-
-    Returns:
-        The error; `values_of` tells whether its fields fit the class.
-    """
+    """Return an error from its stored form."""
     build: Any = cls
     error: TaskError = build(text, data)
     return error

@@ -13,14 +13,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 
 
 def type_name(annotation: Any) -> str:
-    """Return a type as its author would write it.
-
-    Args:
-        annotation: Any annotation; classes are shown without their module.
-
-    Returns:
-        Text such as ``Order``, ``list[int]`` or ``Order | None``.
-    """
+    """Return a type as its author would write it."""
     if annotation is None or annotation is type(None):
         return "None"
     if annotation is inspect.Parameter.empty:
@@ -30,15 +23,7 @@ def type_name(annotation: Any) -> str:
 
 
 def value_text(value: object, *, limit: int = 80) -> str:
-    """Return a value with its type, shortened.
-
-    Args:
-        value: Any value that may be shown.
-        limit: Characters of its repr at the most.
-
-    Returns:
-        Text such as ``'abc' (str)``.
-    """
+    """Return a value with its type, shortened."""
     text = safe_repr(value)
     if len(text) > limit:
         text = text[: limit - 3] + "..."

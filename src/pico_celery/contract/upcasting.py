@@ -19,15 +19,10 @@ _Function = TypeVar("_Function", bound=Callable[[dict[str, Any]], Mapping[str, o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upcaster:
-    """A function under `upcast`.
-
-    Attributes:
-        name: Its name, with its module.
-        function: The function.
-        where: ``file:line`` of it.
-    """
+    """A function under `upcast`."""
 
     name: str
+    """Its name, with its module."""
     function: Callable[[dict[str, Any]], Mapping[str, object]]
     where: str
 
@@ -81,33 +76,14 @@ def upcast(task: Callable[Concatenate[Any, ...], Coroutine[Any, Any, Any]], /) -
 
 
 def upcasters_of(definition: TaskDefinition) -> tuple[Upcaster, ...]:
-    """Return the upcasters of a task.
-
-    Args:
-        definition: The task.
-
-    Returns:
-        In the order in which they are asked.
-    """
+    """Return the upcasters of a task."""
     return _upcasters.get(definition, ())
 
 
 def upcast_arguments(
     definition: TaskDefinition, upcasters: Sequence[Upcaster], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Ask upcasters, one after the other.
-
-    Args:
-        definition: The task.
-        upcasters: Those of the task.
-        arguments: JSON data by name; it is left as it is.
-
-    Returns:
-        The arguments as the last one returned them.
-
-    Raises:
-        PayloadError: If one of them fails, or returns no mapping.
-    """
+    """Ask upcasters, one after the other."""
     current: Any = arguments
     for upcaster in upcasters:
         try:

@@ -81,16 +81,7 @@ _FROM_VALIDATORS: Final = {"value_error": "Value error, ", "assertion_error": "A
 
 
 def validation_message(detail: ErrorDetails, *, sensitive: bool, declared: str = "") -> ValidationMessage:
-    """Return what a fault says of one of pydantic's errors.
-
-    Args:
-        detail: pydantic's error, with its context.
-        sensitive: Whether the value, and every text that may quote it, must be left out.
-        declared: The type as its author wrote it, for a value that is of another one.
-
-    Returns:
-        The message.
-    """
+    """Return what a fault says of one of pydantic's errors."""
     kind, context = detail["type"], detail.get("ctx", {})
     if not _is_pydantics_own(detail):
         return ValidationMessage(sentence=_invalid(kind, detail["msg"], sensitive=sensitive))

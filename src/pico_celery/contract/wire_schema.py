@@ -27,17 +27,7 @@ _OPAQUE: Final = frozenset({"model", "function-before", "function-wrap", "functi
 
 
 def from_base64(value: Any) -> Any:
-    """Decode what JSON carries for ``bytes``: base64 in either alphabet.
-
-    Args:
-        value: Text, or what is no text and left alone.
-
-    Returns:
-        The bytes.
-
-    Raises:
-        PydanticCustomError: If the text is no base64.
-    """
+    """Decode what JSON carries for ``bytes``: base64 in either alphabet."""
     if not isinstance(value, str):
         return value
     try:
@@ -59,14 +49,7 @@ OWN_SERIALIZERS: Final = (_to_base64, _revealed)
 
 
 def wire_schema(schema: CoreSchema) -> CoreSchema:
-    """Return a core schema whose ``bytes`` and secrets travel.
-
-    Args:
-        schema: A core schema of pydantic; it is not changed.
-
-    Returns:
-        The schema to build validator and serializer from.
-    """
+    """Return a core schema whose ``bytes`` and secrets travel."""
     travelling: CoreSchema = _changed(schema)
     return travelling
 
@@ -115,14 +98,7 @@ def _secret_of(node: Any) -> type | None:
 
 
 def is_veiled(annotation: Any) -> bool:
-    """Tell whether a part of a type that has no repr of its own must not be shown (``Field(repr=False)``).
-
-    Args:
-        annotation: Any annotation; models and dataclasses leave such fields out of their repr themselves.
-
-    Returns:
-        Whether a parameter, an item or a field of a TypedDict says so.
-    """
+    """Return whether a part of a type that has no repr of its own must not be shown (``Field(repr=False)``)."""
     return _is_veiled(annotation, set())
 
 

@@ -33,14 +33,7 @@ _NO_OPTIONS: Final = frozenset({"errors", "since", "deprecated", "aliases"})
 
 
 def document_of(contracts: Iterable[ContractDefinition]) -> Document:
-    """Describe contracts as data.
-
-    Args:
-        contracts: As their decorator made them.
-
-    Returns:
-        The document; the same contracts give the same one, in whichever order they are given.
-    """
+    """Describe contracts as data."""
     ordered = sorted(contracts, key=lambda contract: (contract.name, contract.version, contract.cls.__qualname__))
     schemas = _Schemas(task for contract in ordered for task in contract.tasks.values())
     given = {prefix_of(contract.name, contract.version) for contract in ordered}

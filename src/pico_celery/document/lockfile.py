@@ -15,14 +15,7 @@ LOCK_FILE: Final = "contracts.lock.json"
 
 
 def to_text(document: Document) -> str:
-    """Return a document as the text of a lock file.
-
-    Args:
-        document: It.
-
-    Returns:
-        JSON, sorted where order means nothing, without what is empty, with a line for each value.
-    """
+    """Return a document as the text of a lock file."""
     return json.dumps(to_data(document), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -32,18 +25,7 @@ def to_data(document: Document) -> Any:
 
 
 def from_text(text: str, where: str) -> Document:
-    """Read the text of a lock file.
-
-    Args:
-        text: What `to_text` wrote, with this or an older version of the format.
-        where: Where the text is from, for the message.
-
-    Returns:
-        The document.
-
-    Raises:
-        LockFileError: If it is none, or one of a newer version.
-    """
+    """Read the text of a lock file."""
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -69,17 +51,7 @@ def from_data(data: Any, where: str) -> Document:
 
 
 def read(path: Path) -> Document:
-    """Read a lock file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The document.
-
-    Raises:
-        LockFileError: If there is none, or none that can be read.
-    """
+    """Read a lock file."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -26,27 +26,24 @@ class _Record(BaseModel):
 
 
 class ParameterRecord(_Record):
-    """A parameter of a task.
-
-    Attributes:
-        name: Its name, which is its name on the wire.
-        keyword_only: Whether it cannot be given by position.
-        type: Its annotation as text, for people.
-        required: Whether a caller must give it.
-        default: Its default as JSON, where it has one.
-        accepts: JSON Schema of what the worker takes.
-        sends: JSON Schema of what clients send, where that is another one.
-        sensitive: Whether parts of its values must stay out of logs: secrets, and fields with ``repr=False``.
-    """
+    """A parameter of a task."""
 
     name: str
+    """Its name, which is its name on the wire."""
     keyword_only: bool = False
+    """Whether it cannot be given by position."""
     type: str
+    """Its annotation as text, for people."""
     required: bool
+    """Whether a caller must give it."""
     sensitive: bool = False
+    """Whether parts of its values must stay out of logs: secrets, and fields with ``repr=False``."""
     default: Any = None
+    """Its default as JSON, where it has one."""
     accepts: JsonSchema
+    """JSON Schema of what the worker takes."""
     sends: JsonSchema | None = None
+    """JSON Schema of what clients send, where that is another one."""
 
     @property
     def sent(self) -> JsonSchema:
@@ -55,17 +52,14 @@ class ParameterRecord(_Record):
 
 
 class ResultRecord(_Record):
-    """The result of a task.
-
-    Attributes:
-        type: Its annotation as text, for people.
-        sends: JSON Schema of what the worker sends.
-        accepts: JSON Schema of what clients take, where that is another one.
-    """
+    """The result of a task."""
 
     type: str
+    """Its annotation as text, for people."""
     sends: JsonSchema
+    """JSON Schema of what the worker sends."""
     accepts: JsonSchema | None = None
+    """JSON Schema of what clients take, where that is another one."""
 
     @property
     def accepted(self) -> JsonSchema:
@@ -74,23 +68,20 @@ class ResultRecord(_Record):
 
 
 class ErrorRecord(_Record):
-    """An error that a task may raise.
-
-    Attributes:
-        code: Its stable name on the wire.
-        type: Name of its class.
-        retryable: Whether a `RetryPolicy` tries again.
-        doc: Docstring of its class.
-        sends: JSON Schema of its fields as the worker sends them.
-        accepts: JSON Schema of its fields as clients take them, where that is another one.
-    """
+    """An error that a task may raise."""
 
     code: str
+    """Its stable name on the wire."""
     type: str
+    """Name of its class."""
     retryable: bool = False
+    """Whether a `RetryPolicy` tries again."""
     doc: str = ""
+    """Docstring of its class."""
     sends: JsonSchema
+    """JSON Schema of its fields as the worker sends them."""
     accepts: JsonSchema | None = None
+    """JSON Schema of its fields as clients take them, where that is another one."""
 
     @property
     def accepted(self) -> JsonSchema:
@@ -99,35 +90,31 @@ class ErrorRecord(_Record):
 
 
 class TaskRecord(_Record):
-    """A task.
-
-    Attributes:
-        name: Its name on the wire.
-        method: Name of the contract's method.
-        doc: Docstring of the method.
-        digest: Changes exactly when the wire contract changes.
-        since: Version of the package in which it came.
-        deprecated: What to use instead; ``None`` where it is not deprecated.
-        aliases: Names under which workers take its messages too.
-        upcast: Whether workers turn old payloads into new ones before they validate them.
-        parameters: In the order of the contract.
-        result: What comes back.
-        errors: What it may raise, by code.
-        options: The contract's options as JSON: durations in seconds, functions and classes by name.
-    """
+    """A task."""
 
     name: str
+    """Its name on the wire."""
     method: str
+    """Name of the contract's method."""
     doc: str = ""
+    """Docstring of the method."""
     digest: str
+    """Changes exactly when the wire contract changes."""
     since: str | None = None
+    """Version of the package in which it came."""
     deprecated: str | None = None
+    """What to use instead; ``None`` where it is not deprecated."""
     aliases: tuple[str, ...] = ()
+    """Names under which workers take its messages too."""
     upcast: bool = False
+    """Whether workers turn old payloads into new ones before they validate them."""
     parameters: tuple[ParameterRecord, ...] = ()
+    """In the order of the contract."""
     result: ResultRecord
     errors: tuple[ErrorRecord, ...] = ()
+    """What it may raise, by code."""
     options: Mapping[str, Any] = Field(default_factory=dict)
+    """The contract's options as JSON: durations in seconds, functions and classes by name."""
 
     def parameter(self, name: str) -> ParameterRecord | None:
         """Return a parameter by its name, or ``None``."""
@@ -150,23 +137,17 @@ class TaskRecord(_Record):
 
 
 class ContractRecord(_Record):
-    """A contract: the tasks of a domain.
-
-    Attributes:
-        name: The domain.
-        version: From 1.
-        type: Name of the Protocol class.
-        doc: Its docstring.
-        digest: Changes exactly when the wire contract of any of its tasks changes.
-        tasks: By name on the wire.
-    """
+    """A contract: the tasks of a domain."""
 
     name: str
     version: int = 1
     type: str = ""
+    """Name of the Protocol class."""
     doc: str = ""
     digest: str
+    """Changes exactly when the wire contract of any of its tasks changes."""
     tasks: Mapping[str, TaskRecord]
+    """By name on the wire."""
 
     @property
     def key(self) -> str:
@@ -175,17 +156,13 @@ class ContractRecord(_Record):
 
 
 class Document(_Record):
-    """Contracts, and the JSON Schemas of the models they share.
-
-    Attributes:
-        lock_version: Version of the format, `LOCK_VERSION`.
-        contracts: By `ContractRecord.key`.
-        schemas: By name of the model.
-    """
+    """Contracts, and the JSON Schemas of the models they share."""
 
     lock_version: Literal[1] = LOCK_VERSION
+    """Version of the format, `LOCK_VERSION`."""
     contracts: Mapping[str, ContractRecord]
     schemas: Mapping[str, JsonSchema] = Field(default_factory=dict)
+    """By name of the model."""
 
     @cached_property
     def tasks(self) -> Mapping[str, TaskRecord]:
@@ -203,14 +180,7 @@ class Document(_Record):
         return schema if reference is None else self.resolve(self.schemas[_name(reference)])
 
     def standalone(self, schema: JsonSchema) -> dict[str, Any]:
-        """Return a schema that is complete in itself: with the models it refers to, in ``$defs``.
-
-        Args:
-            schema: A schema of this document.
-
-        Returns:
-            An ordinary JSON Schema.
-        """
+        """Return a schema that is complete in itself: with the models it refers to, in ``$defs``."""
         needed: dict[str, Any] = {}
         open_names = list(references(schema))
         while open_names:
@@ -224,14 +194,7 @@ class Document(_Record):
         return root
 
     def only(self, tasks: Mapping[str, Any] | frozenset[str] | set[str]) -> Document:
-        """Return the part of the document that some tasks need.
-
-        Args:
-            tasks: Names of tasks.
-
-        Returns:
-            A document with these alone, and the models that they refer to.
-        """
+        """Return the part of the document that some tasks need."""
         contracts = {
             key: contract.model_copy(
                 update={"tasks": {name: contract.tasks[name] for name in contract.tasks if name in tasks}}
@@ -271,15 +234,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def relocated(node: Any, base: str) -> Any:
-    """Return a schema whose references lead to another place.
-
-    Args:
-        node: A schema of a `Document`.
-        base: Where the models are, such as ``#/components/schemas/``.
-
-    Returns:
-        A copy.
-    """
+    """Return a schema whose references lead to another place."""
     if isinstance(node, Mapping):
         return {key: _relocated_part(key, value, base) for key, value in node.items()}
     if isinstance(node, (list, tuple)):

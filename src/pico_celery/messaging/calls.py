@@ -28,35 +28,20 @@ UNSHOWN: Final = "(not shown)"
 
 @dataclass(frozen=True, slots=True)
 class EncodedCall:
-    """The arguments of a call, ready for a message.
-
-    Attributes:
-        args: Positional arguments; empty but for implied contracts with ``*args``.
-        kwargs: JSON data by argument name, only of what the caller passed.
-        argsrepr: What logs and events show of ``args``.
-        kwargsrepr: What logs and events show of ``kwargs``: pydantic's repr, without secrets.
-    """
+    """The arguments of a call, ready for a message."""
 
     args: tuple[Any, ...]
+    """Positional arguments; empty but for implied contracts with ``*args``."""
     kwargs: dict[str, Any]
+    """JSON data by argument name, only of what the caller passed."""
     argsrepr: str
+    """What logs and events show of ``args``."""
     kwargsrepr: str
+    """What logs and events show of ``kwargs``: pydantic's repr, without secrets."""
 
 
 def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EncodedCall:
-    """Bind, validate and encode the arguments of a call.
-
-    Args:
-        definition: The task.
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
-
-    Returns:
-        What the message carries.
-
-    Raises:
-        PayloadError: If the arguments do not fit the contract.
-    """
+    """Bind, validate and encode the arguments of a call."""
     extra, bound = _bind(definition, args, kwargs)
     if extra:
         return EncodedCall(extra, dict(bound), shown(extra), shown(dict(bound)))
@@ -76,20 +61,7 @@ def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
 def decode_call(
     definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Bind and decode the arguments of a message, whoever sent it.
-
-    Args:
-        definition: The task.
-        args: Positional arguments of the message.
-        kwargs: Keyword arguments of the message.
-        headers: Headers of the message. Where they tell of another contract, or of none, the task's upcasters are asked.
-
-    Returns:
-        Positional arguments (empty but for implied contracts with ``*args``) and keyword arguments for the method.
-
-    Raises:
-        PayloadError: If they do not fit the contract, or an upcaster fails.
-    """
+    """Bind and decode the arguments of a message, whoever sent it."""
     remedy = mismatch_note(definition, headers)
     if not isinstance(args, (list, tuple)) or not isinstance(kwargs, Mapping):
         raise PayloadError.of(definition.name, _shape_faults(definition.name, args, kwargs, remedy))
@@ -128,17 +100,7 @@ def _upcast(
 def shown_call(
     definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
 ) -> tuple[str, str]:
-    """Return what logs and events may show of a message's arguments.
-
-    Args:
-        definition: The task.
-        args: Positional arguments as they stand in a message.
-        kwargs: Keyword arguments as they stand in a message.
-        headers: Headers of the message.
-
-    Returns:
-        The reprs of both; of sensitive arguments only what their types show.
-    """
+    """Return what logs and events may show of a message's arguments."""
     if not definition.arguments.sensitive:
         return shown(args), shown(kwargs)
     try:
@@ -233,32 +195,12 @@ def _shape_faults(task: str, args: Any, kwargs: Any, remedy: str) -> list[Fault]
 
 
 def first_parameter(definition: TaskDefinition) -> ParameterDefinition | None:
-    """Return the parameter that gets the result of the task before it.
-
-    Args:
-        definition: The task.
-
-    Returns:
-        The first that can be given by position, or ``None`` where there is none.
-    """
+    """Return the parameter that gets the result of the task before it."""
     return definition.parameter(definition.positional[0]) if definition.positional else None
 
 
 def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EncodedCall:
-    """Bind, validate and encode all arguments but the first.
-
-    Args:
-        definition: The task.
-        args: Positional arguments from the second parameter on.
-        kwargs: Keyword arguments.
-
-    Returns:
-        What the signature carries; each worker adds the first argument by position.
-
-    Raises:
-        PayloadError: If the arguments do not fit the contract.
-        CompositionError: If the task has no parameter that a result can be given to.
-    """
+    """Bind, validate and encode all arguments but the first."""
     first = first_parameter(definition)
     if first is None:
         raise CompositionError.of(definition.name, [_takes_nothing(definition)])
@@ -286,19 +228,7 @@ def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
 
 
 def encode_first(definition: TaskDefinition, value: Any) -> Any:
-    """Validate and encode the first argument alone.
-
-    Args:
-        definition: A task that takes one.
-        value: The argument.
-
-    Returns:
-        JSON data, to be given by position.
-
-    Raises:
-        PayloadError: If it does not fit the contract.
-        CompositionError: If the task has no parameter that a result can be given to.
-    """
+    """Validate and encode the first argument alone."""
     first = first_parameter(definition)
     if first is None:
         raise CompositionError.of(definition.name, [_takes_nothing(definition)])

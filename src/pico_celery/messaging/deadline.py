@@ -28,39 +28,17 @@ def current_deadline() -> datetime | None:
 
 
 def set_current_deadline(context: contextvars.Context, deadline: datetime | None) -> None:
-    """Let what runs in a context, and in its copies, inherit a deadline.
-
-    Args:
-        context: A context that is not entered yet.
-        deadline: The deadline; ``None`` for none.
-    """
+    """Let what runs in a context, and in its copies, inherit a deadline."""
     context.run(_current.set, deadline)
 
 
 def write_deadline(deadline: datetime | None) -> str | None:
-    """Return a deadline as it stands in a header.
-
-    Args:
-        deadline: A time with a zone. ``None`` is written too: the call has none, and inherits none.
-
-    Returns:
-        ISO 8601 in UTC, or ``None``.
-    """
+    """Return a deadline as it stands in a header."""
     return None if deadline is None else deadline.astimezone(UTC).isoformat()
 
 
 def read_deadline(value: Any) -> datetime | None:
-    """Return the deadline that a header says.
-
-    Args:
-        value: The header's value.
-
-    Returns:
-        A time in UTC, or ``None`` where there is none.
-
-    Raises:
-        ValueError: If it is no time.
-    """
+    """Return the deadline that a header says."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -96,12 +74,7 @@ def after(seconds: float) -> datetime:
 
 
 def inherit(headers: dict[str, Any], deadline: datetime) -> None:
-    """Let a message have no later deadline than the task that sends it.
-
-    Args:
-        headers: Headers of the message, changed in place. One that says that there is no deadline is left alone.
-        deadline: The deadline of the task.
-    """
+    """Let a message have no later deadline than the task that sends it."""
     if headers.get(TIMEOUT_HEADER, deadline) is None:
         return
     if DEADLINE_HEADER in headers:
@@ -115,11 +88,7 @@ def inherit(headers: dict[str, Any], deadline: datetime) -> None:
 
 
 def start_timeout(headers: dict[str, Any]) -> None:
-    """Make a deadline of the seconds that a step of a workflow has, now that it is sent.
-
-    Args:
-        headers: Headers of its message, changed in place.
-    """
+    """Make a deadline of the seconds that a step of a workflow has, now that it is sent."""
     if TIMEOUT_HEADER not in headers:
         return
     seconds = headers.pop(TIMEOUT_HEADER)
@@ -133,13 +102,6 @@ def with_deadline(signature: Any, deadline: datetime) -> Any:
     """Return a signature in which all that is yet to be sent inherits a deadline.
 
     What is sent when something fails (``link_error``) does not: it has to run after the deadline too.
-
-    Args:
-        signature: A signature, as the message of the task before it carries it.
-        deadline: The deadline.
-
-    Returns:
-        A copy; what is no signature, as it is.
     """
     if not isinstance(signature, Mapping) or "task" not in signature:
         return signature

@@ -17,16 +17,7 @@ _LIMITS = 2  # hard and soft
 
 
 def envelope_faults(task: str, headers: Mapping[str, Any], payload: Any) -> list[Fault]:
-    """Tell what is wrong with the shape of a message.
-
-    Args:
-        task: Name of the task.
-        headers: Headers of the message.
-        payload: Its decoded body; a mapping is one of Celery's older protocols, and left to Celery.
-
-    Returns:
-        All faults, none of which shows a value.
-    """
+    """Tell what is wrong with the shape of a message."""
     if isinstance(payload, Mapping) and "args" in payload:
         return []
     return [*_header_faults(task, headers), *_body_faults(task, payload)]

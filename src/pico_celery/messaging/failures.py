@@ -32,36 +32,23 @@ _STORED_LENGTH: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFailure:
-    """What a result backend knows of a failure.
-
-    Attributes:
-        type_name: Name of the exception's class.
-        module: Its module; empty where it is not known.
-        args: What the exception was built with.
-        text: Its text.
-        traceback: Text of the traceback; empty where none was stored.
-        original: The exception, where Celery has built it already, or it never left the process.
-    """
+    """What a result backend knows of a failure."""
 
     type_name: str
+    """Name of the exception's class."""
     module: str
+    """Its module; empty where it is not known."""
     args: tuple[Any, ...]
+    """What the exception was built with."""
     text: str
     traceback: str
+    """Text of the traceback; empty where none was stored."""
     original: BaseException | None = None
+    """The exception, where Celery has built it already, or it never left the process."""
 
     @classmethod
     def of(cls, stored: Any, traceback: object = None) -> StoredFailure:
-        """Read a failure.
-
-        Args:
-            stored: The stored mapping of ``exc_type``, ``exc_message`` and ``exc_module``, or the exception that Celery has
-                made of it. The mapping tells more: Celery loses the arguments of an exception that it cannot build.
-            traceback: The stored traceback.
-
-        Returns:
-            The failure.
-        """
+        """Read a failure."""
         told = "" if traceback is None else str(traceback)
         if isinstance(stored, BaseException):
             return _of_exception(stored, told)
@@ -89,19 +76,7 @@ class StoredFailure:
 
 
 def encode_failure(definition: TaskDefinition, error: Exception) -> Exception:
-    """Return what is to be stored of an error that a task raised.
-
-    Args:
-        definition: The task.
-        error: What it raised.
-
-    Returns:
-        The error itself, with task and code in its stored form if the task declares it; for an heir of a declared error,
-        that one with what both have in common.
-
-    Raises:
-        ErrorFieldsError: If a declared error was changed to what does not fit its class.
-    """
+    """Return what is to be stored of an error that a task raised."""
     declared = declared_error(definition, error)
     if declared is None or not isinstance(error, TaskError):
         return error
@@ -114,15 +89,7 @@ def encode_failure(definition: TaskDefinition, error: Exception) -> Exception:
 
 
 def declared_error(definition: TaskDefinition, error: BaseException) -> ErrorDefinition | None:
-    """Return the definition by which a task declares an error: that of its class, or of its nearest base.
-
-    Args:
-        definition: The task.
-        error: What it raised.
-
-    Returns:
-        The definition, or ``None``.
-    """
+    """Return the definition by which a task declares an error: that of its class, or of its nearest base."""
     if not definition.errors or not isinstance(error, TaskError) or values_of(error) is None:
         return None
     by_class = {declared.cls: declared for declared in definition.errors}
@@ -135,17 +102,7 @@ def decode_failure(
     failure: StoredFailure,
     controls: Mapping[str, type[Exception]] | None = None,
 ) -> Exception:
-    """Return the exception that a stored failure is to a caller.
-
-    Args:
-        definitions: The task, and those before it in its chain, whose failure is stored as its own.
-        task_id: Id of the task.
-        failure: What is stored.
-        controls: Celery's exceptions that stay what they are, by the full names under which they are stored.
-
-    Returns:
-        The declared error, one of this library's or of Celery's own, or a `RemoteError`.
-    """
+    """Return the exception that a stored failure is to a caller."""
     data = failure.data
     found = _find(definitions, data)
     if found is not None and data is not None:
@@ -163,7 +120,7 @@ def decode_failure(
 
 
 def _is_about(definitions: Sequence[TaskDefinition], cls: type[PicoCeleryError], data: Mapping[str, Any]) -> bool:
-    """Tell whether an error of this library is about the call itself, not about one that the task made in its turn.
+    """Return whether an error of this library is about the call itself, not about one that the task made in its turn.
 
     A caller must not take the wrong arguments of that one for its own.
     """
@@ -236,7 +193,7 @@ def _of_exception(error: BaseException, traceback: str) -> StoredFailure:
 
 
 def _is_genuine(cls: type[BaseException]) -> bool:
-    """Tell whether a class is the one of its name; Celery makes one where it finds none, and gives it a module of its own."""
+    """Return whether a class is the one of its name; Celery makes one where it finds none, and gives it a module of its own."""
     found: Any = sys.modules.get(cls.__module__)
     for name in cls.__qualname__.split("."):
         if name == "<locals>":

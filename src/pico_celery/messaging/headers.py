@@ -14,26 +14,12 @@ DIGEST_HEADER: Final = "pico_digest"
 
 @lru_cache(maxsize=4096)
 def contract_headers(definition: TaskDefinition) -> Mapping[str, str]:
-    """Return the headers of a message of a task.
-
-    Args:
-        definition: The task; where no contract declares it, the name is empty.
-
-    Returns:
-        Name of the contract and digest of the task. Do not change it: it is shared.
-    """
+    """Return the headers of a message of a task."""
     return {CONTRACT_HEADER: definition.contract, DIGEST_HEADER: definition.digest}
 
 
 def headers_of(request: Any) -> Mapping[str, Any]:
-    """Return the headers of a message that tell of its sender's contract.
-
-    Args:
-        request: Celery's request of the message.
-
-    Returns:
-        The headers; without those of a contract where a plain Celery client has sent it.
-    """
+    """Return the headers of a message that tell of its sender's contract."""
     digest = getattr(request, DIGEST_HEADER, None)
     if digest is not None:
         return {DIGEST_HEADER: digest, CONTRACT_HEADER: getattr(request, CONTRACT_HEADER, "")}
@@ -42,33 +28,17 @@ def headers_of(request: Any) -> Mapping[str, Any]:
 
 
 def is_from_contract_peer(headers: Mapping[str, Any] | None) -> bool:
-    """Tell whether a message was made by this library."""
+    """Return whether a message was made by this library."""
     return headers is not None and DIGEST_HEADER in headers
 
 
 def is_current(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> bool:
-    """Tell whether a message was made from the very contract that this process knows.
-
-    Args:
-        definition: The task as this process knows it.
-        headers: Headers of the message.
-
-    Returns:
-        Whether the digests are equal; those of plain Celery peers say none.
-    """
+    """Return whether a message was made from the very contract that this process knows."""
     return headers is not None and headers.get(DIGEST_HEADER) == definition.digest
 
 
 def mismatch_note(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> str:
-    """Tell in what a message's contract differs from the one here, for an error that happened anyway.
-
-    Args:
-        definition: The task as this process knows it.
-        headers: Headers of the message.
-
-    Returns:
-        A remedy, or nothing where the digests are equal or the sender is a plain Celery one.
-    """
+    """Tell in what a message's contract differs from the one here, for an error that happened anyway."""
     sent = (headers or {}).get(DIGEST_HEADER)
     if not sent or sent == definition.digest:
         return ""

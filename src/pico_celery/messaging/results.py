@@ -37,19 +37,7 @@ class SealedResult:
 
 
 def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, Any] | None = None) -> Any:
-    """Validate and encode what an implementation returned.
-
-    Args:
-        definition: The task.
-        value: The returned value.
-        headers: Headers of the message, to tell a differing contract in the error.
-
-    Returns:
-        JSON data; a `SealedResult` of it where parts of the value must stay out of logs.
-
-    Raises:
-        ResultError: If the contract does not allow the value.
-    """
+    """Validate and encode what an implementation returned."""
     payload = definition.result
     remedy = mismatch_note(definition, headers) or "correct the implementation, or widen the contract's result"
     try:
@@ -64,18 +52,7 @@ def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, 
 
 
 def decode_result(definition: TaskDefinition, data: Any) -> Any:
-    """Decode a stored result, whoever stored it.
-
-    Args:
-        definition: The task.
-        data: JSON data.
-
-    Returns:
-        The value as the contract types it.
-
-    Raises:
-        ResultError: If the contract does not allow it.
-    """
+    """Decode a stored result, whoever stored it."""
     try:
         return definition.result.decode(data.data if isinstance(data, SealedResult) else data)
     except ValidationError as error:

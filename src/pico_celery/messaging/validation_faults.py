@@ -21,46 +21,19 @@ _FIELD_NAME: Final = re.compile(r"field_name='([^']*)'")
 
 
 def argument_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
-    """Return the faults of the arguments of a call.
-
-    Args:
-        definition: The task.
-        error: pydantic's error over the mapping of the arguments.
-        remedy: What to do, where the fault itself does not say it.
-
-    Returns:
-        At most `SHOWN` faults. Values are left out where the task's arguments have parts that must not be shown.
-    """
+    """Return the faults of the arguments of a call."""
     details = _details(error)
     return [_argument_fault(definition, detail, remedy) for detail in details[:SHOWN]]
 
 
 def parameter_faults(definition: TaskDefinition, name: str, error: ValidationError) -> list[Fault]:
-    """Return the faults of one argument that was validated alone.
-
-    Args:
-        definition: The task.
-        name: Name of the parameter.
-        error: pydantic's error over the value.
-
-    Returns:
-        At most `SHOWN` faults, as `argument_faults` returns them.
-    """
+    """Return the faults of one argument that was validated alone."""
     details: list[Any] = [{**detail, "loc": (name, *detail["loc"])} for detail in _details(error)]
     return [_argument_fault(definition, detail, "") for detail in details[:SHOWN]]
 
 
 def result_faults(definition: TaskDefinition, error: ValidationError, remedy: str = "") -> list[Fault]:
-    """Return the faults of a result.
-
-    Args:
-        definition: The task.
-        error: pydantic's error over the result.
-        remedy: What to do.
-
-    Returns:
-        At most `SHOWN` faults, with paths that begin with ``return``.
-    """
+    """Return the faults of a result."""
     return [
         Fault(
             task=definition.name,
@@ -78,17 +51,7 @@ def result_faults(definition: TaskDefinition, error: ValidationError, remedy: st
 
 
 def unencodable(task: str, path: str, payload: Payload, error: Exception) -> Fault:
-    """Return the fault of a value that passed validation and cannot be encoded as JSON.
-
-    Args:
-        task: Name of the task.
-        path: Argument path, or ``return``.
-        payload: Payload of the value.
-        error: What encoding raised.
-
-    Returns:
-        The fault, without the value where it must not be shown.
-    """
+    """Return the fault of a value that passed validation and cannot be encoded as JSON."""
     field = _FIELD_NAME.search(str(error))
     where = f"{path}.{field.group(1)}" if field else path
     if isinstance(error, UnicodeDecodeError):
@@ -103,16 +66,7 @@ def _details(error: ValidationError) -> list[ErrorDetails]:
 
 
 def unexpected_argument(task: str, name: str, remedy: str) -> Fault:
-    """Return the fault of an argument that a task does not have.
-
-    Args:
-        task: Name of the task.
-        name: Name of the argument.
-        remedy: What to do.
-
-    Returns:
-        The fault.
-    """
+    """Return the fault of an argument that a task does not have."""
     return Fault(
         task=task, path=name, remedy=remedy, code="unexpected_argument", sentence=f"unexpected argument {name!r}"
     )
@@ -153,15 +107,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def failing_argument(definition: TaskDefinition, values: Mapping[str, Any]) -> tuple[str, Payload, Exception]:
-    """Find the argument that does not encode.
-
-    Args:
-        definition: The task.
-        values: Validated arguments that do not encode together.
-
-    Returns:
-        Path, payload and error of the first argument that does not encode alone; of all together where each does.
-    """
+    """Find the argument that does not encode."""
     for parameter in definition.parameters:
         if parameter.name in values:
             try:

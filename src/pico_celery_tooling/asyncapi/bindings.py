@@ -17,29 +17,17 @@ _REPLY_KEY: Final = "celery-task-meta-"  # celery.backends.base.KeyValueStoreBac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where the calls of a task are sent.
-
-    Attributes:
-        queue: Name of the queue; empty where exchange and routing key decide it.
-        exchange: Name of the exchange; empty for the broker's default one, which leads to the queue of that name.
-        routing_key: The routing key.
-    """
+    """Where the calls of a task are sent."""
 
     queue: str
+    """Name of the queue; empty where exchange and routing key decide it."""
     exchange: str
+    """Name of the exchange; empty for the broker's default one, which leads to the queue of that name."""
     routing_key: str
 
     @classmethod
     def of(cls, options: Mapping[str, Any], default_queue: str) -> Destination:
-        """Read it from the options of a task, as Celery does.
-
-        Args:
-            options: Options of the contract.
-            default_queue: Queue of tasks that name none.
-
-        Returns:
-            The destination.
-        """
+        """Read it from the options of a task, as Celery does."""
         queue, exchange = options.get("queue"), options.get("exchange")
         routing_key = options.get("routing_key")
         if exchange and routing_key:

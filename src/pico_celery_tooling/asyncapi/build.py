@@ -22,15 +22,7 @@ REPLIES: Final = "results"
 
 
 def asyncapi_of(document: Document, settings: Settings) -> dict[str, Any]:
-    """Describe contracts as AsyncAPI does.
-
-    Args:
-        document: The contracts.
-        settings: What else it says.
-
-    Returns:
-        An AsyncAPI document, as JSON data.
-    """
+    """Describe contracts as AsyncAPI does."""
     building = _Building(document, settings)
     for contract in document.contracts.values():
         for task in contract.tasks.values():

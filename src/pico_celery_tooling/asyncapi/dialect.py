@@ -37,26 +37,12 @@ _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def component_name(name: str) -> str:
-    """Return a name as AsyncAPI allows it for a component.
-
-    Args:
-        name: Name of a task, queue, error or model.
-
-    Returns:
-        The name, with an underscore for each character that is not allowed.
-    """
+    """Return a name as AsyncAPI allows it for a component."""
     return _NO_NAME.sub("_", name)
 
 
 def draft7(schema: Any) -> Any:
-    """Return a schema in the dialect of AsyncAPI.
-
-    Args:
-        schema: A schema of a `Document`, with references to its ``schemas``.
-
-    Returns:
-        A copy, with references to ``#/components/schemas``.
-    """
+    """Return a schema in the dialect of AsyncAPI."""
     if not isinstance(schema, Mapping):
         return schema  # True or False
     told = {key: _part(key, value) for key, value in schema.items() if key not in _ELSEWHERE}

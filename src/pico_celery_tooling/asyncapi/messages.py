@@ -103,15 +103,7 @@ PROGRESS: Final[Mapping[str, Any]] = {
 
 
 def call_payload(task: TaskRecord, view: View) -> dict[str, Any]:
-    """Return the schema of the body of a call: positional arguments, arguments by name, and what follows.
-
-    Args:
-        task: The task.
-        view: Whose: what a worker takes, or what a client sends.
-
-    Returns:
-        A schema.
-    """
+    """Return the schema of the body of a call: positional arguments, arguments by name, and what follows."""
     required = [parameter.name for parameter in task.parameters if parameter.required]
     kwargs: dict[str, Any] = {
         "type": "object",
@@ -141,16 +133,7 @@ def call_headers(task: TaskRecord) -> dict[str, Any]:
 
 
 def call_example(task: TaskRecord, contract: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an example of a call.
-
-    Args:
-        task: The task.
-        contract: Key of its contract.
-        arguments: Example arguments, by name.
-
-    Returns:
-        Headers and payload.
-    """
+    """Return an example of a call."""
     headers = {
         "lang": "py",
         "task": task.name,

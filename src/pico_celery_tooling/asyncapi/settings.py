@@ -17,33 +17,20 @@ Example = Callable[[JsonSchema], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerServer:
-    """A broker.
-
-    Attributes:
-        host: Host, and port where it is told.
-        protocol: ``redis``, ``amqp`` or ``amqps``.
-        pathname: Number of the database, or virtual host.
-        tls: Whether the connection is encrypted.
-    """
+    """A broker."""
 
     host: str
+    """Host, and port where it is told."""
     protocol: str
+    """``redis``, ``amqp`` or ``amqps``."""
     pathname: str = ""
+    """Number of the database, or virtual host."""
     tls: bool = False
+    """Whether the connection is encrypted."""
 
     @classmethod
     def of(cls, url: str) -> BrokerServer:
-        """Read a broker's URL.
-
-        Args:
-            url: As Celery takes it. User, password and parameters are left out: the document is there to be passed on.
-
-        Returns:
-            The server.
-
-        Raises:
-            ValueError: If it is none.
-        """
+        """Read a broker's URL."""
         parts = urlsplit(url)
         scheme = _SCHEMES.get(parts.scheme)
         if scheme is None or not parts.hostname:
@@ -64,22 +51,17 @@ _TLS: Final = frozenset({"rediss", "amqps"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a document says beside the contracts.
-
-    Attributes:
-        title: Title of the API.
-        version: Its version.
-        view: Whose operations they are: a worker receives calls, a client sends them.
-        protocol: How messages are carried.
-        server: The broker, where it is told.
-        default_queue: Queue of tasks whose contract names none; Celery's ``task_default_queue``.
-        example: Makes example values.
-    """
+    """What a document says beside the contracts."""
 
     title: str
+    """Title of the API."""
     version: str
     view: View = "worker"
+    """Whose operations they are: a worker receives calls, a client sends them."""
     protocol: Protocol = "redis"
+    """How messages are carried."""
     server: BrokerServer | None = None
+    """The broker, where it is told."""
     default_queue: str = "celery"
+    """Queue of tasks whose contract names none; Celery's ``task_default_queue``."""
     example: Example

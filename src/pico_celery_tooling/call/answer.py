@@ -18,21 +18,18 @@ _REVOKED: Final = "REVOKED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswer:
-    """How a call ended.
-
-    Attributes:
-        state: Celery's name of the state.
-        result: The result, of one that succeeded.
-        error: What failed, of one that did not: ``type``, ``message``, and for a declared error ``code`` and ``fields``.
-        misfits: Why the result, or the fields of the error, are not what the contract says; one line each.
-        traceback: Text of the traceback on the worker.
-    """
+    """How a call ended."""
 
     state: str
+    """Celery's name of the state."""
     result: Any = None
+    """The result, of one that succeeded."""
     error: Mapping[str, Any] | None = None
+    """What failed, of one that did not: ``type``, ``message``, and for a declared error ``code`` and ``fields``."""
     misfits: tuple[str, ...] = ()
+    """Why the result, or the fields of the error, are not what the contract says; one line each."""
     traceback: str = ""
+    """Text of the traceback on the worker."""
 
     @property
     def succeeded(self) -> bool:
@@ -52,25 +49,14 @@ class CallAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads what is stored of a task by its contract.
-
-    Attributes:
-        task: The task.
-        document: Where its schemas are.
-    """
+    """Reads what is stored of a task by its contract."""
 
     task: TaskRecord
     document: Document = field(repr=False)
+    """Where its schemas are."""
 
     def read(self, meta: Mapping[str, Any]) -> CallAnswer:
-        """Read what a result backend keeps.
-
-        Args:
-            meta: ``status``, ``result`` and ``traceback``, whoever stored them.
-
-        Returns:
-            How the call ended.
-        """
+        """Read what a result backend keeps."""
         state, stored = str(meta["status"]), meta.get("result")
         if state == _SUCCESS:
             result = _json(stored)

@@ -21,17 +21,7 @@ _KOMBUS: Final = {"__type__", "__value__"}
 
 
 def read_data(text: str) -> dict[str, Any]:
-    """Read the arguments of a call.
-
-    Args:
-        text: JSON; ``@file`` for what a file holds, ``-`` or ``@-`` for the standard input.
-
-    Returns:
-        Values by name of the argument.
-
-    Raises:
-        ToolError: If it cannot be read, or is no JSON object.
-    """
+    """Read the arguments of a call."""
     origin, content = _content(text)
     try:
         data = json.loads(content)
@@ -73,17 +63,7 @@ def _kind(data: Any) -> str:
 def check_arguments(
     task: TaskRecord, document: Document, data: Mapping[str, Any], definition: TaskDefinition | None
 ) -> None:
-    """Hold arguments against a contract.
-
-    Args:
-        task: The task.
-        document: Where its schemas are.
-        data: Values by name of the argument.
-        definition: The task in Python, where it is known; it finds what a schema cannot say.
-
-    Raises:
-        PayloadError: If they do not fit; all faults in one error.
-    """
+    """Hold arguments against a contract."""
     faults = [*_name_faults(task, data), *_value_faults(task, document, data)]
     if faults:
         raise PayloadError.of(task.name, faults)
@@ -142,17 +122,7 @@ def _is_kombus(value: Any) -> bool:
 def shown_arguments(
     task: TaskRecord, document: Document, data: Mapping[str, Any], definition: TaskDefinition | None
 ) -> str:
-    """Return what logs and events may show of arguments.
-
-    Args:
-        task: The task.
-        document: Where its schemas are.
-        data: Values by name of the argument, which fit.
-        definition: The task in Python, where it is known; it shows what its types show.
-
-    Returns:
-        The repr of all of them, in which a value that may hold a secret is left out.
-    """
+    """Return what logs and events may show of arguments."""
     if definition is not None:
         return shown_call(definition, (), data, _current(task))[1]
     sensitive = {parameter.name for parameter in task.parameters if is_sensitive(document, parameter)}
@@ -170,15 +140,7 @@ class _Hidden:
 
 
 def is_sensitive(document: Document, parameter: ParameterRecord) -> bool:
-    """Return whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret.
-
-    Args:
-        document: Where its schemas are.
-        parameter: The parameter.
-
-    Returns:
-        Whether it is so.
-    """
+    """Return whether a parameter's values must stay out of logs: its contract says so, or a schema marks a secret."""
     if parameter.sensitive or _marks_secret(parameter.accepts):
         return True
     reached: set[str] = set()

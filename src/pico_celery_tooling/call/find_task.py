@@ -21,21 +21,17 @@ ASK_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTask:
-    """A task, and where its contract was read.
-
-    Attributes:
-        task: The task.
-        document: Where its schemas are.
-        contract: Key of its contract.
-        origin: Where it was read, for people.
-        notes: What is to be known of it, such as that workers differ.
-    """
+    """A task, and where its contract was read."""
 
     task: TaskRecord
     document: Document
+    """Where its schemas are."""
     contract: str
+    """Key of its contract."""
     origin: str
+    """Where it was read, for people."""
     notes: tuple[str, ...] = ()
+    """What is to be known of it, such as that workers differ."""
 
     @property
     def definition(self) -> TaskDefinition | None:
@@ -53,22 +49,7 @@ def find_task(
     application: Callable[[], Any],
     seconds: float = ASK_SECONDS,
 ) -> FoundTask:
-    """Find a task's contract in the nearest place that has it.
-
-    Args:
-        name: Name of the task, or an alias of it.
-        given: The package or lock file that the user names; no other place is looked at then.
-        live: Whether only the running workers are asked.
-        has_application: Whether the user names an application or a broker.
-        application: Loads the application, or makes one for the broker.
-        seconds: How long workers have to answer.
-
-    Returns:
-        The task.
-
-    Raises:
-        ToolError: If no place has it, with the names that look most like it.
-    """
+    """Find a task's contract in the nearest place that has it."""
     looked: list[str] = []
     known: set[str] = set()
     reasons: list[str] = []

@@ -30,19 +30,7 @@ _SOCKET_SECONDS: Final = 5.0
 
 
 def application_at(broker: str, backend: str | None) -> Celery:
-    """Make an application that only sends.
-
-    Args:
-        broker: URL of the broker; wins over what the environment says.
-        backend: URL of the result backend; without it results are kept by an embedded broker, and nowhere otherwise.
-
-    Returns:
-        The application; JSON is all that it sends and takes.
-
-    Raises:
-        SettingsError: If it cannot be made of these.
-        EmbeddedBrokerError: If the embedded broker cannot be had.
-    """
+    """Make an application that only sends."""
     chosen = broker if backend is None and is_embedded(broker) else backend
     broker_url, backend_url = _place(broker, 0), None if chosen is None else _place(chosen, 1)
     app = create_app(CelerySettings(broker_url=broker_url, backend_url=backend_url), name="pico-celery")
@@ -59,23 +47,18 @@ def _place(url: str, database: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCall:
-    """A call that is ready to be sent.
-
-    Attributes:
-        task: Name of the task.
-        kwargs: Its arguments.
-        options: Options of `celery.Celery.send_task`, headers included.
-        deadline: When it is to have ended.
-        key: Its idempotency key.
-        keyless: Whether the contract gives its calls a key that cannot be computed here.
-    """
+    """A call that is ready to be sent."""
 
     task: str
+    """Name of the task."""
     kwargs: Mapping[str, Any] = field(repr=False)
     options: Mapping[str, Any]
+    """Options of `celery.Celery.send_task`, headers included."""
     deadline: datetime | None
+    """When it is to have ended."""
     key: IdempotencyKey | None
     keyless: bool
+    """Whether the contract gives its calls a key that cannot be computed here."""
 
     @property
     def ignores_result(self) -> bool:
@@ -84,20 +67,7 @@ class TaskCall:
 
 
 def prepare(found: FoundTask, data: Mapping[str, Any], options: Mapping[str, Any]) -> TaskCall:
-    """Hold arguments against the contract, and settle what they are sent with. No I/O.
-
-    Args:
-        found: The task.
-        data: Values by name of the argument.
-        options: Checked options, those of the contract among them.
-
-    Returns:
-        What `pico_celery_tooling.call.send.send` takes.
-
-    Raises:
-        PayloadError: If the arguments do not fit.
-        OptionError: If options contradict each other.
-    """
+    """Hold arguments against the contract, and settle what they are sent with. No I/O."""
     task, definition = found.task, found.definition
     check_arguments(task, found.document, data, definition)
     resolved, deadline = fix_deadline(task.name, options)
@@ -135,19 +105,7 @@ _NOT_HERE: Final = frozenset({"link", "link_error", "add_to_parent", "reply_to",
 
 
 def options_of(task: TaskRecord, texts: Iterable[str]) -> dict[str, Any]:
-    """Return what a call is sent with: the options of the contract, and those that the user gives, which win.
-
-    Args:
-        task: The task.
-        texts: ``name=value``; the value is JSON where it can be read so and the option is no text. Durations are seconds,
-            times ISO 8601: one without a zone is one of the local zone.
-
-    Returns:
-        Checked options, with durations in seconds.
-
-    Raises:
-        OptionError: If one is unknown or has a wrong type; all faults in one error.
-    """
+    """Return what a call is sent with: the options of the contract, and those that the user gives, which win."""
     own = {name: value for name, value in task.options.items() if name in SENDING}
     faults: list[Fault] = []
     given: dict[str, Any] = {}

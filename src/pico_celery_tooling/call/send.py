@@ -39,11 +39,6 @@ class NoAnswerError(Exception):
 class SentCall:
     """A call that was sent; what is stored of it comes by way of the hub.
 
-    Args:
-        task_id: Id of the task.
-        deadline: When it is to have ended.
-        ignored: Whether no result is stored.
-
     Attributes:
         id: Id of the task.
         is_first: Whether it was sent now, and is not that of an earlier call with the same idempotency key.
@@ -74,17 +69,7 @@ class SentCall:
         return self
 
     def outcome(self, seconds: float) -> Meta | None:
-        """Return what was stored, as soon as it is there; ``None`` after so many seconds.
-
-        Args:
-            seconds: How long to wait.
-
-        Returns:
-            What was stored, if anything.
-
-        Raises:
-            UnreachableError: If the result backend cannot be reached.
-        """
+        """Return what was stored, as soon as it is there; ``None`` after so many seconds."""
         if not self._told.wait(seconds):
             return None
         if self._meta is None:
@@ -93,19 +78,7 @@ class SentCall:
 
 
 def send(app: Celery, call: TaskCall) -> SentCall:
-    """Send a call.
-
-    Args:
-        app: The application.
-        call: The call.
-
-    Returns:
-        What `wait` takes.
-
-    Raises:
-        UnreachableError: If the broker cannot be reached, or does not answer; the message may be with it all the same then.
-        OptionError: If the result backend knows no idempotency keys.
-    """
+    """Send a call."""
     hub = hub_of(app)
     options = dict(call.options)
     sent = SentCall(options.pop("task_id", None) or hub.ids.new(), call.deadline, ignored=call.ignores_result)
@@ -144,21 +117,7 @@ def send(app: Celery, call: TaskCall) -> SentCall:
 def wait(
     app: Celery, sent: SentCall, seconds: float, on_tick: Callable[[float], None] | None = None
 ) -> Mapping[str, Any]:
-    """Wait until a call has ended.
-
-    Args:
-        app: The application.
-        sent: The call.
-        seconds: How long to wait; not much beyond the deadline of the call.
-        on_tick: Called again and again while it waits, with the seconds that have passed.
-
-    Returns:
-        What is stored of it.
-
-    Raises:
-        NoAnswerError: If it has not ended in time.
-        UnreachableError: If the result backend cannot be reached.
-    """
+    """Wait until a call has ended."""
     hub = hub_of(app)
     patience = patience_seconds(sent.deadline, seconds) or 0.0
     waiter = hub.watch(sent.id, sent.resolve, sent.heard)
@@ -183,15 +142,7 @@ def wait(
 
 
 def state_of(app: Celery, sent: SentCall) -> str:
-    """Return the state of a call that has not ended, for people who watch it.
-
-    Args:
-        app: The application.
-        sent: The call.
-
-    Returns:
-        Celery's name of it, or what else is to be said of it; an empty text where replies tell nothing before the end.
-    """
+    """Return the state of a call that has not ended, for people who watch it."""
     hub = hub_of(app)
     if hub.trouble is not None:
         return NO_STATE

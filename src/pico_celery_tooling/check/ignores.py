@@ -36,17 +36,7 @@ class _Check(BaseModel):
 
 
 def ignores_of_project(file: Path | None) -> list[Ignore]:
-    """Read the ignores of a project.
-
-    Args:
-        file: A TOML file with a table ``[tool.pico_celery.check]``; without one ``pyproject.toml`` is read, if it is there.
-
-    Returns:
-        The ignores.
-
-    Raises:
-        ToolError: If the file cannot be read, or the table is wrong.
-    """
+    """Read the ignores of a project."""
     path = file or Path(PROJECT_FILE)
     if file is None and not path.is_file():
         return []
@@ -89,17 +79,7 @@ def _wrong(path: Path, error: ValidationError) -> ToolError:
 
 
 def ignore_of_option(text: str) -> Ignore:
-    """Read an ignore of the command line.
-
-    Args:
-        text: ``RULE:TASK=REASON``, or ``RULE=REASON`` for all tasks.
-
-    Returns:
-        The ignore.
-
-    Raises:
-        ToolError: If it is none.
-    """
+    """Read an ignore of the command line."""
     parts = _OPTION.fullmatch(text.strip())
     if parts is None or not parts["reason"].strip():
         raise ToolError(
@@ -115,15 +95,7 @@ def ignore_of_option(text: str) -> Ignore:
 
 
 def require_known(ignores: Iterable[Ignore], known: Callable[[str], Sequence[str]]) -> None:
-    """Require that each ignore is about a rule that there is.
-
-    Args:
-        ignores: What does not count.
-        known: Returns the names of the rules that a pattern may be about.
-
-    Raises:
-        ToolError: If one is about none.
-    """
+    """Require that each ignore is about a rule that there is."""
     for ignore in ignores:
         names = known(ignore.rule)
         if not any(is_like(rule, ignore.rule) for rule in names):

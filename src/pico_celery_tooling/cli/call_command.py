@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 
 class CallCommandError(ToolError):
-    """A call was refused, or did not come to an end.
-
-    Args:
-        message: What is wrong.
-        remedy: What to do about it.
-        told: More about it, for programs.
-    """
+    """A call was refused, or did not come to an end."""
 
     def __init__(self, message: str, remedy: str = "", told: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, remedy)
@@ -65,14 +59,7 @@ def notes_of(found: FoundTask, call: TaskCall, sent: SentCall) -> list[str]:
 
 
 def print_answer(answer: CallAnswer, identity: Mapping[str, str], *, traceback: bool, as_json: bool) -> None:
-    """Print how a call ended.
-
-    Args:
-        answer: How it ended.
-        identity: Name and id of the task, for programs.
-        traceback: Whether to print the worker's traceback of a failure too.
-        as_json: Whether a program reads it.
-    """
+    """Print how a call ended."""
     told = answer.told
     if traceback and answer.traceback and answer.error is not None:
         told["error"]["traceback"] = answer.traceback

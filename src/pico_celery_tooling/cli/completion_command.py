@@ -59,16 +59,7 @@ class TaskNameParam(click.ParamType[str]):
     name = "task"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-        """Return the names of tasks that begin like what was typed.
-
-        Args:
-            ctx: Of the command that is being typed.
-            param: The parameter.
-            incomplete: What was typed of it.
-
-        Returns:
-            The names, with the first line of what their contract says.
-        """
+        """Return the names of tasks that begin like what was typed."""
         del param
         return [CompletionItem(name, help=doc) for name, doc in _names(ctx.params) if name.startswith(incomplete)]
 

@@ -32,18 +32,7 @@ def live_options(function: _Function) -> _Function:
 
 
 def answers_of(timeout: float, *, definitions: bool | Collection[str] = False) -> Answers:
-    """Ask the workers of the application that the command line names.
-
-    Args:
-        timeout: Seconds in which they have to answer.
-        definitions: Whether to ask for definitions too, or of which tasks and contracts.
-
-    Returns:
-        Their answers.
-
-    Raises:
-        ToolError: If the application cannot be loaded, or its broker cannot be reached.
-    """
+    """Ask the workers of the application that the command line names."""
     app = application()
     from pico_celery_tooling.live.inspect_client import ask  # noqa: PLC0415 - it imports Celery
 

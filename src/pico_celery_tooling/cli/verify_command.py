@@ -37,7 +37,7 @@ _COLOURS: Final = {"incompatible": "red", "unserved": "red", "unknown": "yellow"
 )
 @json_option
 def command(source: str | None, *, live: bool, timeout: float, against: str | None, wait: float, as_json: bool) -> None:
-    """Tell whether each task that clients call is served, by a contract that fits theirs.
+    """Return whether each task that clients call is served, by a contract that fits theirs.
 
     What has to be served: what the clients of the application (-A) call, or all tasks of PACKAGE or LOCKFILE.
 

@@ -19,21 +19,18 @@ _ENTRY: Final = re.compile(r"\*{0,2}([\w.]+)(?:\s*\([^)]*\))?:(?:\s+(.*)|\s*)")
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """A docstring in its parts.
-
-    Attributes:
-        text: All that is in none of the other parts.
-        arguments: What it says about arguments, by name.
-        attributes: What it says about attributes, by name.
-        raises: What it says about errors, by class name.
-        returns: What it says about the result.
-    """
+    """A docstring in its parts."""
 
     text: str = ""
+    """All that is in none of the other parts."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    """What it says about arguments, by name."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    """What it says about attributes, by name."""
     raises: Mapping[str, str] = field(default_factory=dict)
+    """What it says about errors, by class name."""
     returns: str = ""
+    """What it says about the result."""
 
     @property
     def summary(self) -> str:
@@ -43,14 +40,7 @@ class Docstring:
 
 @lru_cache(maxsize=4096)
 def read_docstring(doc: str) -> Docstring:
-    """Read a docstring.
-
-    Args:
-        doc: It; one in another style than Google's is all text.
-
-    Returns:
-        Its parts.
-    """
+    """Read a docstring."""
     text: list[str] = []
     entries: dict[str, dict[str, str]] = {"arguments": {}, "attributes": {}, "raises": {}}
     returns = ""

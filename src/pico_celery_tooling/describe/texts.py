@@ -34,15 +34,7 @@ def summary(doc: str) -> str:
 
 
 def describe_contract(contract: ContractRecord, *, heading: Style = str) -> str:
-    """Describe a contract: its text, and one line for each task.
-
-    Args:
-        contract: It.
-        heading: How headings look.
-
-    Returns:
-        Lines.
-    """
+    """Describe a contract: its text, and one line for each task."""
     lines = [f"{heading(contract.key)}  {contract.type}, digest {contract.digest}"]
     if contract.doc:
         lines.extend(["", indent(contract.doc, "  ")])
@@ -57,17 +49,7 @@ def task_line(task: TaskRecord) -> str:
 
 
 def describe_task(document: Document, task: TaskRecord, example: Any, *, heading: Style = str) -> str:
-    """Describe a task.
-
-    Args:
-        document: Where it is.
-        task: It.
-        example: Arguments by name, as a client could send them.
-        heading: How headings look.
-
-    Returns:
-        Lines.
-    """
+    """Describe a task."""
     doc = read_docstring(task.doc)
     contract = document.contract_of(task.name)
     lines = [f"{heading(task.name)}  contract {contract.key}, digest {task.digest}", f"  {signature(task)}"]

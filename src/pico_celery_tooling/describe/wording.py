@@ -64,28 +64,12 @@ _MANY: Final = 12
 
 
 def in_words(document: Document, schema: JsonSchema) -> str:
-    """Return a schema in words; of a model its name alone.
-
-    Args:
-        document: Where the models are.
-        schema: A schema of it.
-
-    Returns:
-        Such as ``list of Line, at least 1``.
-    """
+    """Return a schema in words; of a model its name alone."""
     return _limited(schema, _core(document, schema))
 
 
 def model_name(document: Document, reference: str) -> str:
-    """Return the name of a model for people: without what tells its two directions apart.
-
-    Args:
-        document: Where it is.
-        reference: Its name there.
-
-    Returns:
-        Its title, or the name.
-    """
+    """Return the name of a model for people: without what tells its two directions apart."""
     base = reference.removesuffix("-Input").removesuffix("-Output")
     title = document.schemas[reference].get("title")
     return title if isinstance(title, str) else base

@@ -19,14 +19,7 @@ _ALIKE: Final = 0.6
 
 
 def compare_arguments(pair: Pair) -> Iterator[Finding]:
-    """Compare the parameters of two versions of a task.
-
-    Args:
-        pair: The versions.
-
-    Returns:
-        What breaks.
-    """
+    """Compare the parameters of two versions of a task."""
     found = [*_parameters(pair), *_common(pair)]
     yield from (_upcast(one) for one in found) if pair.new.task.upcast else found
     yield from _by_position(pair)

@@ -22,13 +22,6 @@ def compare(old: Document, new: Document) -> list[Finding]:
 
     In a roll-out old clients meet new workers, new clients meet old workers, and messages that were queued or scheduled
     by old clients meet new workers. What each of them sends has to be accepted by the other.
-
-    Args:
-        old: As it was, and may be running.
-        new: As it is.
-
-    Returns:
-        What breaks and what else is to be known, by task, the worst first.
     """
     matching = match(old, new)
     found = [*_contracts(old, new), *_names(matching, old, new)]

@@ -23,15 +23,7 @@ _FREE: Final[tuple[Any, ...]] = ("text", 1, None, True, 1.5, [], {}, [None], {"k
 
 
 class Witnesses:
-    """What finds payloads for the issues of one comparison.
-
-    Args:
-        source: The document of what is sent.
-        sent: The schema of what is sent.
-        target: The document of what is accepted.
-        accepted: The schema of what is accepted.
-        read: What the source reads itself, where that is not what it sends.
-    """
+    """What finds payloads for the issues of one comparison."""
 
     def __init__(
         self,
@@ -53,14 +45,7 @@ class Witnesses:
         self._drawn: list[Any] | None = None
 
     def find(self, issue: Issue) -> Any:
-        """Find a payload that shows an issue.
-
-        Args:
-            issue: It.
-
-        Returns:
-            JSON data; `NOTHING` where none is found.
-        """
+        """Find a payload that shows an issue."""
         seen: list[Any] = []
         for payload in itertools.islice(self._built(issue), _TRIED):
             if payload not in seen and self._shows(payload, issue):
@@ -204,18 +189,7 @@ def arguments_of(
     without: str = "",
     given: Mapping[str, Any] = _NONE,
 ) -> Any:
-    """Make arguments that a version of a task accepts.
-
-    Args:
-        version: It.
-        memory: What is known of its schemas already.
-        also: Names of optional parameters to give too.
-        without: Name of a parameter to leave out.
-        given: Values of parameters, known to be accepted.
-
-    Returns:
-        JSON data by name: what is required, and what was asked for; `NOTHING` where no value is known to be accepted.
-    """
+    """Make arguments that a version of a task accepts."""
     payload: dict[str, Any] = {}
     for parameter in version.task.parameters:
         name = parameter.name

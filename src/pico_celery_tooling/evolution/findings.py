@@ -42,30 +42,26 @@ NOTHING: Final[Any] = _Nothing()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a check has found.
-
-    Attributes:
-        rule: Stable name of the rule, such as ``parameter_removed``; what an ignore names.
-        level: How bad it is.
-        categories: What it breaks.
-        task: Name of the task on the wire, or of the contract or error where it is about these.
-        path: Where in it: parameter and JSON path, such as ``order.lines[*].quantity``, or ``return.total``.
-        message: What changed or is wrong, with what was expected and what was got.
-        who: Who breaks, such as "old clients and queued messages, at new workers".
-        remedy: What to do instead.
-        payload: A payload that shows it: accepted before, refused now; `NOTHING` where there is none.
-        where: ``file:line``, where it is known.
-        ignored: Why it does not count, where the project says so.
-    """
+    """One thing that a check has found."""
 
     rule: str
+    """Stable name of the rule, such as ``parameter_removed``; what an ignore names."""
     level: Level
+    """How bad it is."""
     categories: frozenset[Category]
     task: str
+    """Name of the task on the wire, or of the contract or error where it is about these."""
     path: str = ""
+    """Where in it: parameter and JSON path, such as ``order.lines[*].quantity``, or ``return.total``."""
     message: str
+    """What changed or is wrong, with what was expected and what was got."""
     who: str = ""
+    """Who breaks, such as "old clients and queued messages, at new workers"."""
     remedy: str = ""
+    """What to do instead."""
     payload: Any = NOTHING
+    """A payload that shows it: accepted before, refused now; `NOTHING` where there is none."""
     where: str = ""
+    """``file:line``, where it is known."""
     ignored: str | None = None
+    """Why it does not count, where the project says so."""

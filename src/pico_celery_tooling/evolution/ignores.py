@@ -11,21 +11,18 @@ from pico_celery_tooling.evolution.findings import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
-    """What is ignored. In its patterns ``*`` stands for any text and ``?`` for one character.
-
-    Attributes:
-        rule: Pattern of the rule's name.
-        task: Pattern of the task's name.
-        path: Pattern of the path.
-        reason: Why it does not count.
-        where: Where it was said, for people.
-    """
+    """What is ignored. In its patterns ``*`` stands for any text and ``?`` for one character."""
 
     rule: str
+    """Pattern of the rule's name."""
     task: str = "*"
+    """Pattern of the task's name."""
     path: str = "*"
+    """Pattern of the path."""
     reason: str
+    """Why it does not count."""
     where: str = ""
+    """Where it was said, for people."""
 
     def matches(self, finding: Finding) -> bool:
         """Return whether it is about a finding."""
@@ -40,15 +37,7 @@ def is_like(text: str, pattern: str) -> bool:
 
 
 def ignoring(findings: Iterable[Finding], ignores: Sequence[Ignore]) -> tuple[list[Finding], list[Ignore]]:
-    """Mark the findings that a project ignores.
-
-    Args:
-        findings: What was found.
-        ignores: What does not count.
-
-    Returns:
-        All findings, those that do not count with the reason; and the ignores that are about none of them.
-    """
+    """Mark the findings that a project ignores."""
     marked = []
     unused = dict(enumerate(ignores))
     for finding in findings:

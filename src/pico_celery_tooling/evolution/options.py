@@ -22,14 +22,7 @@ _BOTH_CLIENTS: Final = "old clients and new ones beside each other"
 
 
 def compare_options(pair: Pair) -> Iterator[Finding]:
-    """Compare the options of two versions of a task.
-
-    Args:
-        pair: The versions.
-
-    Returns:
-        What breaks, and what else changed.
-    """
+    """Compare the options of two versions of a task."""
     old, new = pair.old.task.options, pair.new.task.options
     if old == new:
         return

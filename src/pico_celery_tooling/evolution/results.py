@@ -15,14 +15,7 @@ _RESULT: Final = "return"
 
 
 def compare_results(pair: Pair) -> Iterator[Finding]:
-    """Compare results and errors of two versions of a task.
-
-    Args:
-        pair: The versions.
-
-    Returns:
-        What breaks.
-    """
+    """Compare results and errors of two versions of a task."""
     old, new = pair.old.task.result, pair.new.task.result
     yield from _refused(pair, "result", _RESULT, (old.sends, old.accepted), (new.sends, new.accepted))
     yield from _errors(pair)
@@ -67,15 +60,7 @@ def _error(pair: Pair, before: ErrorRecord, now: ErrorRecord) -> Iterator[Findin
 def _refused(
     pair: Pair, place: str, root: str, old: tuple[JsonSchema, JsonSchema], new: tuple[JsonSchema, JsonSchema]
 ) -> Iterator[Finding]:
-    """Compare what is sent with what is accepted.
-
-    Args:
-        pair: The versions.
-        place: What the rules' names begin with.
-        root: What the paths begin with.
-        old: What old workers send, what old clients accept.
-        new: What new workers send, what new clients accept.
-    """
+    """Compare what is sent with what is accepted."""
     if all(pair.is_same(*both) for both in zip(old, new, strict=True)):
         return
     before, now = pair.old.document, pair.new.document

@@ -35,16 +35,7 @@ _MESSAGES: Final = frozenset({Category.WIRE, Category.QUEUED})
 
 
 def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories: frozenset[Category] = ALL) -> bool:
-    """Return whether a finding fails a check.
-
-    Args:
-        finding: It.
-        rollout: How clients and workers are rolled out.
-        categories: What counts.
-
-    Returns:
-        Whether it does.
-    """
+    """Return whether a finding fails a check."""
     broken = finding.categories & categories
     if finding.ignored is not None or not broken:
         return False
@@ -55,15 +46,7 @@ def fails(finding: Finding, rollout: Rollout = Rollout.WORKERS_FIRST, categories
 
 
 def verdict_of(findings: Iterable[Finding], categories: frozenset[Category] = ALL) -> Verdict:
-    """Return in which order a roll-out breaks nobody.
-
-    Args:
-        findings: What was found; what is ignored, and what breaks no message, does not count.
-        categories: What counts.
-
-    Returns:
-        The verdict.
-    """
+    """Return in which order a roll-out breaks nobody."""
     counted = _MESSAGES & categories
     told = [finding for finding in findings if finding.ignored is None and finding.categories & counted]
     workers, clients = (

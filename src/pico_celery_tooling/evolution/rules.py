@@ -12,21 +12,16 @@ from pico_celery_tooling.evolution.findings import Category, Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule.
-
-    Attributes:
-        name: Stable name.
-        levels: How bad what it finds may be, the worst first.
-        categories: What it may break.
-        meaning: What it finds.
-        remedy: What to do instead.
-    """
+    """A rule."""
 
     name: str
     levels: tuple[Level, ...]
+    """How bad what it finds may be, the worst first."""
     categories: frozenset[Category]
+    """What it may break."""
     meaning: str
     remedy: str
+    """What to do instead."""
 
 
 OLD_CLIENTS: Final = "old clients and queued messages, at new workers"

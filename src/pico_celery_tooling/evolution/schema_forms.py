@@ -34,21 +34,18 @@ ANNOTATIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """A form that a value may have.
-
-    Attributes:
-        kind: A type of JSON Schema, `ANYTHING`, or `UNKNOWN` where keywords stand without a type.
-        node: The explicit schema: no reference, no union.
-        values: The only values that it may have; ``None`` where it has others.
-        tags: With which values of which properties a union means it.
-        name: Name of the model; empty where it is none.
-    """
+    """A form that a value may have."""
 
     kind: str
+    """A type of JSON Schema, `ANYTHING`, or `UNKNOWN` where keywords stand without a type."""
     node: Mapping[str, Any]
+    """The explicit schema: no reference, no union."""
     values: tuple[Any, ...] | None = None
+    """The only values that it may have; ``None`` where it has others."""
     tags: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    """With which values of which properties a union means it."""
     name: str = ""
+    """Name of the model; empty where it is none."""
     parts: dict[Any, Form] = field(default_factory=dict)
 
     @property
@@ -67,11 +64,7 @@ class Form:
 
 
 class Forms:
-    """The forms of all schemas of a document, each found once.
-
-    Args:
-        document: It.
-    """
+    """The forms of all schemas of a document, each found once."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -250,15 +243,12 @@ ENTRY: Final = Entry()
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
-    """A step of a path into a payload.
-
-    Attributes:
-        form: The form of the object or list there.
-        key: Name of the property, index of the item, `ITEM` or `ENTRY`.
-    """
+    """A step of a path into a payload."""
 
     form: Form
+    """The form of the object or list there."""
     key: str | int | Entry
+    """Name of the property, index of the item, `ITEM` or `ENTRY`."""
 
 
 Steps = tuple[PathStep, ...]
@@ -266,44 +256,34 @@ Steps = tuple[PathStep, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A place where a form does not fit.
-
-    Attributes:
-        rule: Which kind of thing does not fit.
-        steps: Where.
-        source: The form that is sent there.
-        targets: The forms that are accepted there.
-        sent: What is sent, for people.
-        accepted: What is accepted, for people.
-        certain: Whether it is known; ``None`` where only a payload can tell.
-        values: Values for the place that may show it.
-    """
+    """A place where a form does not fit."""
 
     rule: str
+    """Which kind of thing does not fit."""
     steps: Steps
     source: Form
+    """The form that is sent there."""
     targets: tuple[Form, ...]
+    """The forms that are accepted there."""
     sent: str
+    """What is sent, for people."""
     accepted: str
+    """What is accepted, for people."""
     certain: bool | None = True
+    """Whether it is known; ``None`` where only a payload can tell."""
     values: tuple[Any, ...] = ()
+    """Values for the place that may show it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deeper:
-    """Two forms that do not fit, at a place: what does not, lies in them.
-
-    Attributes:
-        source: What is sent.
-        target: What is accepted.
-        steps: Where.
-        alone: Whether nothing else is accepted there.
-    """
+    """Two forms that do not fit, at a place: what does not, lies in them."""
 
     source: Form
     target: Form
     steps: Steps
     alone: bool = True
+    """Whether nothing else is accepted there."""
 
 
 Found = Issue | Deeper

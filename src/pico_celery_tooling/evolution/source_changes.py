@@ -11,14 +11,7 @@ from pico_celery_tooling.evolution.task_pairs import Pair, TaskVersion, finding,
 
 
 def compare_source(pair: Pair) -> Iterator[Finding]:
-    """Compare what code sees of two versions of a task, beside what breaks at run time too.
-
-    Args:
-        pair: The versions.
-
-    Returns:
-        What callers and implementers have to do.
-    """
+    """Compare what code sees of two versions of a task, beside what breaks at run time too."""
     old, new = pair.old.task, pair.new.task
     yield from compare_reference(pair.old, pair.new)
     if signature(old) != signature(new):

@@ -37,12 +37,7 @@ _TRUTHS: Final = (True, False)
 
 
 class Comparison:
-    """Compares schemas of one document with schemas of another; what it has found out about models it remembers.
-
-    Args:
-        source: The document of what is sent.
-        target: The document of what is accepted.
-    """
+    """Compares schemas of one document with schemas of another; what it has found out about models it remembers."""
 
     def __init__(self, source: Document, target: Document) -> None:
         self.source = Forms(source)
@@ -56,12 +51,7 @@ class Comparison:
         self._choosing = False
 
     def issues(self, source: Any, target: Any) -> list[Issue]:
-        """Return the places where one schema does not fit another, the outermost first.
-
-        Args:
-            source: A schema of the source's document.
-            target: A schema of the target's document.
-        """
+        """Return the places where one schema does not fit another, the outermost first."""
         one, other = self.source.root(source), self.target.root(target)
         issues: list[Issue] = []
         seen: set[tuple[int, int]] = set()
@@ -325,56 +315,41 @@ def _kind_of(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A schema, with the document that holds the models it refers to.
-
-    Attributes:
-        schema: A schema of the document.
-        document: The document.
-        read: What the same side reads where it sends this; only a payload that it reads too shows anything. A schema tells
-            what a serializer's annotation says, which may be more than it writes. ``None`` where that is the schema itself.
-    """
+    """A schema, with the document that holds the models it refers to."""
 
     schema: JsonSchema
+    """A schema of the document."""
     document: Document
     read: JsonSchema | None = None
+    """What the same side reads where it sends this; only a payload that it reads too shows anything. A schema tells
+    what a serializer's annotation says, which may be more than it writes. ``None`` where that is the schema itself.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A place where what is sent is not accepted.
-
-    Attributes:
-        rule: Stable name of what does not fit: ``type``, ``enum_value``, ``const``, ``null``, ``union_member``,
-            ``discriminator``, ``required_property``, ``unknown_property``, ``property_names``, ``minimum``, ``maximum``,
-            ``multiple_of``, ``length``, ``pattern``, ``format``, ``items``, ``unique``, ``strict``, ``demand``,
-            ``unknown_keyword``.
-        path: Where in the payload: ``lines[*].quantity``, ``prices{*}`` for any value of a mapping; empty for itself.
-        sent: What the source may send there, for people.
-        accepted: What the target takes there, for people.
-        witness: A whole payload that the source describes and the target refuses; `NOTHING` where none is found.
-        certain: False where it is only not known whether it fits.
-    """
+    """A place where what is sent is not accepted."""
 
     rule: str
+    """Stable name of what does not fit: ``type``, ``enum_value``, ``const``, ``null``, ``union_member``,
+    ``discriminator``, ``required_property``, ``unknown_property``, ``property_names``, ``minimum``, ``maximum``,
+    ``multiple_of``, ``length``, ``pattern``, ``format``, ``items``, ``unique``, ``strict``, ``demand``,
+    ``unknown_keyword``.
+    """
     path: str
+    """Where in the payload: ``lines[*].quantity``, ``prices{*}`` for any value of a mapping; empty for itself."""
     sent: str
+    """What the source may send there, for people."""
     accepted: str
+    """What the target takes there, for people."""
     witness: Any
+    """A whole payload that the source describes and the target refuses; `NOTHING` where none is found."""
     certain: bool
+    """False where it is only not known whether it fits."""
 
 
 def refusals(source: Described, target: Described, *, payloads: bool = True) -> list[Refusal]:
-    """Find what speaks against it that every value of one schema is accepted where another one is.
-
-    Args:
-        source: What is sent.
-        target: What is accepted.
-        payloads: Whether to look for payloads that show what is known without; it takes most of the time.
-
-    Returns:
-        A refusal for each smallest place, the outermost first; a model that is met again is told of once. Empty where
-        everything fits.
-    """
+    """Find what speaks against it that every value of one schema is accepted where another one is."""
     issues = _comparison(source.document, target.document).issues(source.schema, target.schema)
     if all(issue.certain is False or (issue.certain and not payloads) for issue in issues):
         return [_refusal(told, None) for told in _by_place(issues)]
@@ -468,17 +443,7 @@ def refused(
     read: JsonSchema | None = None,
     payloads: bool = True,
 ) -> list[Refused]:
-    """Return what is refused of what is sent.
-
-    Args:
-        sent: Describes it, with the document that holds its models.
-        accepted: What the receiver takes, likewise.
-        read: What the sender reads itself, where that is not what it sends.
-        payloads: Whether to look for payloads that show what is known without.
-
-    Returns:
-        One for each place and reason.
-    """
+    """Return what is refused of what is sent."""
     source = Described(document=sent[0], schema=sent[1], read=None if read == sent[1] else read)
     target = Described(document=accepted[0], schema=accepted[1])
     return [Refused(refusal) for refusal in refusals(source, target, payloads=payloads)]

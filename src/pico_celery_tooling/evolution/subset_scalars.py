@@ -41,15 +41,7 @@ class Misfit:
 
 
 def scalar_faults(source: Form, target: Form) -> Iterator[Misfit]:
-    """Iterate over what does not fit between two forms of numbers, truth values or texts.
-
-    Args:
-        source: What is sent.
-        target: What is accepted, of a kind that takes values of the source's kind.
-
-    Yields:
-        Faults, none where all values fit.
-    """
+    """Iterate over what does not fit between two forms of numbers, truth values or texts."""
     if target.node.get(STRICT) and not source.node.get(STRICT) and source.kind in _LAX_JSON:
         values = _LAX_JSON[source.kind].get(target.node.get("format") or target.kind, ())
         if values:
@@ -320,15 +312,7 @@ def is_free(form: Form) -> bool:
 
 
 def demand_faults(source: Form, target: Form) -> Iterator[Misfit]:
-    """Iterate over the demands of the target that the source is not known to meet.
-
-    Args:
-        source: What is sent.
-        target: What is accepted.
-
-    Yields:
-        Faults; they are not certain, for names of functions do not tell what these do.
-    """
+    """Iterate over the demands of the target that the source is not known to meet."""
     functions, passed = list(target.demands.get("functions", ())), list(source.demands.get("functions", ()))
     if functions and passed[: len(functions)] != functions:
         yield Misfit("demand", _told(passed), _told(functions), certain=False)

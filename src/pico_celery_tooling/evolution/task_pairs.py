@@ -49,15 +49,7 @@ class Memory:
         self._shown += 1
 
     def of(self, function: Callable[..., _Found], *described: tuple[Document, JsonSchema]) -> _Found:
-        """Return what a function finds out about schemas, asking it once.
-
-        Args:
-            function: It; it gets this memory, too.
-            *described: Its arguments: schemas with the documents that hold their models.
-
-        Returns:
-            What it returns.
-        """
+        """Return what a function finds out about schemas, asking it once."""
         key = (function, *((id(document), json.dumps(schema, sort_keys=True)) for document, schema in described))
         if key not in self._known:
             self._known[key] = function(self, *described)
@@ -67,19 +59,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """An old task and the new one that takes its messages.
-
-    Attributes:
-        old: As it was.
-        new: As it is.
-        changed: Names of the models that are not the same in both documents.
-        memory: What is known of schemas already; tasks share models.
-    """
+    """An old task and the new one that takes its messages."""
 
     old: TaskVersion
     new: TaskVersion
     changed: frozenset[str]
+    """Names of the models that are not the same in both documents."""
     memory: Memory
+    """What is known of schemas already; tasks share models."""
 
     def is_same(self, old: JsonSchema, new: JsonSchema) -> bool:
         """Return whether two schemas are the same text, with all that they refer to."""
@@ -101,21 +88,7 @@ def finding(
     remedy: str = "",
     payload: Any = NOTHING,
 ) -> Finding:
-    """Make a finding.
-
-    Args:
-        rule: Name of its rule.
-        task: Name of the task or contract.
-        message: What changed.
-        level: How bad it is; as bad as its rule says, where that is not given.
-        path: Where in the task.
-        who: Who breaks.
-        remedy: What to do instead; where that is not given, what its rule says, or the order that settles it.
-        payload: What is accepted on one side and refused on the other; shown at the end of the message.
-
-    Returns:
-        The finding.
-    """
+    """Make a finding."""
     of = RULES[rule]
     level = level or of.levels[0]
     categories = of.categories if level is not Level.ORDER else of.categories & {Category.WIRE}
@@ -168,35 +141,24 @@ _ALIKE: Final = 0.6  # of SequenceMatcher.ratio, as in difflib.get_close_matches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """How the tasks of two documents belong together.
-
-    Attributes:
-        pairs: Old tasks and the new ones that take their messages, each once.
-        renamed: Old and new tasks, where the new name is not known to old workers, and new workers take the old name too.
-        lost: Old and new tasks that look alike, where new workers do not take the old name.
-        removed: Old tasks that nothing takes the place of.
-        added: New tasks that take no place.
-        unaliased: New tasks with the names that were taken for them before and are not now.
-    """
+    """How the tasks of two documents belong together."""
 
     pairs: list[Pair] = field(default_factory=list)
+    """Old tasks and the new ones that take their messages, each once."""
     renamed: list[tuple[TaskRecord, TaskRecord]] = field(default_factory=list)
+    """Old and new tasks, where the new name is not known to old workers, and new workers take the old name too."""
     lost: list[tuple[TaskRecord, TaskRecord]] = field(default_factory=list)
+    """Old and new tasks that look alike, where new workers do not take the old name."""
     removed: list[TaskRecord] = field(default_factory=list)
+    """Old tasks that nothing takes the place of."""
     added: list[TaskRecord] = field(default_factory=list)
+    """New tasks that take no place."""
     unaliased: list[tuple[TaskRecord, str]] = field(default_factory=list)
+    """New tasks with the names that were taken for them before and are not now."""
 
 
 def match(old: Document, new: Document) -> Matching:
-    """Match the tasks of two documents.
-
-    Args:
-        old: As it was.
-        new: As it is.
-
-    Returns:
-        How they belong together.
-    """
+    """Match the tasks of two documents."""
     changed, memory = changed_models(old, new), Memory()
     before, now = takers(old), takers(new)
     found = Matching()

@@ -17,40 +17,25 @@ from pico_celery_tooling.evolution.subset import Refused, refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """A task as one side has it.
-
-    Attributes:
-        task: The task.
-        document: Where its schemas are.
-    """
+    """A task as one side has it."""
 
     task: TaskRecord
     document: Document
+    """Where its schemas are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
-    """What a client and a worker find of each other.
-
-    Attributes:
-        finding: What it is; with `Level.NOTE` nothing is refused.
-        is_certain: Whether it is so, and not only not known to be otherwise.
-    """
+    """What a client and a worker find of each other."""
 
     finding: Finding
+    """What it is; with `Level.NOTE` nothing is refused."""
     is_certain: bool = True
+    """Whether it is so, and not only not known to be otherwise."""
 
 
 def meet(client: Side, worker: Side) -> list[Met]:
-    """Find what a client and a worker refuse of each other.
-
-    Args:
-        client: The task as the client has it.
-        worker: The task as the worker has it.
-
-    Returns:
-        What breaks, what may, and what else is to be known.
-    """
+    """Find what a client and a worker refuse of each other."""
     arguments = list(_arguments(client, worker))
     if (
         worker.task.upcast

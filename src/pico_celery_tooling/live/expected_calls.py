@@ -15,18 +15,7 @@ from pico_celery_tooling.output import ToolError
 
 
 def wanted_of(app: Celery, document: Document | None) -> list[Wanted]:
-    """Return what has to be served.
-
-    Args:
-        app: The application.
-        document: The contracts of which all tasks have to be; those that its clients call without.
-
-    Returns:
-        The tasks, with the queues into which this application sends them.
-
-    Raises:
-        ToolError: If there are none.
-    """
+    """Return what has to be served."""
     facts = ApplicationFacts(app, document)
     if document is not None:
         return [_wanted(facts, name, record, [facts.send_options(name)]) for name, record in document.tasks.items()]
@@ -55,14 +44,7 @@ def _wanted(facts: ApplicationFacts, name: str, record: TaskRecord | None, optio
 
 
 def served_here(app: Celery) -> Answers:
-    """Return what a worker of the application would answer, which is started with all of its queues.
-
-    Args:
-        app: The application.
-
-    Returns:
-        One answer.
-    """
+    """Return what a worker of the application would answer, which is started with all of its queues."""
     facts = ApplicationFacts(app, None)
     tasks = {name: served.definition.digest for name, served in facts.served.items() if served.definition.declared}
     implied = {name for name in facts.served if name not in tasks}
@@ -78,15 +60,7 @@ def served_here(app: Celery) -> Answers:
 
 
 def locked(document: Document, origin: str) -> Answers:
-    """Return what workers of a lock file or package would answer.
-
-    Args:
-        document: The contracts.
-        origin: Where they are from.
-
-    Returns:
-        One answer.
-    """
+    """Return what workers of a lock file or package would answer."""
     answer = WorkerAnswer(
         worker=origin,
         tells=True,

@@ -26,29 +26,24 @@ _Replies = list[tuple[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerAnswer:
-    """What one worker answered.
-
-    Attributes:
-        worker: Its node name.
-        tells: Whether it tells contracts; a plain Celery worker does not.
-        contracts: Digests by contract.
-        tasks: Digests of the contract tasks that it serves, by name.
-        aliases: Other names under which it takes messages of such a task, and that task's name.
-        others: Names of tasks that it serves without a contract.
-        queues: The queues that it consumes from; ``None`` where it does not tell.
-        document: The definitions that were asked for, as far as it told them.
-        problem: Why it, or its definitions, could not be understood.
-    """
+    """What one worker answered."""
 
     worker: str
     tells: bool
+    """Whether it tells contracts; a plain Celery worker does not."""
     contracts: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the contract tasks that it serves, by name."""
     aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names under which it takes messages of such a task, and that task's name."""
     others: frozenset[str] = frozenset()
+    """Names of tasks that it serves without a contract."""
     queues: frozenset[str] | None = None
+    """The queues that it consumes from; ``None`` where it does not tell."""
     document: Document | None = None
+    """The definitions that were asked for, as far as it told them."""
     problem: str = ""
+    """Why it, or its definitions, could not be understood."""
 
     def task_under(self, name: str) -> str:
         """Return the name of the task that takes the messages of a name: another one for an alias."""
@@ -65,30 +60,24 @@ class WorkerAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedVersion:
-    """One version of a task that workers serve.
-
-    Attributes:
-        digest: That of the task.
-        workers: Those who serve it.
-        record: Its definition, where it was asked for and told.
-        document: Where the schemas of that definition are.
-    """
+    """One version of a task that workers serve."""
 
     digest: str
+    """That of the task."""
     workers: tuple[str, ...]
+    """Those who serve it."""
     record: TaskRecord | None
+    """Its definition, where it was asked for and told."""
     document: Document | None
+    """Where the schemas of that definition are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What all workers answered.
-
-    Attributes:
-        workers: One answer each, by name of the worker. None at all means: nothing is known.
-    """
+    """What all workers answered."""
 
     workers: tuple[WorkerAnswer, ...]
+    """One answer each, by name of the worker. None at all means: nothing is known."""
 
     def __iter__(self) -> Iterator[WorkerAnswer]:
         """Iterate over the answers."""
@@ -109,14 +98,7 @@ class Answers:
         return tuple(sorted({key for answer in self.workers for key in answer.contracts}))
 
     def versions(self, name: str) -> tuple[ServedVersion, ...]:
-        """Return the versions of a task that workers serve under a name, each once; most workers first.
-
-        Args:
-            name: Name or alias of a task.
-
-        Returns:
-            None where nobody serves it by a contract, several where workers differ.
-        """
+        """Return the versions of a task that workers serve under a name, each once; most workers first."""
         by_digest: dict[str, list[WorkerAnswer]] = {}
         for answer in self.workers:
             digest = answer.digest(name)
@@ -145,20 +127,7 @@ def ask(
     *,
     definitions: bool | Collection[str] = False,
 ) -> Answers:
-    """Ask the workers of an application which contracts they serve.
-
-    Args:
-        app: The application, whose broker and control exchange are used.
-        timeout: Seconds in which workers have to answer.
-        destination: Node names of those to ask; all of them without it.
-        definitions: Whether to ask for the definitions of their tasks too, or of which tasks and contracts.
-
-    Returns:
-        The answers of those who answered in time.
-
-    Raises:
-        ToolError: If the broker cannot be reached, or does not answer.
-    """
+    """Ask the workers of an application which contracts they serve."""
     arguments: dict[str, Any] = (
         {"definitions": definitions} if isinstance(definitions, bool) else {"names": sorted(definitions)}
     )

@@ -38,53 +38,41 @@ GOOD: Final = frozenset({State.FINE, State.COMPATIBLE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A task that clients call.
-
-    Attributes:
-        name: The name that they send.
-        record: The task as they have it; ``None`` where no contract declares it, and the name is all there is.
-        document: Where its schemas are.
-        queues: Where its messages go, as far as that is known.
-    """
+    """A task that clients call."""
 
     name: str
+    """The name that they send."""
     record: TaskRecord | None
+    """The task as they have it; ``None`` where no contract declares it, and the name is all there is."""
     document: Document | None
+    """Where its schemas are."""
     queues: frozenset[str] = frozenset()
+    """Where its messages go, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How some workers serve a task, all of them alike.
-
-    Attributes:
-        workers: Their names.
-        state: How that stands.
-        digest: That of their version; ``None`` where they do not tell.
-        met: What breaks, and what else is to be known.
-        reason: Why it is not known, or what is wrong, where no finding says so.
-    """
+    """How some workers serve a task, all of them alike."""
 
     workers: tuple[str, ...]
     state: State
     digest: str | None = None
+    """That of their version; ``None`` where they do not tell."""
     met: tuple[Met, ...] = ()
+    """What breaks, and what else is to be known."""
     reason: str = ""
+    """Why it is not known, or what is wrong, where no finding says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskReport:
-    """How one task stands.
-
-    Attributes:
-        wanted: The task.
-        serving: How workers serve it.
-        reason: What is wrong with all of them together, where that is so.
-    """
+    """How one task stands."""
 
     wanted: Wanted
     serving: tuple[Serving, ...]
+    """How workers serve it."""
     reason: str = ""
+    """What is wrong with all of them together, where that is so."""
     own: State = State.FINE
 
     @property
@@ -110,15 +98,7 @@ def differing(wanted: Iterable[Wanted], answers: Answers) -> set[str]:
 
 
 def verify(wanted: Iterable[Wanted], answers: Answers) -> list[TaskReport]:
-    """Hold what clients call against what workers answered.
-
-    Args:
-        wanted: The tasks that clients call.
-        answers: What workers answered, with the definitions of those tasks of which they have another version.
-
-    Returns:
-        How each task stands, by name.
-    """
+    """Hold what clients call against what workers answered."""
     return [_task(one, answers) for one in sorted(wanted, key=lambda one: one.name)]
 
 
@@ -216,19 +196,7 @@ _PAUSE_SECONDS: Final = 0.5
 
 
 def verify_live(app: Celery, wanted: list[Wanted], timeout: float) -> tuple[Answers, list[TaskReport]]:
-    """Ask the workers, then those again for definitions who have another version of something.
-
-    Args:
-        app: The application.
-        wanted: What has to be served.
-        timeout: Seconds in which workers have to answer.
-
-    Returns:
-        Their answers, and how each task stands.
-
-    Raises:
-        ToolError: If the broker cannot be reached.
-    """
+    """Ask the workers, then those again for definitions who have another version of something."""
     answers = ask(app, timeout)
     others = differing(wanted, answers)
     if others:
@@ -242,19 +210,7 @@ def verify_live(app: Celery, wanted: list[Wanted], timeout: float) -> tuple[Answ
 def wait_until_good(
     look: Callable[[], tuple[Answers, list[TaskReport]]], seconds: float, tell: Callable[[str], None]
 ) -> tuple[Answers, list[TaskReport]]:
-    """Look again and again until all is good, or the time is over.
-
-    Args:
-        look: Asks the workers.
-        seconds: How long; once, where it is 0.
-        tell: Told what is waited for, each time that it is something else.
-
-    Returns:
-        What was found last.
-
-    Raises:
-        ToolError: If the broker could not be reached to the end.
-    """
+    """Look again and again until all is good, or the time is over."""
     deadline = monotonic() + seconds
     before = ""
     while True:

@@ -14,18 +14,7 @@ _GUARD = re.compile(r"""__name__ == ['"]__main__['"]""")
 
 
 def add_import(text: str, module: str, name: str, *, first_party: Collection[str], width: int) -> str:
-    """Import a name at the top of a file, where sorted imports have it.
-
-    Args:
-        text: The file.
-        module: Where the name is from.
-        name: The name.
-        first_party: Names of the project's own top-level packages.
-        width: Characters of a line.
-
-    Returns:
-        The file; unchanged where it imports the name already.
-    """
+    """Import a name at the top of a file, where sorted imports have it."""
     header = _header(ast.parse(text))
     for node in header:
         if not isinstance(node, ast.ImportFrom) or node.level or node.module != module:
@@ -40,17 +29,7 @@ def add_import(text: str, module: str, name: str, *, first_party: Collection[str
 
 
 def add_module_import(text: str, module: str, local: str, *, first_party: Collection[str]) -> str:
-    """Import a module at the top of a file.
-
-    Args:
-        text: The file.
-        module: The module.
-        local: What it is called in the file.
-        first_party: Names of the project's own top-level packages.
-
-    Returns:
-        The file.
-    """
+    """Import a module at the top of a file."""
     line = f"import {module}" if module == local else f"import {module} as {local}"
     place = (section_of(module, first_party), 0, natural(module))
     return _with_line(text, _header(ast.parse(text)), line, place, first_party)
@@ -146,17 +125,7 @@ def _insert(lines: list[str], index: int, new: list[str]) -> str:
 
 
 def add_member(text: str, class_name: str, block: str, *, blank: bool = True) -> str:
-    """Put a method or attribute at the end of a class.
-
-    Args:
-        text: The file.
-        class_name: A class at its top.
-        block: The member's lines, indented by four blanks.
-        blank: Whether a blank line stands before it.
-
-    Returns:
-        The file.
-    """
+    """Put a method or attribute at the end of a class."""
     node = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == class_name)
     lines = (text if text.endswith("\n") else f"{text}\n").split("\n")
     last = node.body[-1]
@@ -204,16 +173,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def add_definition(text: str, block: str, *, before: str | None = None) -> str:
-    """Put a class or function at the top level of a file, with two blank lines around it.
-
-    Args:
-        text: The file.
-        block: Its lines.
-        before: Name of the class that it goes before; after the last class or function without it.
-
-    Returns:
-        The file.
-    """
+    """Put a class or function at the top level of a file, with two blank lines around it."""
     body = ast.parse(text).body
     lines = text.rstrip("\n").split("\n")
     defined = [node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))]
@@ -241,7 +201,7 @@ def _start(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, lines: l
 
 
 def _is_of_definition(line: str) -> bool:
-    """Tell whether a comment belongs to the body above it: it is indented."""
+    """Return whether a comment belongs to the body above it: it is indented."""
     return line.startswith((" ", "\t")) and line.lstrip().startswith("#")
 
 

@@ -24,11 +24,7 @@ _INFINITE: Final = float("inf")
 
 
 class NoSampleError(Exception):
-    """No example can be made without running code of the user.
-
-    Args:
-        reason: Why.
-    """
+    """No example can be made without running code of the user."""
 
 
 def limits_of(field: ast.Call) -> Limits:
@@ -58,18 +54,7 @@ def _is_open(value: ast.expr) -> bool:
 
 
 def within(sample: Expression, limits: Limits) -> Expression:
-    """Return an example that keeps to limits.
-
-    Args:
-        sample: One that may not.
-        limits: ``gt``, ``ge``, ``lt``, ``le``, ``min_length`` and ``max_length``.
-
-    Returns:
-        The expression.
-
-    Raises:
-        NoSampleError: If there are other limits, or no example that keeps to them is at hand.
-    """
+    """Return an example that keeps to limits."""
     numbers = {name: value for name, value in limits.items() if isinstance(value, (int, float))}
     found: Expression | None = None
     if len(numbers) == len(limits):
@@ -194,35 +179,21 @@ _CHECKS: Final = ("validator", "serializer")
 
 @dataclass
 class Sampler:
-    """Makes examples.
-
-    Attributes:
-        project: The package.
-        made: Names of the models that are to be made.
-        module: Name of the module that they will be in.
-        found: Where the names of the annotations come from.
-        imports: What the examples need, as module and name.
-    """
+    """Makes examples."""
 
     project: Project
     made: frozenset[str]
+    """Names of the models that are to be made."""
     module: str
+    """Name of the module that they will be in."""
     found: dict[str, Found]
+    """Where the names of the annotations come from."""
     imports: set[tuple[str, str]] = field(default_factory=set)
+    """What the examples need, as module and name."""
     _open: list[tuple[str, str]] = field(default_factory=list)
 
     def of(self, annotation: ast.expr) -> Expression:
-        """Return an example of a type.
-
-        Args:
-            annotation: It, as it stands in the contract's file.
-
-        Returns:
-            The expression.
-
-        Raises:
-            NoSampleError: If none can be made.
-        """
+        """Return an example of a type."""
         return self._of(annotation, self._in_contract)
 
     def _in_contract(self, name: str) -> Found | None:

@@ -19,15 +19,11 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassLocation:
-    """A class in a file.
-
-    Attributes:
-        file: The file.
-        name: Name of the class.
-    """
+    """A class in a file."""
 
     file: PythonFile
     name: str
+    """Name of the class."""
 
     @property
     def node(self) -> ast.ClassDef:
@@ -128,15 +124,11 @@ def client_of(project: Project, name: TaskName, contract: ClassLocation | None) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A module that builds a container or a Celery application.
-
-    Attributes:
-        file: The module.
-        name: What the Celery application is called there; ``None`` if it has none.
-    """
+    """A module that builds a container or a Celery application."""
 
     file: PythonFile
     name: str | None
+    """What the Celery application is called there; ``None`` if it has none."""
 
 
 def application_of(project: Project) -> Application | None:
@@ -200,7 +192,7 @@ def _refers(  # noqa: PLR0917 - one argument for each thing that is compared
     name: TaskName,
     contract: ClassLocation | None,
 ) -> bool:
-    """Tell whether this is ``task(Orders.place)`` or ``task("orders.place")`` of the contract."""
+    """Return whether this is ``task(Orders.place)`` or ``task("orders.place")`` of the contract."""
     if not isinstance(node, ast.Call) or (dotted(node.func) or "").rpartition(".")[2] != function or not node.args:
         return False
     text = _constant(node.args[0], str)

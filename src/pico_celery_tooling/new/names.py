@@ -23,17 +23,14 @@ _TYPES: Final = frozenset(name for name, value in vars(builtins).items() if isin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskName:
-    """A task's name and what follows from it.
-
-    Attributes:
-        domain: What its contract is called: ``orders``.
-        version: Of the contract, from 1.
-        action: Name of the method: ``place``.
-    """
+    """A task's name and what follows from it."""
 
     domain: str
+    """What its contract is called: ``orders``."""
     version: int
+    """Of the contract, from 1."""
     action: str
+    """Name of the method: ``place``."""
 
     @property
     def prefix(self) -> str:
@@ -63,17 +60,7 @@ class TaskName:
 
 
 def parse_task_name(text: str) -> TaskName:
-    """Read the name of a task that is to be.
-
-    Args:
-        text: ``domain.action`` or ``domain.vN.action``.
-
-    Returns:
-        Its parts.
-
-    Raises:
-        ToolError: If it cannot be the name of a task and of a method.
-    """
+    """Read the name of a task that is to be."""
     *domain, action = text.split(".")
     version = 1
     if len(domain) > 1 and (match := _VERSION.fullmatch(domain[-1])):
@@ -118,15 +105,7 @@ def _check_part(text: str, part: str) -> None:
 
 
 def check_class_name(name: str, role: str) -> None:
-    """Refuse a name that the class of a model or error cannot have.
-
-    Args:
-        name: The name.
-        role: What it is for, such as ``--error``.
-
-    Raises:
-        ToolError: If it is none.
-    """
+    """Refuse a name that the class of a model or error cannot have."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ToolError(f"{role}: {name!r} is not the name of a class", "such as 'PaymentDeclined'")
     if name in TAKEN:
@@ -134,15 +113,7 @@ def check_class_name(name: str, role: str) -> None:
 
 
 def check_package_name(name: str, option: str) -> None:
-    """Refuse a name that a package of the user cannot have.
-
-    Args:
-        name: As it is imported.
-        option: Which option says so, for the message.
-
-    Raises:
-        ToolError: If it is none.
-    """
+    """Refuse a name that a package of the user cannot have."""
     parts = name.split(".")
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         raise ToolError(f"{option}: {name!r} is not the name of a package", f"such as {option} shop")

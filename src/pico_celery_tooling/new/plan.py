@@ -20,42 +20,26 @@ from pico_celery_tooling.output import ToolError
 
 @dataclass
 class Draft:
-    """A file as it is to be.
-
-    Attributes:
-        file: With all that was added so far.
-        before: As it is on the disk; ``None`` if it is not there.
-        added: What was added, for people.
-    """
+    """A file as it is to be."""
 
     file: PythonFile
+    """With all that was added so far."""
     before: PythonFile | None
+    """As it is on the disk; ``None`` if it is not there."""
     added: list[str] = field(default_factory=list)
+    """What was added, for people."""
 
 
 @dataclass
 class Drafts:
-    """All files that a command writes.
-
-    Attributes:
-        project: The package.
-        drafts: By path, in the order in which they were opened.
-    """
+    """All files that a command writes."""
 
     project: Project
     drafts: dict[Path, Draft] = field(default_factory=dict)
+    """By path, in the order in which they were opened."""
 
     def open(self, path: Path, module: str, doc: str) -> Draft:
-        """Open a file that is there, or begin it.
-
-        Args:
-            path: Where it is.
-            module: Name by which it is imported.
-            doc: Its docstring, if it is new.
-
-        Returns:
-            It.
-        """
+        """Open a file that is there, or begin it."""
         if path not in self.drafts:
             before = PythonFile.read(path, module) if path.exists() else None
             fresh = PythonFile(path, module, docstring(doc, width=self.project.width) + "\n")
@@ -76,16 +60,7 @@ class Drafts:
                 self.open(path, name, title).added.append("the package")
 
     def require(self, draft: Draft, local: str, found: Found) -> None:
-        """Have a name in a file.
-
-        Args:
-            draft: The file.
-            local: What it is called there.
-            found: Where it is from.
-
-        Raises:
-            ToolError: If the name is something else there.
-        """
+        """Have a name in a file."""
         if found.module == draft.file.module:
             return
         binding = draft.file.bindings.get(local)
@@ -135,60 +110,54 @@ class Drafts:
 
 @dataclass
 class Plan:
-    """What is going to be written.
-
-    Attributes:
-        project: The package.
-        request: What was asked for.
-        drafts: The files.
-        contract_module: Name of the module of the contract.
-        contract: Name of its class.
-        queue: Its queue: what was asked for, or that of the contract's other tasks.
-        annotations: The types of the parameters, as they stand in the files.
-        result: The type of the result.
-        errors: The classes of the errors.
-        names: Where the names of these types and of the defaults are from, by what they are called.
-        models: The models that are new.
-        new_errors: The errors that are new.
-        sample: What the worker returns until it is written; ``None`` where nothing can be made up.
-        sample_names: What that needs, as module and name.
-        arguments: Of the call in the test.
-        argument_names: What they need.
-        refused: Whether the test's arguments do not fit, since none that fit could be made up.
-        worker: The method that does the task, such as ``OrdersWorker.place``.
-        worker_module: Name of its module.
-        client: Name of the client's class.
-        client_module: Name of its module.
-        application: The Celery application as ``celery -A`` takes it; ``None`` if none is known.
-        test_path: The file of the test.
-        notes: What the user should know.
-    """
+    """What is going to be written."""
 
     project: Project
     request: Request
+    """What was asked for."""
     drafts: Drafts
     contract_module: str = ""
+    """Name of the module of the contract."""
     contract: str = ""
+    """Name of its class."""
     queue: str | None = None
+    """Its queue: what was asked for, or that of the contract's other tasks."""
     annotations: list[str] = field(default_factory=list)
+    """The types of the parameters, as they stand in the files."""
     result: str = "None"
+    """The type of the result."""
     errors: list[str] = field(default_factory=list)
+    """The classes of the errors."""
     names: dict[str, Found] = field(default_factory=dict)
+    """Where the names of these types and of the defaults are from, by what they are called."""
     error_names: dict[str, Found] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
+    """The models that are new."""
     new_errors: list[str] = field(default_factory=list)
+    """The errors that are new."""
     sample: Expression | None = None
+    """What the worker returns until it is written; ``None`` where nothing can be made up."""
     sample_names: set[tuple[str, str]] = field(default_factory=set)
+    """What that needs, as module and name."""
     arguments: list[Expression] = field(default_factory=list)
+    """Of the call in the test."""
     argument_names: set[tuple[str, str]] = field(default_factory=set)
     refused: bool = False
+    """Whether the test's arguments do not fit, since none that fit could be made up."""
     worker: str = ""
+    """The method that does the task, such as ``OrdersWorker.place``."""
     worker_module: str = ""
+    """Name of its module."""
     client: str = ""
+    """Name of the client's class."""
     client_module: str = ""
+    """Name of its module."""
     application: str | None = None
+    """The Celery application as ``celery -A`` takes it; ``None`` if none is known."""
     test_path: Path = Path()
+    """The file of the test."""
     notes: list[str] = field(default_factory=list)
+    """What the user should know."""
 
     @property
     def name(self) -> TaskName:
@@ -210,15 +179,7 @@ _DECORATORS: Final = {"workers": "component", "clients": "celery"}
 
 
 def conventional(plan: Plan, kind: str) -> Draft:
-    """Open the file for a kind of code: a single module of that name if there is one, or one for the domain.
-
-    Args:
-        plan: What is known so far.
-        kind: ``contracts``, ``workers`` or ``clients``.
-
-    Returns:
-        The file.
-    """
+    """Open the file for a kind of code: a single module of that name if there is one, or one for the domain."""
     single = f"{plan.project.package}.{kind}"
     module = single if plan.project.path_of(single).exists() else f"{single}.{plan.name.module}"
     apart = plan.project.contracts
@@ -229,20 +190,7 @@ def conventional(plan: Plan, kind: str) -> Draft:
 
 
 def place_of(plan: Plan, kind: str, there: ClassLocation | None, class_name: str) -> tuple[Draft, ClassLocation | None]:
-    """Return the file that a worker or client goes into, and the class that it extends.
-
-    Args:
-        plan: What is known so far.
-        kind: ``workers`` or ``clients``.
-        there: The class that has tasks of the contract.
-        class_name: What a new one is called.
-
-    Returns:
-        The file, and the class if one is there.
-
-    Raises:
-        ToolError: If that name, or that of the method, is taken.
-    """
+    """Return the file that a worker or client goes into, and the class that it extends."""
     if there is None:
         near = _other_version(plan, kind)
         draft = conventional(plan, kind) if near is None else plan.drafts.open(near.path, near.module, "")
@@ -276,16 +224,7 @@ def _other_version(plan: Plan, kind: str) -> PythonFile | None:
 
 
 def refuse_taken(plan: Plan, draft: Draft, name: str) -> None:
-    """Refuse to define a name that a file has.
-
-    Args:
-        plan: What is known so far.
-        draft: The file.
-        name: The name.
-
-    Raises:
-        ToolError: If it has.
-    """
+    """Refuse to define a name that a file has."""
     binding = draft.file.bindings.get(name)
     if binding is not None:
         what = "defined" if isinstance(binding, Defined) else "imported"

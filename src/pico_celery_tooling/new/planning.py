@@ -35,13 +35,7 @@ from pico_celery_tooling.output import ToolError
 
 
 def write_contract(plan: Plan, draft: Draft, there: ClassLocation | None) -> None:
-    """Write the method of the contract, and the models that it needs.
-
-    Args:
-        plan: What is known so far.
-        draft: The contract's file.
-        there: The contract, if it is there.
-    """
+    """Write the method of the contract, and the models that it needs."""
     drafts, name, width = plan.drafts, plan.name, plan.width
     before = None if there is None else there.name
     for model in plan.models:
@@ -73,12 +67,7 @@ def write_contract(plan: Plan, draft: Draft, there: ClassLocation | None) -> Non
 
 
 def write_worker(plan: Plan, contract: ClassLocation | None) -> None:
-    """Write the method of the worker.
-
-    Args:
-        plan: What is known so far.
-        contract: The contract, if it was there.
-    """
+    """Write the method of the worker."""
     drafts, name = plan.drafts, plan.name
     class_name = f"{name.contract}Worker"
     draft, there = place_of(plan, "workers", worker_of(plan.project, name, contract), class_name)
@@ -104,12 +93,7 @@ def write_worker(plan: Plan, contract: ClassLocation | None) -> None:
 
 
 def write_client(plan: Plan, contract: ClassLocation | None) -> None:
-    """Write the attribute of the client.
-
-    Args:
-        plan: What is known so far.
-        contract: The contract, if it was there.
-    """
+    """Write the attribute of the client."""
     drafts, name = plan.drafts, plan.name
     plan.client = f"{name.contract}Client"
     draft, there = place_of(plan, "clients", client_of(plan.project, name, contract), plan.client)
@@ -126,14 +110,7 @@ def write_client(plan: Plan, contract: ClassLocation | None) -> None:
 
 
 def write_application(plan: Plan) -> list[str]:
-    """Write the application, if there is none.
-
-    Args:
-        plan: What is known so far.
-
-    Returns:
-        The modules that a container scans.
-    """
+    """Write the application, if there is none."""
     package = plan.project.package
     needed = [_scanned_as(package, module) for module in (plan.client_module, plan.worker_module)]
     modules = list(dict.fromkeys(["pico_celery", *needed]))
@@ -165,15 +142,7 @@ def write_application(plan: Plan) -> list[str]:
 
 
 def write_test(plan: Plan, modules: list[str]) -> None:
-    """Write a test that calls the task in its own process.
-
-    Args:
-        plan: What is known so far.
-        modules: What its container scans.
-
-    Raises:
-        ToolError: If the test, or a file of that name, is there already.
-    """
+    """Write a test that calls the task in its own process."""
     drafts = plan.drafts
     draft, has_fixture = _test_draft(plan)
     plan.test_path = draft.file.path
@@ -232,18 +201,7 @@ def _covers(scanned_name: str, module: str) -> bool:
 
 
 def plan_task(project: Project, request: Request) -> Plan:
-    """Find out what is to be written.
-
-    Args:
-        project: The package.
-        request: The task.
-
-    Returns:
-        The files.
-
-    Raises:
-        ToolError: If the task, or something that would be replaced, is there already, or a name is unknown.
-    """
+    """Find out what is to be written."""
     plan = Plan(project=project, request=request, drafts=Drafts(project))
     there = contract_of(project, request.name)
     _refuse_twin(plan, there)

@@ -24,15 +24,12 @@ _NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "build", "dist", 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A package or module in a directory.
-
-    Attributes:
-        base: The directory from which it is imported.
-        package: Its name, as it is imported.
-    """
+    """A package or module in a directory."""
 
     base: Path
+    """The directory from which it is imported."""
     package: str
+    """Its name, as it is imported."""
 
     @property
     def directory(self) -> Path:
@@ -51,19 +48,7 @@ class Location:
 
 
 def locate(root: Path, text: str, option: str) -> Location:
-    """Find the package that is meant.
-
-    Args:
-        root: The working directory.
-        text: Its name, or its directory.
-        option: Which option says so, for messages.
-
-    Returns:
-        It; it need not exist.
-
-    Raises:
-        ToolError: If it cannot be one.
-    """
+    """Find the package that is meant."""
     path = Path(text)
     if path.is_absolute() or ".." in path.parts:
         raise ToolError(f"{option}: {text!r} is not below this directory", "run it where the package is")
@@ -82,17 +67,7 @@ def locate(root: Path, text: str, option: str) -> Location:
 
 
 def only_package(root: Path) -> Location:
-    """Return the only package that there is.
-
-    Args:
-        root: The working directory.
-
-    Returns:
-        It.
-
-    Raises:
-        ToolError: If there is none, or more than one.
-    """
+    """Return the only package that there is."""
     there = {found.package: found for found in packages(root)}
     if len(there) == 1:
         return next(iter(there.values()))
@@ -125,7 +100,7 @@ def _bases(root: Path) -> list[Path]:
 
 
 def _is_plain(directory: Path) -> bool:
-    """Tell whether it is a directory that packages are in, and none itself."""
+    """Return whether it is a directory that packages are in, and none itself."""
     return (directory.is_dir() and not (directory / "__init__.py").exists()) or directory.name == "src"
 
 
@@ -143,50 +118,30 @@ def _refuse_foreign(base: Path, top: str, subject: str) -> None:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a name is defined: in a file of the package, or by another module.
-
-    Attributes:
-        module: Name of the module.
-        name: Its name there.
-        file: The file, where it is one of the package.
-        node: The definition, where it is one of the package.
-    """
+    """Where a name is defined: in a file of the package, or by another module."""
 
     module: str
+    """Name of the module."""
     name: str
     file: PythonFile | None = None
+    """The file, where it is one of the package."""
     node: ast.stmt | None = None
+    """The definition, where it is one of the package."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A package in a directory.
-
-    Attributes:
-        root: The directory of the project, where its tests are.
-        home: The package.
-        contracts: Where its contracts are, if that is another package or module.
-    """
+    """A package in a directory."""
 
     root: Path
+    """The directory of the project, where its tests are."""
     home: Location
     contracts: Location | None = None
+    """Where its contracts are, if that is another package or module."""
 
     @classmethod
     def find(cls, root: Path, into: str | None, contracts: str | None = None) -> Project:
-        """Find the package that is meant.
-
-        Args:
-            root: The working directory.
-            into: Its name or directory; without it the only one that there is.
-            contracts: Name or directory of the package of the contracts, if that is another one.
-
-        Returns:
-            It; it need not exist.
-
-        Raises:
-            ToolError: If it cannot be told, or the name cannot be one.
-        """
+        """Find the package that is meant."""
         apart = None if contracts is None else locate(root, contracts, "--contracts")
         home = only_package(root) if into is None else locate(root, into, "--into")
         if home.is_module:
@@ -202,12 +157,6 @@ class Project:
         """Return the names that count as the project's own in a module, as ``ruff`` has it.
 
         Source: https://docs.astral.sh/ruff/faq/#how-does-ruff-determine-which-of-my-imports-are-first-party-third-party-etc
-
-        Args:
-            module: Name of the module that imports.
-
-        Returns:
-            Names of top-level packages and modules.
         """
         return self._own | {module.partition(".")[0]}
 
@@ -251,15 +200,7 @@ class Project:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def resolve(self, file: PythonFile, name: str) -> Found | None:
-        """Return what a name at the top of a file stands for, through the imports of the package.
-
-        Args:
-            file: The file.
-            name: The name.
-
-        Returns:
-            Where it is defined, or ``None`` if the file does not bind it.
-        """
+        """Return what a name at the top of a file stands for, through the imports of the package."""
         seen: set[tuple[str, str]] = set()
         while (binding := file.bindings.get(name)) is not None and (file.module, name) not in seen:
             seen.add((file.module, name))
@@ -283,7 +224,7 @@ class Project:
                     yield Found(file.module, name, file, binding.node)
 
     def imports(self, file: PythonFile, module: str) -> bool:
-        """Tell whether a file imports a module of the package, directly or through others."""
+        """Return whether a file imports a module of the package, directly or through others."""
         seen: set[str] = set()
         waiting = [file]
         while waiting:

@@ -15,19 +15,15 @@ from pico_celery_tooling.output import ToolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What a name was imported as.
-
-    Attributes:
-        module: Where from.
-        name: What of it; ``None`` for the module itself.
-        typing_only: Whether it is there for type checkers only.
-        line: Where the import is.
-    """
+    """What a name was imported as."""
 
     module: str
     name: str | None
+    """What of it; ``None`` for the module itself."""
     typing_only: bool
+    """Whether it is there for type checkers only."""
     line: int
+    """Where the import is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,36 +39,20 @@ Binding = Imported | Defined
 
 @dataclass(frozen=True)
 class PythonFile:
-    """A file.
-
-    Attributes:
-        path: Where it is.
-        module: Name by which it is imported.
-        text: What is in it, with plain line feeds where all its lines end alike.
-        newline: What its lines end with.
-        encoding: Its encoding.
-    """
+    """A file."""
 
     path: Path
     module: str
+    """Name by which it is imported."""
     text: str
+    """What is in it, with plain line feeds where all its lines end alike."""
     newline: str = "\n"
+    """What its lines end with."""
     encoding: str = "utf-8"
 
     @classmethod
     def read(cls, path: Path, module: str) -> PythonFile:
-        """Read a file.
-
-        Args:
-            path: Where it is.
-            module: Name by which it is imported.
-
-        Returns:
-            It.
-
-        Raises:
-            ToolError: If it cannot be read.
-        """
+        """Read a file."""
         try:
             raw = path.read_bytes()
             encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)

@@ -22,19 +22,15 @@ _FORM: Final = "write name:type, or name:type=default, such as --param order:Ord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A parameter.
-
-    Attributes:
-        name: Its name, which is its name on the wire.
-        type: Its annotation.
-        default: Its default, where it has one.
-        keyword_only: Whether it cannot be given by position.
-    """
+    """A parameter."""
 
     name: str
+    """Its name, which is its name on the wire."""
     type: ast.expr
     default: ast.expr | None = None
+    """Its default, where it has one."""
     keyword_only: bool = False
+    """Whether it cannot be given by position."""
 
     @property
     def role(self) -> str:
@@ -43,18 +39,7 @@ class Parameter:
 
 
 def parse_parameters(texts: Sequence[str], *, keyword_only: bool) -> tuple[Parameter, ...]:
-    """Read the parameters.
-
-    Args:
-        texts: One for each, and perhaps a ``*``.
-        keyword_only: Whether none can be given by position.
-
-    Returns:
-        The parameters.
-
-    Raises:
-        ToolError: If one of them is none, or a name is there twice.
-    """
+    """Read the parameters."""
     parameters: list[Parameter] = []
     for text in texts:
         if text.strip() == MARK:
@@ -124,15 +109,7 @@ def _check_default(parameter: Parameter, default: ast.expr) -> None:
 
 
 def in_signature(parameters: Sequence[Parameter], annotations: Sequence[str]) -> list[Expression]:
-    """Return the parameters as they stand in a signature, ``self`` first.
-
-    Args:
-        parameters: The parameters.
-        annotations: Their types, as they stand in the file.
-
-    Returns:
-        The texts between the commas.
-    """
+    """Return the parameters as they stand in a signature, ``self`` first."""
     texts: list[Expression] = ["self"]
     was_keyword_only = False
     for parameter, annotation in zip(parameters, annotations, strict=True):
@@ -146,25 +123,18 @@ def in_signature(parameters: Sequence[Parameter], annotations: Sequence[str]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A task that is to be.
-
-    Attributes:
-        name: Its name.
-        parameters: Its parameters.
-        returns: Its result, as text.
-        errors: The errors that it declares, by the names of their classes.
-        queue: Its queue.
-        doc: Its text.
-        models: Models to make although there are others that look alike.
-    """
+    """A task that is to be."""
 
     name: TaskName
     parameters: tuple[Parameter, ...] = ()
     returns: str = "None"
+    """Its result, as text."""
     errors: tuple[str, ...] = ()
+    """The errors that it declares, by the names of their classes."""
     queue: str | None = None
     doc: str | None = None
     models: tuple[str, ...] = ()
+    """Models to make although there are others that look alike."""
 
     @classmethod
     def of(  # noqa: PLR0917 - one argument for each option of the command
@@ -179,24 +149,7 @@ class Request:
         *,
         keyword_only: bool = False,
     ) -> Request:
-        """Read what the command line says.
-
-        Args:
-            name: Of the task.
-            params: ``name:type=default`` each.
-            returns: Type of the result; ``None`` without it.
-            errors: Names of classes.
-            queue: Its queue.
-            doc: Its text.
-            models: Names of classes.
-            keyword_only: Whether no parameter can be given by position.
-
-        Returns:
-            It.
-
-        Raises:
-            ToolError: If a part of it cannot be.
-        """
+        """Read what the command line says."""
         return cls(
             name=parse_task_name(name),
             parameters=parse_parameters(params, keyword_only=keyword_only),

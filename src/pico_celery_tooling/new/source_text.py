@@ -31,15 +31,7 @@ class Section(IntEnum):
 
 
 def section_of(module: str, first_party: Collection[str]) -> Section:
-    """Return the group of an import.
-
-    Args:
-        module: What is imported; with leading dots if it is relative.
-        first_party: Names of the project's own top-level packages.
-
-    Returns:
-        Its group.
-    """
+    """Return the group of an import."""
     top = module.partition(".")[0]
     if module == "__future__":
         return Section.FUTURE
@@ -72,16 +64,12 @@ WIDTH: Final = 88
 
 @dataclass(frozen=True, slots=True)
 class Brackets:
-    """A call or collection: text, items, text.
-
-    Attributes:
-        opening: Up to the opening bracket: ``Order(``.
-        items: What stands between the commas.
-        closing: The closing bracket.
-    """
+    """A call or collection: text, items, text."""
 
     opening: str
+    """Up to the opening bracket: ``Order(``."""
     items: tuple[Expression, ...]
+    """What stands between the commas."""
     closing: str
 
     @property
@@ -101,16 +89,7 @@ def flat(expression: Expression) -> str:
 
 
 def call(function: str, *arguments: Expression, **keywords: Expression) -> Brackets:
-    """Return a call.
-
-    Args:
-        function: What is called.
-        *arguments: By position.
-        **keywords: By name.
-
-    Returns:
-        The expression.
-    """
+    """Return a call."""
     named = [prefixed(f"{name}=", value) for name, value in keywords.items()]
     return Brackets(f"{function}(", (*arguments, *named), ")")
 
@@ -123,17 +102,7 @@ def prefixed(prefix: str, expression: Expression) -> Expression:
 
 
 def statement(expression: Expression, *, level: int = 0, width: int = WIDTH, suffix: str = "") -> str:
-    """Return a statement as lines.
-
-    Args:
-        expression: With what stands before it in its opening, such as ``result = Order(``.
-        level: How deep it is indented.
-        width: Characters of a line.
-        suffix: What follows the closing bracket.
-
-    Returns:
-        Lines without a last line break.
-    """
+    """Return a statement as lines."""
     indent = INDENT * level
     line = f"{indent}{flat(expression)}{suffix}"
     if len(line) <= width or isinstance(expression, str) or not expression.items:
@@ -158,16 +127,7 @@ def _is_subscript_of_one(expression: Brackets) -> bool:
 
 
 def annotated(text: str, prefix: str, suffix: str) -> Expression:
-    """Return a parameter, whose type can be broken into lines.
-
-    Args:
-        text: The type.
-        prefix: The name and a colon.
-        suffix: The default.
-
-    Returns:
-        The expression.
-    """
+    """Return a parameter, whose type can be broken into lines."""
     return _framed(_subscripts(ast.parse(text, mode="eval").body, text), prefix, suffix)
 
 
@@ -186,18 +146,7 @@ def _subscripts(node: ast.expr, text: str) -> Expression:
 
 
 def signature(name: str, parameters: Sequence[Expression], result: str, *, level: int = 0, width: int = WIDTH) -> str:
-    """Return the head of an ``async def``.
-
-    Args:
-        name: Of the method.
-        parameters: As they stand in the brackets, ``self`` first.
-        result: The annotation.
-        level: How deep it is indented.
-        width: Characters of a line.
-
-    Returns:
-        Lines without a last line break.
-    """
+    """Return the head of an ``async def``."""
     head = Brackets(f"async def {name}(", tuple(parameters), f") -> {result}:")
     return statement(head, level=level, width=width)
 
@@ -212,17 +161,7 @@ def import_line(module: str, names: Sequence[str], *, width: int = WIDTH) -> str
 
 
 def docstring(summary: str, *details: str, level: int = 0, width: int = WIDTH) -> str:
-    """Return a docstring.
-
-    Args:
-        summary: Its first line; where it does not fit in one, only its first sentence is.
-        *details: Paragraphs; one that has line breaks is kept as it is.
-        level: How deep it is indented.
-        width: Characters of a line.
-
-    Returns:
-        Lines without a last line break.
-    """
+    """Return a docstring."""
     indent = INDENT * level
     if not details and len(indent) + len(summary) + 6 <= width:
         return f'{indent}"""{summary}"""'
@@ -263,18 +202,7 @@ def names_in(node: ast.AST) -> Iterator[str]:
 
 
 def source(node: ast.AST, role: str) -> str:  # noqa: C901, PLR0911 - one case for each form
-    """Return an expression as text, with double quotes.
-
-    Args:
-        node: A type or a default.
-        role: What it is, for the message.
-
-    Returns:
-        The text.
-
-    Raises:
-        ToolError: If there is something in it that belongs to neither.
-    """
+    """Return an expression as text, with double quotes."""
 
     def inner(child: ast.AST) -> str:
         return source(child, role)
@@ -306,18 +234,7 @@ def source(node: ast.AST, role: str) -> str:  # noqa: C901, PLR0911 - one case f
 
 
 def parse_type(text: str, role: str) -> ast.expr:
-    """Read an annotation.
-
-    Args:
-        text: Such as ``list[Order]``.
-        role: Whose it is, for the message.
-
-    Returns:
-        The expression.
-
-    Raises:
-        ToolError: If it is no expression.
-    """
+    """Read an annotation."""
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:

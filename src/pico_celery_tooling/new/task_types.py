@@ -26,49 +26,27 @@ _NO_MODELS: Final = frozenset({"celery", "pico_celery", "pico_ioc", "pydantic", 
 
 @dataclass
 class Scope:
-    """Where the types of a task come from.
-
-    Attributes:
-        project: The package.
-        module: Name of the contract's module.
-        file: The contract's file, if it is there.
-        wanted: Names of models to make although there are others that look alike.
-        found: The names that were resolved, with where they are imported from.
-        made: Names of models and errors to make, in order.
-    """
+    """Where the types of a task come from."""
 
     project: Project
     module: str
+    """Name of the contract's module."""
     file: PythonFile | None
+    """The contract's file, if it is there."""
     wanted: Collection[str] = ()
+    """Names of models to make although there are others that look alike."""
     found: dict[str, Found] = field(default_factory=dict)
+    """The names that were resolved, with where they are imported from."""
     made: list[str] = field(default_factory=list)
+    """Names of models and errors to make, in order."""
 
     def annotation(self, node: ast.expr, role: str) -> str:
-        """Return an annotation as it stands in the written files, and remember what its names need.
-
-        Args:
-            node: The annotation, as it was given.
-            role: Whose it is, for messages.
-
-        Returns:
-            The text.
-
-        Raises:
-            ToolError: If a name in it is unknown and cannot become a model.
-        """
+        """Return an annotation as it stands in the written files, and remember what its names need."""
         source(node, role)
         return source(self._rewritten(node, role), role)
 
     def error(self, name: str) -> None:
-        """Find or plan the class of a declared error.
-
-        Args:
-            name: Its name, which may be dotted.
-
-        Raises:
-            ToolError: If it is none.
-        """
+        """Find or plan the class of a declared error."""
         role = f"--error {name}"
         last = self._name(name, role).rpartition(".")[2]
         found = self.found.get(last)
@@ -80,7 +58,7 @@ class Scope:
             )
 
     def _is_error(self, found: Found) -> bool:
-        """Tell whether a class derives from ``TaskError``, as far as the package shows; others count as errors."""
+        """Return whether a class derives from ``TaskError``, as far as the package shows; others count as errors."""
         if found.file is None or not isinstance(found.node, ast.ClassDef):
             foreign = found.file is None and found.module.partition(".")[0] not in {*_NO_MODELS, *stdlib_module_names}
             return foreign or found.name == "TaskError"
@@ -91,15 +69,7 @@ class Scope:
         return any(base is not None and base != found and self._is_error(base) for base in above)
 
     def default(self, node: ast.expr, role: str) -> None:
-        """Find the names of a default, which stay as they were given.
-
-        Args:
-            node: The default.
-            role: Whose it is, for messages.
-
-        Raises:
-            ToolError: If a name in it is unknown.
-        """
+        """Find the names of a default, which stay as they were given."""
         for name in sorted(used(node) - BUILTINS):
             made = list(self.made)
             self._name(name, role)
@@ -243,7 +213,7 @@ def _refuse_no_type(found: Found, role: str) -> None:
 
 
 def _is_part(node: ast.ClassDef) -> bool:
-    """Tell whether a class is a contract, component or client, and no type of data."""
+    """Return whether a class is a contract, component or client, and no type of data."""
     marks = [decorator.func if isinstance(decorator, ast.Call) else decorator for decorator in node.decorator_list]
     names = {(dotted(mark) or "").rpartition(".")[2] for mark in [*marks, *node.bases]}
     return bool(names & {"contract", "component", "celery", "configured", "factory", "Protocol", "CeleryClient"})
@@ -255,15 +225,7 @@ def used(node: ast.expr) -> set[str]:
 
 
 def resolve_types(plan: Plan, draft: Draft) -> None:
-    """Find out where the types of the task come from, and which are to be made.
-
-    Args:
-        plan: What is known so far; the types are added.
-        draft: The contract's file.
-
-    Raises:
-        ToolError: If a name is unknown.
-    """
+    """Find out where the types of the task come from, and which are to be made."""
     request = plan.request
     scope = Scope(plan.project, draft.file.module, draft.before, request.models)
     plan.annotations = [scope.annotation(parameter.type, parameter.role) for parameter in request.parameters]

@@ -170,19 +170,7 @@ def test(
     refused: bool,
     width: int,
 ) -> str:
-    """Return the test of a task.
-
-    Args:
-        task: The task.
-        client_name: Class of the client.
-        arguments: Of the call.
-        sample: What the worker returns; ``None`` if it is not written.
-        refused: Whether the arguments do not fit, since none that fit can be made up.
-        width: Characters of a line.
-
-    Returns:
-        Its lines.
-    """
+    """Return the test of a task."""
     fixture_name = f"{task.identifier}_client"
     made = call(f"{fixture_name}.{task.action}", *arguments)
     head = statement(

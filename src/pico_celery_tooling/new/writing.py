@@ -19,29 +19,17 @@ from pico_celery_tooling.output import ToolError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A file that is to be written.
-
-    Attributes:
-        path: Where.
-        before: What is there; ``None`` if nothing is.
-        after: What is to be there.
-    """
+    """A file that is to be written."""
 
     path: Path
     before: bytes | None
+    """What is there; ``None`` if nothing is."""
     after: bytes
+    """What is to be there."""
 
 
 def diff(changes: Sequence[Change], root: Path) -> str:
-    """Return what changes as a unified diff, which ``git apply`` and ``patch`` take.
-
-    Args:
-        changes: The files.
-        root: What their names are relative to.
-
-    Returns:
-        The diff.
-    """
+    """Return what changes as a unified diff, which ``git apply`` and ``patch`` take."""
     parts: list[str] = []
     for change in changes:
         name = change.path.relative_to(root).as_posix()
@@ -59,12 +47,6 @@ def write(changes: Sequence[Change]) -> None:
     """Write all files, or none.
 
     A new file is never written over one that somebody else made meanwhile, nor a changed one over other changes.
-
-    Args:
-        changes: The files.
-
-    Raises:
-        ToolError: If one cannot be written; then everything is as it was.
     """
     for change in changes:
         _check_unchanged(change)
@@ -127,13 +109,7 @@ def _put(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a plan comes to.
-
-    Attributes:
-        changes: The files.
-        data: For programs.
-        text: For people.
-    """
+    """What a plan comes to."""
 
     changes: tuple[Change, ...]
     data: dict[str, Any]
@@ -141,14 +117,7 @@ class Report:
 
 
 def report_of(plan: Plan) -> Report:
-    """Return what a plan comes to.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        Its files and texts.
-    """
+    """Return what a plan comes to."""
     drafts = plan.drafts.drafts
     changes = tuple(
         Change(path=path, before=draft.before.raw if draft.before else None, after=draft.file.raw)

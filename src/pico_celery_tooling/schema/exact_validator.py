@@ -49,12 +49,7 @@ _PREFIXES: Final = ("Input should be ", "Input should have ", "Value should have
 
 
 class ExactValidator(WorkerValidator):
-    """A validator of what a schema describes, where `WorkerValidator` is one of what a worker takes.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: The JSON Schema.
-    """
+    """A validator of what a schema describes, where `WorkerValidator` is one of what a worker takes."""
 
     def __init__(self, document: Document, schema: JsonSchema) -> None:
         self._validator = SchemaValidator(_ExactBuilder(document).whole(schema))

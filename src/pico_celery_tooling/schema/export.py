@@ -13,16 +13,7 @@ PARTS: Final = ("arguments", "result", "errors")
 
 
 def schemas_of(document: Document, task: TaskRecord) -> dict[str, Any]:
-    """Return the schemas of a task.
-
-    Args:
-        document: Where the schemas of its models are.
-        task: The task.
-
-    Returns:
-        ``arguments``, an object of all arguments by name, as workers take it; ``result``, as workers send it; ``errors``,
-        the fields of each declared error by its code, as workers send them.
-    """
+    """Return the schemas of a task."""
     return {
         "arguments": _complete(document, _with_defaults(task), task, "arguments"),
         "result": _complete(document, task.result.sends, task, "result"),

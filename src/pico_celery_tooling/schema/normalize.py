@@ -27,15 +27,7 @@ _CHECKED_AS_DECIMAL: Final = frozenset(
 
 
 def explicit(schema: JsonSchema, held: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a schema where each part says all that holds for it.
-
-    Args:
-        schema: A schema of a `Document`; models that it refers to are not looked into.
-        held: What holds for it from outside.
-
-    Returns:
-        A copy.
-    """
+    """Return a schema where each part says all that holds for it."""
     held = dict(held or {})
     demands = dict(schema.get(DEMANDS, {}))
     if "properties" in schema:  # what holds for a model holds for its fields, not for models in them

@@ -46,14 +46,7 @@ _TEMPORAL: Final[Mapping[str, type[Any]]] = {"date-time": datetime, "date": date
 
 
 def scalar(node: JsonSchema) -> CoreSchema | None:
-    """Return pydantic's schema of a scalar.
-
-    Args:
-        node: An explicit JSON Schema (`pico_celery_tooling.schema.normalize`).
-
-    Returns:
-        A core schema; ``None`` where the node describes no scalar, or pydantic cannot read what it says.
-    """
+    """Return pydantic's schema of a scalar."""
     make = _MAKERS.get(str(node.get("type")))
     if make is None or "enum" in node or "const" in node:
         return None
@@ -192,12 +185,7 @@ _HASHABLE: Final = frozenset(
 
 
 class WorkerValidator:
-    """A validator of what a schema of a document describes.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: It.
-    """
+    """A validator of what a schema of a document describes."""
 
     def __init__(self, document: Document, schema: JsonSchema) -> None:
         self._validator = SchemaValidator(Builder(document).whole(schema))
@@ -216,11 +204,7 @@ class WorkerValidator:
 
 
 class Builder:
-    """What builds pydantic's schema of a JSON Schema, with the conversions that a worker does.
-
-    Args:
-        document: What holds the models that the schema refers to.
-    """
+    """What builds pydantic's schema of a JSON Schema, with the conversions that a worker does."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -369,16 +353,7 @@ def aliases(name: str, part: Any) -> list[Any] | None:
 
 
 def tags_of(document: Document, member: Any, tag: str) -> list[Any] | None:
-    """Return the values of a tag with which a member of a union is meant.
-
-    Args:
-        document: What holds the models.
-        member: The member.
-        tag: Name of the property.
-
-    Returns:
-        The values; ``None`` where they are not told.
-    """
+    """Return the values of a tag with which a member of a union is meant."""
     node = document.resolve(member)
     members = [*node.get("anyOf", ()), *node.get("oneOf", ())]
     if members:

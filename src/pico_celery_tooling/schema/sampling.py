@@ -22,11 +22,7 @@ from pico_celery_tooling.schema.validation import Checker
 
 
 class Heights:
-    """How deep the shallowest value of each schema is.
-
-    Args:
-        model: What returns the explicit schema of a model by its name.
-    """
+    """How deep the shallowest value of each schema is."""
 
     def __init__(self, model: Callable[[str], JsonSchema]) -> None:
         self._model = model
@@ -108,14 +104,6 @@ def example(document: Document, schema: JsonSchema) -> Any:
     """Make one payload to look at and to start from, with optional properties filled in.
 
     What the schema gives as examples and defaults is used, then what the names of properties suggest.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: It.
-
-    Returns:
-        JSON data, always the same for the same schema; valid unless the schema describes something that is not found
-        by trying (a pattern with look-around, limits that exclude each other).
     """
     return checked_example(document, schema)[0]
 
@@ -132,17 +120,7 @@ def checked_example(document: Document, schema: JsonSchema) -> tuple[Any, bool]:
 
 
 def samples(document: Document, schema: JsonSchema, count: int, seed: int = 0) -> Iterator[Any]:
-    """Iterate over varied payloads, those at the limits of the schema among them.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: It.
-        count: How many.
-        seed: The same seed gives the same payloads.
-
-    Yields:
-        JSON data, each valid; fewer than ``count`` where the schema describes too little that is found by trying.
-    """
+    """Iterate over varied payloads, those at the limits of the schema among them."""
     checker = Checker(document, schema)
     sampler = SchemaSampler(document, random.Random(seed))  # noqa: S311 - no secret
     found = 0
@@ -156,14 +134,7 @@ def samples(document: Document, schema: JsonSchema, count: int, seed: int = 0) -
 
 
 class SchemaSampler:
-    """What makes values for schemas of one document.
-
-    Args:
-        document: It.
-        chance: What chooses.
-        pleasant: Whether to make values for people rather than for tests.
-        lean: Whether to leave out what need not be there.
-    """
+    """What makes values for schemas of one document."""
 
     def __init__(
         self, document: Document, chance: random.Random, *, pleasant: bool = False, lean: bool = False
@@ -179,12 +150,7 @@ class SchemaSampler:
         self._scalars: dict[int, tuple[JsonSchema, list[Any]]] = {}
 
     def value(self, schema: JsonSchema, hint: str = "") -> Any:
-        """Make a value; it may violate what two keywords say together, so whoever asks checks it.
-
-        Args:
-            schema: A schema of the document.
-            hint: Name of the property that it is for.
-        """
+        """Make a value; it may violate what two keywords say together, so whoever asks checks it."""
         known = self._roots.get(id(schema))
         if known is None:
             known = self._roots[id(schema)] = (schema, explicit(schema))
@@ -217,13 +183,7 @@ class SchemaSampler:
         return self._explicit[name]
 
     def fitting(self, node: JsonSchema, hint: str = "", near: Sequence[JsonSchema] = ()) -> Iterator[Any]:
-        """Iterate over scalars that a schema describes.
-
-        Args:
-            node: An explicit schema.
-            hint: Name of the property.
-            near: Other schemas at whose limits values are wanted too.
-        """
+        """Iterate over scalars that a schema describes."""
         made = scalar(node)
         reader = None if made is None else SchemaValidator(made)
         for value in scalars(node, self._chance, hint, near):

@@ -33,15 +33,7 @@ class _UnreadError(Exception):
 
 
 def matching(pattern: str, chance: random.Random) -> str | None:
-    """Make a text for a pattern.
-
-    Args:
-        pattern: A regular expression.
-        chance: What chooses between alternatives.
-
-    Returns:
-        A text that should match; ``None`` where the pattern is not read here.
-    """
+    """Make a text for a pattern."""
     try:
         reader = _PatternReader(pattern)
         make = reader.alternatives()
@@ -211,17 +203,7 @@ _FIXED: Final[Mapping[str, Sequence[str]]] = {
 
 
 def scalars(node: JsonSchema, chance: random.Random, hint: str, near: Sequence[JsonSchema] = ()) -> Iterator[Any]:
-    """Iterate over values that a schema of a number or a text may describe, the most pleasant first.
-
-    Args:
-        node: An explicit schema.
-        chance: What chooses the last of them.
-        hint: Name of the property.
-        near: Other schemas at whose limits values are wanted too.
-
-    Yields:
-        Values; some of them may not fit, so that the reader checks them.
-    """
+    """Iterate over values that a schema of a number or a text may describe, the most pleasant first."""
     kind = node.get("type")
     if kind == "boolean":
         yield from (True, False)

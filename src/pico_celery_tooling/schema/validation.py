@@ -40,14 +40,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][\w-]*\Z")
 
 
 def path_text(steps: Iterable[str | int]) -> str:
-    """Return a path as text.
-
-    Args:
-        steps: Names of properties and indexes of items.
-
-    Returns:
-        The path; empty for the payload itself.
-    """
+    """Return a path as text."""
     text = ""
     for step in steps:
         if isinstance(step, int):
@@ -61,26 +54,18 @@ def path_text(steps: Iterable[str | int]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A place where a value is not what its schema describes.
-
-    Attributes:
-        path: Where, such as ``lines[0].price``; empty for the value itself.
-        expected: What the schema describes there, for people.
-        got: What is there, as short JSON.
-    """
+    """A place where a value is not what its schema describes."""
 
     path: str
+    """Where, such as ``lines[0].price``; empty for the value itself."""
     expected: str
+    """What the schema describes there, for people."""
     got: str
+    """What is there, as short JSON."""
 
 
 class Checker:
-    """What finds the violations of one schema, for many values.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: JSON Schema (Draft 2020-12) with the keywords of `pico_celery.document.lock_schema`.
-    """
+    """What finds the violations of one schema, for many values."""
 
     def __init__(self, document: Document, schema: JsonSchema) -> None:
         self._exact = ExactValidator(document, schema)
@@ -123,14 +108,6 @@ def violations(document: Document, schema: JsonSchema, value: Any) -> list[Viola
 
     Formats, patterns and the limits of dates and Decimals are checked by pydantic's own parsers, as the worker does it.
     What only the worker's models know, validators that are functions, is not checked.
-
-    Args:
-        document: What holds the models that the schema refers to.
-        schema: The JSON Schema.
-        value: JSON data.
-
-    Returns:
-        One violation for each place; empty where the value is valid.
     """
     return Checker(document, schema).violations(value)
 

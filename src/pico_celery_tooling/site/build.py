@@ -26,17 +26,7 @@ _ASSETS: Final = ("style.css", "theme.js", "explorer.js")
 def build_site(
     document: Document, *, title: str, contracts: Sequence[ContractDefinition] = (), changes: Changes | None = None
 ) -> dict[str, str]:
-    """Make a site about contracts.
-
-    Args:
-        document: The contracts as data.
-        title: Title of the site.
-        contracts: The contracts themselves, where they are known: the code that calls a task has their types then.
-        changes: What changed since an older version.
-
-    Returns:
-        The text of each file, by its path. The same contracts give the same text.
-    """
+    """Make a site about contracts."""
     known: dict[str, Any] = {}
     examples = {name: example_of(document, task, known) for name, task in document.tasks.items()}
     declared = {prefix_of(one.name, one.version): one for one in contracts}
@@ -101,16 +91,7 @@ def _entry(kind: str, name: str, text: str, path: str, words: list[str], *, gone
 
 
 def example_of(document: Document, task: TaskRecord, known: dict[str, Any] | None = None) -> Example:
-    """Return an example of a task.
-
-    Args:
-        document: What holds its models.
-        task: The task.
-        known: Examples that are made already, by schema; those that are made now are added.
-
-    Returns:
-        The arguments that it needs, its result, and the fields of its errors.
-    """
+    """Return an example of a task."""
     made = {} if known is None else known
 
     def of(schema: JsonSchema) -> Any:

@@ -11,15 +11,7 @@ from pico_celery_tooling.site.html import Html, code, join, tag
 
 
 def change_list(changes: Changes, task: str) -> Html:
-    """Return what changed of a task.
-
-    Args:
-        changes: All that changed.
-        task: Name of the task.
-
-    Returns:
-        A list, or a sentence.
-    """
+    """Return what changed of a task."""
     kind = changes.tasks.get(task)
     since = code(changes.since)
     found = changes.findings.get(task, ())

@@ -16,36 +16,24 @@ TEXT: Final = "reworded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What changed since an older version.
-
-    Attributes:
-        since: What it is called, such as ``contracts.lock.json``.
-        tasks: ``added``, ``changed`` or ``reworded`` (documentation only), for each task of now that is not as it was.
-        removed: The tasks that are gone, by name.
-        findings: What breaks and what else is to be known, by task.
-    """
+    """What changed since an older version."""
 
     since: str
+    """What it is called, such as ``contracts.lock.json``."""
     tasks: Mapping[str, str] = field(default_factory=dict)
+    """``added``, ``changed`` or ``reworded`` (documentation only), for each task of now that is not as it was."""
     removed: Mapping[str, TaskRecord] = field(default_factory=dict)
+    """The tasks that are gone, by name."""
     findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    """What breaks and what else is to be known, by task."""
 
     def __bool__(self) -> bool:
-        """Tell whether anything changed."""
+        """Return whether anything changed."""
         return bool(self.tasks or self.removed or self.findings)
 
 
 def changes_since(old: Document, new: Document, since: str) -> Changes:
-    """Compare contracts with an older version of them.
-
-    Args:
-        old: As they were.
-        new: As they are.
-        since: What to call the older version.
-
-    Returns:
-        What changed.
-    """
+    """Compare contracts with an older version of them."""
     from pico_celery_tooling.evolution.compare import compare  # noqa: PLC0415 - most sites compare nothing
 
     findings: dict[str, list[Finding]] = {}

@@ -17,21 +17,16 @@ _FORMS: Final = {"-Input": "as taken", "-Output": "as sent"}
 
 @dataclass(frozen=True)
 class Site:
-    """A site, before it is written.
-
-    Attributes:
-        title: Its title.
-        document: The contracts.
-        changes: What changed since the lock file, where there is one.
-        calls: Python code that calls a task, by name of the task.
-        examples: An example of each task, by its name.
-    """
+    """A site, before it is written."""
 
     title: str
     document: Document
     changes: Changes | None = None
+    """What changed since the lock file, where there is one."""
     calls: Mapping[str, str] = field(default_factory=dict)
+    """Python code that calls a task, by name of the task."""
     examples: Mapping[str, Example] = field(default_factory=dict)
+    """An example of each task, by its name."""
 
     @cached_property
     def task_pages(self) -> Mapping[str, str]:
@@ -60,30 +55,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An example of a task.
-
-    Attributes:
-        arguments: Arguments by name.
-        result: A result.
-        errors: Fields of each declared error, by its code.
-    """
+    """An example of a task."""
 
     arguments: Mapping[str, Any]
     result: Any = None
     errors: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of each declared error, by its code."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageLocation:
-    """A page's place in the site, from which links lead to others.
-
-    Attributes:
-        site: The site.
-        path: Path of the page.
-    """
+    """A page's place in the site, from which links lead to others."""
 
     site: Site
     path: str
+    """Path of the page."""
 
     @property
     def root(self) -> str:

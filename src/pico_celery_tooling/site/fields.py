@@ -20,44 +20,20 @@ _BUDGET: Final = 250
 
 @dataclass(slots=True)
 class Tree:
-    """Writes fields. A model that is in itself, or too deep, or one too many on a page, is a link to its own page.
-
-    Attributes:
-        place: The page.
-        left: How many nested fields it may still show.
-    """
+    """Writes fields. A model that is in itself, or too deep, or one too many on a page, is a link to its own page."""
 
     place: PageLocation
     left: int = _BUDGET
+    """How many nested fields it may still show."""
 
     def parameter(
         self, name: str, schema: Any, *, required: bool, doc: str = "", default: Html | None = None, note: str = ""
     ) -> Html:
-        """Return a parameter, or a field of a model or error.
-
-        Args:
-            name: Its name.
-            schema: Its schema.
-            required: Whether it must be given.
-            doc: What its docstring says.
-            default: Its default, where it has one to show.
-            note: More about it, such as that it is given by name only.
-
-        Returns:
-            A list item.
-        """
+        """Return a parameter, or a field of a model or error."""
         return self._item(name, schema, required=required, doc=doc, default=default, note=note, trail=())
 
     def fields(self, schema: JsonSchema, trail: tuple[str, ...] = ()) -> Html:
-        """Return the fields of a model.
-
-        Args:
-            schema: Schema of an object.
-            trail: The models that it is nested in, itself included.
-
-        Returns:
-            A list.
-        """
+        """Return the fields of a model."""
         required = schema.get("required", ())
         docs = read_docstring(str(schema.get("description", ""))).attributes
         items = [

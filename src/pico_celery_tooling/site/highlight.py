@@ -26,15 +26,7 @@ def json_text(data: Any) -> str:
 
 
 def json_block(data: Any, label: str) -> Html:
-    """Return data as a block of JSON.
-
-    Args:
-        data: JSON data.
-        label: What it is, for who does not see it.
-
-    Returns:
-        The block.
-    """
+    """Return data as a block of JSON."""
     return _block(marked(json.dumps(data, indent=2, ensure_ascii=False), _JSON), label)
 
 

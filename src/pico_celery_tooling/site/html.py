@@ -25,17 +25,7 @@ def join(*children: Child) -> Html:
 
 
 def tag(name: str, *children: Child, **attributes: str | bool | None) -> Html:
-    """Return an element.
-
-    Args:
-        name: Its name.
-        *children: What is in it; text is escaped.
-        **attributes: Its attributes, escaped; ``class_`` for ``class``, ``aria_label`` for ``aria-label``. ``True`` is one
-            without a value, ``None`` and ``False`` are none.
-
-    Returns:
-        The element.
-    """
+    """Return an element."""
     told = "".join(
         _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
     )
@@ -45,15 +35,7 @@ def tag(name: str, *children: Child, **attributes: str | bool | None) -> Html:
 
 
 def marked(text: str, pattern: re.Pattern[str]) -> Html:
-    """Return text with a ``span`` around what a pattern finds, whose class is the name of the group.
-
-    Args:
-        text: The text.
-        pattern: Groups with names. It is searched in escaped text, in which ``<``, ``>`` and ``&`` are entities.
-
-    Returns:
-        The text, escaped, with its parts marked.
-    """
+    """Return text with a ``span`` around what a pattern finds, whose class is the name of the group."""
     return Html(
         pattern.sub(lambda found: f'<span class="c-{found.lastgroup}">{found[0]}</span>', escape(text, quote=False))
     )

@@ -15,18 +15,7 @@ _ICON = (
 
 
 def page(place: PageLocation, title: str, main: Child, *, current: str = "", about: str = "") -> str:
-    """Return a whole page.
-
-    Args:
-        place: The page.
-        title: Its title.
-        main: What is on it.
-        current: Key of the contract whose tasks the navigation shows.
-        about: What it is about, for search engines and previews.
-
-    Returns:
-        An HTML document.
-    """
+    """Return a whole page."""
     site = place.site.title
     head = tag(
         "head",

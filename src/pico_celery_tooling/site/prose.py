@@ -37,14 +37,7 @@ def inline(text: str) -> Html:
 
 
 def prose(text: str) -> Html:
-    """Return a docstring's text as HTML.
-
-    Args:
-        text: The text, its sections on arguments and the like already taken out.
-
-    Returns:
-        Paragraphs, lists and literal blocks.
-    """
+    """Return a docstring's text as HTML."""
     return join(_blocks(text.splitlines()))
 
 

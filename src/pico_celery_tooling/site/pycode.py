@@ -26,16 +26,12 @@ class UnwritableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Code in brackets.
-
-    Attributes:
-        opening: What it begins with, the bracket included.
-        items: What is in it, each with what stands before it, such as ``name=``.
-        closing: The other bracket.
-    """
+    """Code in brackets."""
 
     opening: str
+    """What it begins with, the bracket included."""
     items: tuple[tuple[str, Code], ...]
+    """What is in it, each with what stands before it, such as ``name=``."""
     closing: str
 
 
@@ -43,16 +39,7 @@ Code: TypeAlias = "str | Group"
 
 
 def written(code: Code, indent: int = 0, taken: int = 0) -> str:
-    """Return code as text.
-
-    Args:
-        code: It.
-        indent: Spaces that its further lines begin with.
-        taken: How many characters stand before and after it on its line.
-
-    Returns:
-        One line where it fits in `WIDTH`, otherwise one for each item.
-    """
+    """Return code as text."""
     if isinstance(code, str):
         return code
     flat = _flat(code)
@@ -88,26 +75,13 @@ def literal(data: Any) -> Code:
 
 @dataclass(slots=True)
 class Writer:
-    """Writes values, and remembers what has to be imported.
-
-    Attributes:
-        imports: Names to import, by module.
-    """
+    """Writes values, and remembers what has to be imported."""
 
     imports: dict[str, set[str]] = field(default_factory=dict)
+    """Names to import, by module."""
 
     def code(self, value: Any) -> Code:  # noqa: PLR0911 - one line for each kind of value
-        """Return the code that makes a value.
-
-        Args:
-            value: A value as a contract's type decodes it.
-
-        Returns:
-            Code.
-
-        Raises:
-            UnwritableError: If there is none that is known.
-        """
+        """Return the code that makes a value."""
         if isinstance(value, Enum):
             return self._enum(value)
         if value is None or type(value) in _EXACT:

@@ -29,15 +29,7 @@ _FEW: Final = 6
 
 
 def type_of(schema: Any, link: Link) -> Html:  # noqa: C901, PLR0911 - one line for each kind of schema
-    """Return the type of what a schema accepts.
-
-    Args:
-        schema: A schema of a document.
-        link: Makes links to models.
-
-    Returns:
-        The type, such as ``list[Order] | None``, with links to the models in it.
-    """
+    """Return the type of what a schema accepts."""
     if not isinstance(schema, Mapping):
         return join("Any" if schema in (None, True) else "nothing")
     if isinstance(schema.get("$ref"), str):
@@ -66,7 +58,7 @@ def type_of(schema: Any, link: Link) -> Html:  # noqa: C901, PLR0911 - one line 
 
 
 def is_decimal(choices: list[Any]) -> bool:
-    """Tell whether the branches of a union are those by which pydantic describes a decimal number."""
+    """Return whether the branches of a union are those by which pydantic describes a decimal number."""
     told = [choice for choice in choices if isinstance(choice, Mapping)]
     kinds = sorted(str(choice.get("type")) for choice in told)
     return kinds in (["number", "string"], ["null", "number", "string"]) and any(map(_is_text_of_decimal, told))

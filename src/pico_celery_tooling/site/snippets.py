@@ -17,18 +17,7 @@ _LIBRARY: Final = "pico_celery"
 def typed_call(
     record: TaskRecord, contract: ContractRecord, arguments: Mapping[str, Any], declared: ContractDefinition | None
 ) -> str:
-    """Return code that calls a task through a client.
-
-    Args:
-        record: The task.
-        contract: Its contract.
-        arguments: Example arguments, as JSON data by name.
-        declared: The contract itself, where it is known: the code is complete then, and its values are of the contract's
-            types. Otherwise the class has to be imported by who uses it, and values are data that its types accept.
-
-    Returns:
-        A Python module.
-    """
+    """Return code that calls a task through a client."""
     writer = Writer()
     values = _values(writer, record, arguments, declared)
     cls = contract.type.rpartition(".")[2] or "Contract"
@@ -63,15 +52,7 @@ def typed_call(
 
 
 def plain_call(record: TaskRecord, arguments: Mapping[str, Any]) -> str:
-    """Return code that calls a task by name, without its contract.
-
-    Args:
-        record: The task.
-        arguments: Example arguments, as JSON data by name.
-
-    Returns:
-        Python code, in which ``app`` is a Celery application.
-    """
+    """Return code that calls a task by name, without its contract."""
     options = {
         name: record.options[name]
         for name in ("queue", "exchange", "routing_key", "priority")

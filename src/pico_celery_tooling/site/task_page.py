@@ -19,15 +19,7 @@ from pico_celery_tooling.site.snippets import plain_call
 
 
 def task_page(place: PageLocation, task: TaskRecord) -> str:
-    """Return the page of a task.
-
-    Args:
-        place: The page.
-        task: The task.
-
-    Returns:
-        An HTML document.
-    """
+    """Return the page of a task."""
     contract = place.site.document.contract_of(task.name)
     doc = read_docstring(task.doc)
     tree = Tree(place)

@@ -18,31 +18,16 @@ class ForeignDirectoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done.
-
-    Attributes:
-        changed: Files that are new or different.
-        removed: Files of the site before, that it has no more.
-    """
+    """What was done."""
 
     changed: int
+    """Files that are new or different."""
     removed: int
+    """Files of the site before, that it has no more."""
 
 
 def write_site(folder: Path, pages: Mapping[str, str]) -> Written:
-    """Write a site.
-
-    Args:
-        folder: Its directory, which is made where there is none. What others have put there stays.
-        pages: The text of each file, by its path.
-
-    Returns:
-        What was done.
-
-    Raises:
-        ForeignDirectoryError: If there is something in the directory, and no site.
-        OSError: If it cannot be written.
-    """
+    """Write a site."""
     before = _own_files(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # First, so that a site that could not be written whole is still known as one.

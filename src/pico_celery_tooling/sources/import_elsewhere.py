@@ -14,12 +14,7 @@ from pico_celery_tooling.sources.loading import load_contracts
 
 
 def answer(order: Mapping[str, Any]) -> None:
-    """Import a package, and write its contracts to a file.
-
-    Args:
-        order: ``package``, where to import from ``first``, which directory it has to be ``within`` (or ``None``), and the
-            file for the ``answer``.
-    """
+    """Import a package, and write its contracts to a file."""
     # This library is the one of today: it is imported already, and the path of the revision comes before the other.
     sys.path[:0] = order["first"]
     try:

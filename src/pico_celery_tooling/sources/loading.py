@@ -23,16 +23,7 @@ _MACHINERY: Final = {importlib.__file__, pkgutil.__file__}
 
 
 def import_failure(what: str, module: str, error: Exception) -> ToolError:
-    """Say why something cannot be imported.
-
-    Args:
-        what: What is imported, for people: a package, or an application.
-        module: Name of its module.
-        error: What was raised.
-
-    Returns:
-        The error to raise: with the line that failed, and a remedy.
-    """
+    """Say why something cannot be imported."""
     if isinstance(error, PicoCeleryError):
         return ToolError.of(error)
     place = _place(error)
@@ -48,15 +39,7 @@ def import_failure(what: str, module: str, error: Exception) -> ToolError:
 
 
 def lacks_attribute(name: str, error: Exception) -> bool:
-    """Tell whether a module was imported, and has not the attribute that was looked for.
-
-    Args:
-        name: The module, or ``module:attribute``, as Celery takes it.
-        error: What Celery raised.
-
-    Returns:
-        Whether that is the reason.
-    """
+    """Return whether a module was imported, and has not the attribute that was looked for."""
     if isinstance(error, AttributeError):
         return isinstance(error.obj, ModuleType) and error.obj.__name__ == name.partition(":")[0]
     # Celery takes for a module what it did not find as an attribute.
@@ -97,17 +80,7 @@ def _near(name: str) -> str:
 
 
 def load_contracts(name: str) -> list[ContractDefinition]:
-    """Import a package with all its modules, and return the contracts that they declare.
-
-    Args:
-        name: Name of a package or module, as it is imported; that of a file or directory is understood too.
-
-    Returns:
-        The contracts, by name and version.
-
-    Raises:
-        ToolError: If it cannot be imported, or declares none.
-    """
+    """Import a package with all its modules, and return the contracts that they declare."""
     module = _module_name(name)
     _import(module)
     found = [contract for contract in default_catalog.contracts if _is_in(contract.cls.__module__, module)]
@@ -158,17 +131,7 @@ def _is_in(module: str, package: str) -> bool:
 
 
 def application(*, required: bool = True) -> Any:
-    """Return the Celery application that the command line names with ``-A``.
-
-    Args:
-        required: Whether the command cannot do without.
-
-    Returns:
-        The application, or ``None``.
-
-    Raises:
-        ToolError: If it cannot be loaded, or is required and not named.
-    """
+    """Return the Celery application that the command line names with ``-A``."""
     root = click.get_current_context().find_root()
     name, loaded = root.params.get("app"), getattr(root.obj, "app", None)
     if loaded is not None and name is not None:

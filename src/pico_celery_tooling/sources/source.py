@@ -22,17 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Contracts, and where they are from.
-
-    Attributes:
-        name: Name of the package, or of the lock file.
-        document: The contracts as data.
-        contracts: The contracts themselves; none where they are from a lock file.
-    """
+    """Contracts, and where they are from."""
 
     name: str
+    """Name of the package, or of the lock file."""
     document: Document
+    """The contracts as data."""
     contracts: Sequence[ContractDefinition] = ()
+    """The contracts themselves; none where they are from a lock file."""
 
     @property
     def title(self) -> str:
@@ -51,18 +48,7 @@ class Source:
 
 
 def read_source(name: str | None) -> Source:
-    """Read contracts from a package or a lock file.
-
-    Args:
-        name: Name of the package as it is imported, or path of a lock file (it ends with ``.json``); without one, the lock
-            file of the working directory.
-
-    Returns:
-        The contracts.
-
-    Raises:
-        ToolError: If there are none.
-    """
+    """Read contracts from a package or a lock file."""
     if name is None and not Path(LOCK_FILE).is_file():
         raise ToolError(
             f"there is no {LOCK_FILE} here, and no package is named",
@@ -75,17 +61,7 @@ def read_source(name: str | None) -> Source:
 
 
 def read_lock(path: Path) -> Document:
-    """Read a lock file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The contracts as data.
-
-    Raises:
-        ToolError: If there is none, or none that can be read.
-    """
+    """Read a lock file."""
     try:
         return read(path)
     except LockFileError as error:
@@ -98,17 +74,7 @@ def contracts_name(name: str) -> str:
 
 
 def nearest_document(given: str | None) -> tuple[Document, str]:
-    """Read the contracts that the user means.
-
-    Args:
-        given: The package or lock file that the user names.
-
-    Returns:
-        The contracts, and where they were read, for people.
-
-    Raises:
-        ToolError: If there are none, or they cannot be read.
-    """
+    """Read the contracts that the user means."""
     if given is not None:
         return read_source(given).document, given
     if Path(LOCK_FILE).is_file():
@@ -124,17 +90,7 @@ def nearest_document(given: str | None) -> tuple[Document, str]:
 
 
 def contracts_of(app: Any) -> list[ContractDefinition]:
-    """Return the contracts that an application knows, now that its modules are imported.
-
-    Args:
-        app: The application.
-
-    Returns:
-        Those of the catalogs that its containers used, and of the default catalog.
-
-    Raises:
-        ToolError: If there are none.
-    """
+    """Return the contracts that an application knows, now that its modules are imported."""
     from pico_celery.worker.registrations import registrations_of  # noqa: PLC0415 - offline commands need no Celery
 
     catalogs = [*(registration.catalog for registration in registrations_of(app)), default_catalog]

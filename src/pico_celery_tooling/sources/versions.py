@@ -27,18 +27,7 @@ SECONDS: Final = 120.0
 
 
 def other(against: str, package: str) -> Source:
-    """Read the version to compare with.
-
-    Args:
-        against: Path of a lock file, ``git:REV``, ``git:REV:path``, or name of a package.
-        package: The package that is compared, to lock it at a revision without a lock file.
-
-    Returns:
-        The version.
-
-    Raises:
-        ToolError: If it cannot be read.
-    """
+    """Read the version to compare with."""
     if against.startswith(GIT):
         revision, _, path = against.removeprefix(GIT).partition(":")
         return _at_revision(revision, path, package)
@@ -48,7 +37,7 @@ def other(against: str, package: str) -> Source:
 
 
 def is_lock_file(name: str) -> bool:
-    """Tell whether a name is that of a lock file, there or not; if not, it is that of a package."""
+    """Return whether a name is that of a lock file, there or not; if not, it is that of a package."""
     path = Path(name)
     return path.suffix == ".json" or (path.suffix != ".py" and path.is_file())
 

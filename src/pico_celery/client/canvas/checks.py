@@ -1,15 +1,16 @@
-"""What is checked of a signature when it is sent, linked or given options."""
+"""Check what a signature is sent with, linked to or given as options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from celery import Celery
-from celery.canvas import Signature
+from celery.result import ResultBase
 from pydantic import ValidationError
 
-from pico_celery.client.canvas.workflow_spec import Flow, join
+from pico_celery.client.canvas.step import CopiedSignature
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec, join
 from pico_celery.client.deadlines import defer_timeout, run_within
 from pico_celery.client.options import check_send_options, merge_options, refuse_options_of_one_call
 from pico_celery.client.publishing.prepare import fix_deadline
@@ -26,90 +27,42 @@ _INTERNAL: Final = frozenset(
 )
 
 
-class _Flowing(Protocol):
-    @property
-    def flow(self) -> Flow: ...
-
-
-_Signature = TypeVar("_Signature", bound=Signature[Any])
+_Signature = TypeVar("_Signature", bound=AnySignature)
 
 
 def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
-    """Check options of sending, those of Celery's own parts left alone.
-
-    Args:
-        options: What was given.
-        subject: Whose options they are, for the message.
-
-    Returns:
-        The options, with every duration in seconds.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type.
-    """
-    own = {*_INTERNAL, *(options.get("stamped_headers") or ())}
+    """Return checked send options, durations in seconds; what Celery's canvas adds is passed on unchecked."""
+    internal = {*_INTERNAL, *(options.get("stamped_headers") or ())}
     given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
-    checked = check_send_options({name: value for name, value in given.items() if name not in own}, subject)
-    return {**checked, **{name: value for name, value in given.items() if name in own}}
+    checked = check_send_options({name: value for name, value in given.items() if name not in internal}, subject)
+    return {**checked, **{name: value for name, value in given.items() if name in internal}}
 
 
 def step_options(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a call as a part of a workflow has them.
+    """Return checked options as Celery's signature carries them.
 
-    Args:
-        task: Name of the task.
-        options: Checked options.
-
-    Returns:
-        Those that Celery's signatures carry.
-
-    Raises:
-        OptionError: If an idempotency key is among them: what a workflow sends is never another call.
+    An idempotency key is an `OptionError`: a workflow sends its steps as new calls.
     """
     refuse_options_of_one_call(task, options, "an option of a signature", ("idempotency_key",))
     return defer_timeout(options)
 
 
 def set_options(signature: _Signature, immutable: bool | None, options: Mapping[str, Any]) -> _Signature:
-    """Change the options of a call's signature, in place.
-
-    Args:
-        signature: The signature.
-        immutable: As Celery's ``set``.
-        options: The options, unchecked.
-
-    Returns:
-        The signature itself.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type.
-    """
+    """Change the options of a call's signature in place, and return it."""
     if immutable is not None:
         signature.set_immutable(immutable)
-    checked = step_options(str(signature.task), checked_options(options, str(signature.task)))
-    signature["options"] = merge_options(signature.options, checked)
+    task = str(signature.task)
+    signature["options"] = merge_options(signature.options, step_options(task, checked_options(options, task)))
     return signature
 
 
-def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Callable[..., Any]) -> Any:
-    """Send a workflow of several calls by Celery's own means.
-
-    Args:
-        flow: The workflow.
-        app: The application.
-        options: What was given. A ``timeout`` is the deadline of the whole workflow.
-        send: Sends it; called with options as Celery takes them.
-
-    Returns:
-        What Celery's canvas gives.
-
-    Raises:
-        OptionError: If an option is unknown or has a wrong type, or is for one call only.
-        DeadlineExceeded: If the running task that sends it has no time left.
-    """
-    checked = checked_options(options, flow.name)
-    refuse_options_of_one_call(flow.name, checked, "an option of a workflow", ("idempotency_key", "idempotency_ttl"))
-    _, deadline = fix_deadline(flow.name, {name: value for name, value in checked.items() if name != "headers"})
+def send_workflow(
+    spec: WorkflowSpec, app: Celery, options: Mapping[str, Any], send: Callable[..., ResultBase]
+) -> ResultBase:
+    """Send a workflow by Celery's own ``apply_async``; a ``timeout`` among the options is that of the whole workflow."""
+    checked = checked_options(options, spec.name)
+    refuse_options_of_one_call(spec.name, checked, "an option of a workflow", ("idempotency_key", "idempotency_ttl"))
+    _, deadline = fix_deadline(spec.name, {name: value for name, value in checked.items() if name != "headers"})
     checked.pop("timeout", None)
     if app.conf.task_always_eager:
         return run_within(deadline, lambda: send(**checked))[0]
@@ -119,21 +72,11 @@ def send_workflow(flow: Flow, app: Celery, options: Mapping[str, Any], send: Cal
     return result
 
 
-def require_app(signature: Any) -> Celery:
-    """Return the application of a signature.
-
-    Args:
-        signature: The signature.
-
-    Returns:
-        The application that sends it.
-
-    Raises:
-        UnboundClientError: If it has none.
-    """
-    app: Celery | None = signature.bound_app
+def require_app(signature: CopiedSignature[Any]) -> Celery:
+    """Return the application that sends a signature; without one it is an `UnboundClientError`."""
+    app = signature.bound_app
     if app is None:
-        name = signature.flow.name
+        name = signature.spec.name
         raise UnboundClientError(
             f"the signature of {name} has no Celery application: it was made from a client's class; "
             "make it from an instance, which the container gives: client.task.s(...)",
@@ -142,95 +85,53 @@ def require_app(signature: Any) -> Celery:
     return app
 
 
-def check_joinable(flow: Flow, app: Celery) -> None:
-    """Check that the result backend can do what a workflow needs.
-
-    Args:
-        flow: The workflow.
-        app: The application that sends it.
-
-    Raises:
-        CompositionError: If it joins the results of a group, and the backend cannot.
-    """
-    if not flow.chords or app.conf.task_always_eager:
+def check_joinable(spec: WorkflowSpec, app: Celery) -> None:
+    """Raise a `CompositionError` if a workflow joins the results of a group and the result backend cannot."""
+    if not spec.chords or app.conf.task_always_eager:
         return
-    backend: Any = app.backend
     try:
-        backend.ensure_chords_allowed()
+        app.backend.ensure_chords_allowed()
     except NotImplementedError:
         fault = Fault(
-            task=flow.name,
+            task=spec.name,
             expected="a result backend that joins the results of a group",
-            got=type(backend).__name__,
+            got=type(app.backend).__name__,
             remedy="set backend_url to one that does, such as redis://; rpc:// does not, whatever the broker is",
             code="no_chords",
         )
-        raise CompositionError.of(flow.name, [fault]) from None
+        raise CompositionError.of(spec.name, [fault]) from None
 
 
-def as_callback(workflow: _Flowing, callback: Any) -> Signature[Any]:
-    """Return a callback of a workflow as Celery keeps it.
-
-    Args:
-        workflow: What has the result.
-        callback: What takes it.
-
-    Returns:
-        The callback; one of Celery's own is not checked.
-
-    Raises:
-        CompositionError: If the result does not fit.
-    """
-    flow: Flow | None = getattr(callback, "flow", None)
-    if flow is not None:
-        join(workflow.flow, flow)
-    plain: Signature[Any] = callback if flow is None else callback.plain()
-    return plain
+def as_callback(workflow: CopiedSignature[Any], callback: AnySignature) -> AnySignature:
+    """Return a callback as Celery keeps it; a typed one must take the result, one of Celery's is not checked."""
+    if not isinstance(callback, CopiedSignature):
+        return callback
+    join(workflow.spec, callback.spec)
+    return callback.plain()
 
 
-def as_errback(workflow: _Flowing, errback: Any) -> Signature[Any]:
-    """Return an errback of a workflow as Celery keeps it.
-
-    Args:
-        workflow: What may fail.
-        errback: What takes the id of the task that has failed.
-
-    Returns:
-        The errback; one of Celery's own is not checked.
-
-    Raises:
-        CompositionError: If it takes no text.
-    """
-    flow: Flow | None = getattr(errback, "flow", None)
-    if flow is None:
-        return errback  # type: ignore[no-any-return]  # whatever Celery takes
-    for head in flow.heads:
+def as_errback(workflow: CopiedSignature[Any], errback: AnySignature) -> AnySignature:
+    """Return an errback as Celery keeps it; a typed one must take a task id, one of Celery's is not checked."""
+    if not isinstance(errback, CopiedSignature):
+        return errback
+    for head in errback.spec.heads:
         parameter = first_parameter(head)
         if parameter is not None and not accepts([head], "id"):
             fault = Fault(
                 task=head.name,
                 path=parameter.name,
                 expected=f"{type_name(parameter.annotation)}, as its parameter says",
-                got=f"the id of the task that failed, a str, from {workflow.flow.name}",
+                got=f"the id of the task that failed, a str, from {workflow.spec.name}",
                 remedy="use a task that takes the id, or ignore it with .si(...)",
                 where=(head.where,),
                 code="id_into_parameter",
             )
-            raise CompositionError.of(f"{workflow.flow.name}.link_error({head.name})", [fault])
-    plain: Signature[Any] = errback.plain()
-    return plain
+            raise CompositionError.of(f"{workflow.spec.name}.link_error({head.name})", [fault])
+    return errback.plain()
 
 
-def accepts(heads: Iterable[TaskDefinition], value: Any) -> bool:
-    """Tell whether tasks accept a value as their first argument.
-
-    Args:
-        heads: The tasks.
-        value: The value.
-
-    Returns:
-        Whether the first parameter of each accepts it.
-    """
+def accepts(heads: Iterable[TaskDefinition], value: object) -> bool:
+    """Return whether the first parameter of each task accepts a value."""
     for head in heads:
         parameter = first_parameter(head)
         if parameter is None:
@@ -242,37 +143,24 @@ def accepts(heads: Iterable[TaskDefinition], value: Any) -> bool:
     return True
 
 
-def first_argument(flow: Flow, args: Any, own: Any) -> tuple[Any, ...]:
-    """Return the first argument of a part of a workflow, validated and encoded.
-
-    Args:
-        flow: The part.
-        args: The argument alone.
-        own: What Celery's canvas has given to the part already.
-
-    Returns:
-        What travels by position; nothing where Celery gave it.
-
-    Raises:
-        PayloadError: If the argument does not fit.
-        CompositionError: If there is none.
-    """
+def first_argument(spec: WorkflowSpec, args: object, own: Sequence[object]) -> tuple[object, ...]:
+    """Return the first argument of a partial signature, validated and encoded; nothing where Celery's canvas gave it."""
     if own and not args:
         return ()
-    heads = dict.fromkeys(flow.heads)
+    heads = dict.fromkeys(spec.heads)
+    names = ", ".join(head.name for head in heads)
     if not isinstance(args, (tuple, list)) or len(args) != 1:
-        names = ", ".join(head.name for head in heads)
+        got = f"{len(args)} arguments" if isinstance(args, (tuple, list)) and args else "nothing"
         fault = Fault(
             task=names,
             expected="the result of a task before it, or one argument in its place",
-            got="nothing" if not args else f"{len(args)} arguments",
+            got=got,
             remedy="put it after a task (first.s(...) | this), or give the argument: .delay(argument)",
             code="partial_sent",
         )
         raise CompositionError.of(names, [fault])
     encoded = [encode_first(head, args[0]) for head in heads]
     if any(one != encoded[0] for one in encoded):
-        names = ", ".join(head.name for head in heads)
         fault = Fault(
             task=names,
             expected="tasks that write their first argument in the same way",

@@ -1,10 +1,10 @@
-"""`GroupResult`: Celery's, with typed members and their values in the shape that the group was written in."""
+"""The result of a group, with typed members and their values as a list or a tuple."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, cast, overload
 
@@ -33,7 +33,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         results: The members.
         parent: Result of what stands before the group in a chain.
         app: The application.
-        named: Whether the values are a tuple, in which each has its type, and not a list.
+        as_tuple: Whether the values are a tuple, in which each has its type, and not a list.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         parent: ResultBase | None = None,
         *,
         app: Celery | None = None,
-        named: bool = False,
+        as_tuple: bool = False,
     ) -> None:
         ready: Any = barrier()
         super().__init__(id, list(results), parent, app=app, ready_barrier=ready)
-        self._named = named
+        self._as_tuple = as_tuple
         # As Celery does for a group that it sends: the backend must not keep results that nobody holds any more.
         for result in results:
             ready.size += 1
@@ -67,7 +67,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         """Return a member."""
         return self.members[index]
 
-    @overload  # type: ignore[override]  # a failure that is returned is no value, which Celery's own type leaves out
+    @overload  # type: ignore[override]  # a failure that is returned is not a value, which Celery's own type leaves out
     def get(self, timeout: float | timedelta | None = ..., propagate: Literal[True] = ..., **options: Any) -> S_co: ...
     @overload
     def get(
@@ -77,7 +77,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         """Wait for all members and return their validated values.
 
         Args:
-            timeout: How long to wait for all of them together, in seconds or as a `timedelta`; for ever without it.
+            timeout: How long to wait for all of them together, in seconds or as a `timedelta`; forever without it.
             propagate: Whether the first failure, in the order of the group, is raised; failures are returned among the
                 values otherwise.
             **options: Those of `celery.result.AsyncResult.get`.
@@ -129,7 +129,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
             values = await asyncio.gather(*waits)
         finally:
             await _cancelled(waits)
-        return cast("S_co", self._shaped(list(values)))
+        return self._shaped(values)
 
     async def __aiter__(self) -> AsyncIterator[AsyncResult[T_co]]:
         """Iterate over the members as they complete, failed ones too.
@@ -147,77 +147,60 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
         finally:
             await _cancelled(waits)
 
-    def _shaped(self, values: list[Any]) -> Any:
-        return tuple(values) if self._named else values
+    def _shaped(self, values: Sequence[object]) -> S_co:
+        return cast("S_co", tuple(values) if self._as_tuple else list(values))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., CeleryGroupResult], tuple[object, ...]]:
         """Pickle by the ids and the names of the tasks."""
-        return _reopen, (self.id, list(self.members), self.parent, self._named)
+        return _reopen, (self.id, list(self.members), self.parent, self._as_tuple)
 
 
-def _reopen(group_id: str, results: list[Any], parent: Any, named: bool) -> CeleryGroupResult:
+def _reopen(group_id: str, results: list[Any], parent: ResultBase | None, as_tuple: bool) -> CeleryGroupResult:
     if all(isinstance(result, AsyncResult) for result in results):
-        return GroupResult(group_id, results, parent, named=named)
+        return GroupResult(group_id, results, parent, as_tuple=as_tuple)
     return CeleryGroupResult(group_id, results, parent)  # no contract here types it
 
 
-async def _value(result: AsyncResult[Any]) -> Any:
+async def _value(result: AsyncResult[T_co]) -> T_co:
     return await result
 
 
-async def _cancelled(waits: Any) -> None:
-    """End the waits that still go on, and see all of them to their end."""
+async def _cancelled(waits: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel the waits that are left, and wait until all have ended."""
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
 
 
-def typed_result(result: Any, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
-    """Return a result of Celery's as the contract types it.
-
-    Args:
-        result: What Celery's canvas gave.
-        definition: The task whose result it is.
-        app: The application.
-
-    Returns:
-        The same, typed.
-    """
+def typed_result(result: ResultBase, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
+    """Return a result that Celery's canvas gave, with the types of the contract."""
     if isinstance(result, AsyncResult):
         return result
     if isinstance(result, EagerResult):
         eager: EagerAsyncResult[Any] = EagerAsyncResult(result, definition)
         eager.parent = result.parent
         return eager
-    plain: CeleryAsyncResult[Any] = result
+    plain = cast("CeleryAsyncResult[Any]", result)
     deadline = getattr(plain, "deadline", None)
     return AsyncResult(plain.id, plain.backend, app=app, parent=plain.parent, definition=definition, deadline=deadline)
 
 
 def typed_group(
-    result: Any, definitions: Sequence[TaskDefinition], app: Celery, *, named: bool
+    result: ResultBase, definitions: Sequence[TaskDefinition], app: Celery, *, as_tuple: bool
 ) -> GroupResult[Any, Any]:
-    """Return the result of a group of Celery's with typed members.
-
-    Args:
-        result: What Celery's canvas gave: a group, or the one result of a group of one.
-        definitions: The tasks of the members.
-        app: The application.
-        named: Whether the values are a tuple.
-
-    Returns:
-        The same, typed.
-    """
-    members: list[Any] = list(result.results or ()) if isinstance(result, CeleryGroupResult) else [result]
+    """Return what Celery's canvas gave for a group (one result, for a group of one) with typed members."""
+    group = cast("CeleryGroupResult", result)
+    members = list(group.results or ()) if isinstance(result, CeleryGroupResult) else [result]
     typed = [typed_result(member, definition, app) for member, definition in zip(members, definitions, strict=True)]
     for member in typed:
-        _put_after(result.parent, member)
-    return GroupResult(str(result.id), typed, result.parent, app=app, named=named)
+        _set_parent(group.parent, member)
+    return GroupResult(str(group.id), typed, group.parent, app=app, as_tuple=as_tuple)
 
 
-def _put_after(parent: ResultBase | None, member: Any) -> None:
-    """Have a member know what stands before its group: where that fails, the member never runs."""
-    while member.parent is not None:
-        member = member.parent
-    if member is not parent:
-        member.parent = parent
+def _set_parent(parent: ResultBase | None, member: CeleryAsyncResult[Any]) -> None:
+    """Give a member the parent of its group: where that fails, the member never runs."""
+    first: Any = member
+    while first.parent is not None:
+        first = first.parent
+    if first is not parent:
+        first.parent = parent

@@ -1,109 +1,132 @@
-"""What all typed signatures have in common: their place in a workflow, and how they are joined.
+"""The methods of a sender that make signatures instead of sending: `s`, `si`, `partial` and `map`.
 
-A signature is complete (`Workflow`: it can be sent) or needs the result of a task before it (`PartialSignature`). Its
-result is one value, or those of a group (`Fork`, `GroupSignature`; `PartialGroup`). Each is a signature of Celery's too,
-of the class that Celery has for it.
+Canvas is imported when the first signature is made, not with every client.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, Protocol
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from celery.canvas import Signature
-from typing_extensions import TypeVar
+from celery import Celery
 
-from pico_celery.client.canvas.group_result import T_co
-from pico_celery.client.canvas.step import CopiedSignature
-from pico_celery.client.canvas.workflow_spec import Flow, join
+from pico_celery.contract.definition import TaskDefinition
+from pico_celery.contract.deprecation import warn_if_deprecated
 
 if TYPE_CHECKING:
-    from pico_celery.client.canvas.workflow import ImmutableSignature
+    from pico_celery.client.canvas.signatures import (
+        GroupSignature,
+        ImmutableSignature,
+        PartialSignature,
+        TakesFirst,
+        TakesMore,
+        TaskSignature,
+    )
 
+P = ParamSpec("P")
 Q = ParamSpec("Q")
-A_contra = TypeVar("A_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-S = TypeVar("S")
+A = TypeVar("A")
 T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class TakesFirst(Protocol[A_contra, R_co]):
-    """A sender whose call may have its first argument alone."""
+class SignatureMixin(Generic[P, R_co]):
+    """What a sender needs to make signatures of its task."""
 
-    def si(self, first: A_contra, /) -> ImmutableSignature[R_co]:
-        """Return the call."""
-        ...
-
-
-class TakesMore(Protocol[A_contra, Q, R_co]):
-    """A sender, its first argument apart from the others."""
-
-    def si(self, first: A_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> ImmutableSignature[R_co]:
-        """Return the call."""
-        ...
-
-
-class TypedSignature(CopiedSignature[R_co]):
-    """Whatever has a place in a workflow."""
-
-    _flow: Flow
+    __slots__ = ()
 
     @property
-    def flow(self) -> Flow:
-        """What it is made of, as it is now: links may have been added to it."""
-        app = self._flow.app or self.bound_app
-        unchain: Any = getattr(self, "unchain_tasks", None)
-        return replace(self._flow, steps=(self.plain(),) if unchain is None else tuple(unchain()), app=app)
+    @abstractmethod
+    def _task(self) -> TaskDefinition:
+        """The task."""
 
-    if not TYPE_CHECKING:  # to type checkers it stays that of dict, which has no timeout
+    @abstractmethod
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+        """Return the application, where there is one, and the options of the call."""
 
-        def get(self, *args: Any, **options: Any) -> Any:
-            """Return an item of the signature, which is a dict; refuse what would be a wait for its result.
+    @overload
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> TaskSignature[R_co]: ...  # type: ignore[overload-overlap]  # nothing at all is complete where nothing is needed
+    @overload
+    def s(self: TakesFirst[A, T]) -> PartialSignature[A, T]: ...
+    def s(self, *args: Any, **kwargs: Any) -> Any:
+        """Validate the arguments of a call, and return it as a signature, which can be joined and sent.
 
-            Raises:
-                TypeError: If it is called as a result's ``get`` is.
-            """
-            if options or not args or not isinstance(args[0], str):
-                raise TypeError(
-                    f"this signature of {self.get('task')} has not been sent yet, so it has no result: "
-                    "send it first, with .delay().get(timeout=...) or await (await signature.asend())"
-                )
-            return dict.get(self, *args)
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says. Without any argument, where the task needs its first one, it is left for the
+                result of the task before it: ``first.s(...) | second.s()``.
 
-    def __ror__(self, other: Never, /) -> Any:  # type: ignore[override]  # a signature is a dict, whose own | would merge
-        """Put this after one of Celery's signatures, as Celery does; nothing else can stand there."""
-        return _after(other, self)
+        Returns:
+            A signature of Celery's, with the types of the contract.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+        """
+        from pico_celery.client.canvas.building import call_or_partial  # noqa: PLC0415 - see the module's docstring
+
+        task, sent_with = _task_of(self)
+        return call_or_partial(task, args, kwargs, sent_with)
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> ImmutableSignature[R_co]:
+        """Validate the arguments of a call, and return it as a signature that ignores the result of a task before it.
+
+        Args:
+            *args: As the contract says.
+            **kwargs: As the contract says.
+
+        Returns:
+            A signature of Celery's, with the types of the contract.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+        """
+        from pico_celery.client.canvas.building import complete_call  # noqa: PLC0415 - see the module's docstring
+
+        task, sent_with = _task_of(self)
+        return cast("ImmutableSignature[R_co]", complete_call(task, args, kwargs, sent_with, immutable=True))
+
+    def partial(self: TakesMore[A, Q, T], *args: Q.args, **kwargs: Q.kwargs) -> PartialSignature[A, T]:
+        """Validate all arguments of a call but the first, which the result of the task before it will be.
+
+        Args:
+            *args: From the second parameter on.
+            **kwargs: Any parameters but the first.
+
+        Returns:
+            A signature of Celery's that has its place after another one.
+
+        Raises:
+            PayloadError: If the arguments do not fit the contract.
+            CompositionError: If the task has no parameter that takes a result.
+        """
+        from pico_celery.client.canvas.building import partial_call  # noqa: PLC0415 - see the module's docstring
+
+        task, sent_with = _task_of(self)
+        return cast("PartialSignature[A, T]", partial_call(task, args, kwargs, sent_with))
+
+    def map(self: TakesMore[A, Q, T], items: Iterable[A], /, *args: Q.args, **kwargs: Q.kwargs) -> GroupSignature[T]:
+        """Validate one call for each item, and return them as a group.
+
+        Args:
+            items: First arguments.
+            *args: The other arguments, the same for each call.
+            **kwargs: The other arguments, the same for each call.
+
+        Returns:
+            The group, in the order of the items.
+
+        Raises:
+            PayloadError: If the arguments of a call do not fit the contract; nothing is sent then.
+        """
+        from pico_celery.client.canvas.building import mapped_calls  # noqa: PLC0415 - see the module's docstring
+
+        task, sent_with = _task_of(self)
+        return cast("GroupSignature[T]", mapped_calls(task, items, args, kwargs, sent_with))
 
 
-class GroupMember(Generic[T_co]):
-    """What a group may have as a member: a workflow with one result, or a group of results of that type."""
-
-
-def joined(left: TypedSignature[Any], right: Any) -> Any:
-    """Put one signature after another.
-
-    Args:
-        left: What comes first.
-        right: What comes after it.
-
-    Returns:
-        The typed signature of both.
-
-    Raises:
-        CompositionError: If they do not fit.
-    """
-    from pico_celery.client.canvas.kinds import made  # noqa: PLC0415 - the kinds stand above
-
-    if not isinstance(right, TypedSignature):
-        if isinstance(right, Signature):
-            return left.plain() | right
-        # A signature is a dict, whose own | would merge the two.
-        raise TypeError(f"{right!r} cannot stand after {left!r}: put a signature there, such as client.task.s()")
-    return made(join(left.flow, right.flow))
-
-
-def _after(before: Any, signature: TypedSignature[Any]) -> Any:
-    if isinstance(before, Signature):
-        return before.__or__(signature.plain())
-    # A signature is a dict, whose own | would merge the two.
-    raise TypeError(f"{before!r} cannot stand before {signature!r}: put a signature there")
+def _task_of(sender: object) -> tuple[TaskDefinition, tuple[Celery | None, Mapping[str, Any]]]:
+    """Return the task of a sender and what it sends with; warn the caller of the public method if it is deprecated."""
+    mixin = cast("SignatureMixin[..., object]", sender)
+    warn_if_deprecated(mixin._task)  # noqa: SLF001 - its own
+    return mixin._task, mixin._sent_with()  # noqa: SLF001 - its own

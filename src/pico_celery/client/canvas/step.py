@@ -1,4 +1,4 @@
-"""One call as Celery's signature: what travels is plain, what stays here knows its contract."""
+"""A call of a contract's task as one of Celery's signatures; the definition stays in this process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any, Final, Self, TypeVar
 
 from celery import Celery
 from celery.canvas import Signature
+from celery.result import AsyncResult as CeleryAsyncResult
 
+from pico_celery.client.canvas.workflow_spec import AnySignature, WorkflowSpec
 from pico_celery.client.deadlines import hand_on_deadlines
-from pico_celery.client.results.async_result import AsyncResult
+from pico_celery.client.results.async_result import AsyncResult as TypedAsyncResult
 from pico_celery.client.results.hub import hub_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.messaging.calls import EncodedCall
@@ -19,66 +21,43 @@ CACHED: Final = ("app", "type", "AsyncResult", "_apply_async")  # what Celery's 
 
 
 class CopiedSignature(Signature[R_co]):
-    """A signature whose clones are of its own class, which Celery's are not.
-
-    Of Celery's signatures it knows, beside their public side, where they keep their application and what they compute once.
-    """
+    """A signature whose clones are of its own class, which Celery's are not."""
 
     _app: Celery | None
 
     @property
+    def spec(self) -> WorkflowSpec:
+        """What it is made of now."""
+        raise NotImplementedError
+
+    @property
     def bound_app(self) -> Celery | None:
-        """The application that sends it, where it has one; ``app`` would be the current one then."""
+        """The application that sends it, or ``None``, where ``app`` would be the current one."""
         return self._app
 
     @classmethod
-    def adopt(cls, plain: Signature[Any], **state: Any) -> Self:
-        """Return what another signature says as one of this class.
-
-        Args:
-            plain: The other one; it is used up.
-            **state: Attributes of the new one.
-
-        Returns:
-            The signature.
-        """
+    def adopt(cls, plain: AnySignature, **state: object) -> Self:
+        """Return another signature as one of this class, with more attributes; the other one is used up."""
         adopted = cls.__new__(cls)
         known = {name: value for name, value in vars(plain).items() if name not in CACHED}
         vars(adopted).update({**known, **state})
         dict.update(adopted, plain)
         return adopted
 
-    def clone(self, args: Any = None, kwargs: Any = None, **opts: Any) -> Self:
-        """Return a copy, as Celery does: it may be changed.
-
-        Args:
-            args: As Celery's.
-            kwargs: As Celery's.
-            **opts: As Celery's.
-
-        Returns:
-            A signature of the same class.
-        """
+    def clone(self, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None, **opts: Any) -> Self:
+        """Return a copy that may be changed, of the same class."""
         own = {name: value for name, value in vars(self).items() if name not in CACHED}
         return self.adopt(super().clone(args, kwargs, **opts), **own)
 
     partial = clone
 
     def plain(self) -> Signature[R_co]:
-        """Return a copy that is Celery's and nothing else."""
+        """Return a copy of Celery's own class."""
         return super().clone()
 
 
 class Step(CopiedSignature[R_co]):
-    """A call of a contract's task, as a part of a workflow.
-
-    Args:
-        definition: The task.
-        call: Its arguments, encoded; all, or all but the first.
-        options: Options of sending, headers included.
-        immutable: Whether it takes no result of a task before it.
-        app: The application that sends it; without one it cannot be sent.
-    """
+    """A call as a step of a workflow: all its encoded arguments or all but the first, and its send options."""
 
     def __init__(
         self,
@@ -98,45 +77,29 @@ class Step(CopiedSignature[R_co]):
 
     @property
     def AsyncResult(self) -> Any:  # noqa: N802 - Celery's name; it calls it with the id
-        """What Celery makes the results of this part of."""
+        """What Celery calls with an id for the result of this step."""
         return self._result
 
-    def _result(self, task_id: str) -> Any:
-        result: Any = AsyncResult(task_id, app=self.app, definition=self.definition)
-        # As a call's own: who waits for what is not kept is told so, and does not wait for ever.
+    def _result(self, task_id: str) -> TypedAsyncResult[R_co]:
+        result: TypedAsyncResult[R_co] = TypedAsyncResult(task_id, app=self.app, definition=self.definition)
+        # As a call's own result: waiting for one that is not stored is an error, instead of waiting forever.
         result.ignored = bool(self.options.get("ignore_result"))
         if not result.ignored:
             # Celery makes the results before it sends the calls.
             result.heard = hub_of(self.app).expect(result)
         return result
 
-    def freeze(self, _id: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Give the call its id, as Celery does: one of this process, which hears of all of them by one subscription.
-
-        Args:
-            _id: As Celery's.
-            *args: As Celery's.
-            **kwargs: As Celery's.
-
-        Returns:
-            Its result.
-        """
+    def freeze(self, _id: str | None = None, *args: Any, **kwargs: Any) -> CeleryAsyncResult[R_co]:
+        """Give the call its id, as Celery does; an id of this process, whose one subscription covers all of them."""
         hub = hub_of(self.app)
         self.options.update({name: value for name, value in hub.reply_options.items() if name not in self.options})
         return super().freeze(_id or hub.ids.new(), *args, **kwargs)
 
-    def reprcall(self, *_args: Any, **_kwargs: Any) -> str:
-        """Return the call as logs show it: without what the contract hides."""
+    def reprcall(self, *_args: object, **_kwargs: object) -> str:
+        """Return the call for logs, without the values that the contract hides."""
         return f"{self.definition.name}({self.call.kwargsrepr})"
 
 
 def step_of(signature: Step[Any]) -> Step[Any]:
-    """Return a copy of a call that is a part and nothing else.
-
-    Args:
-        signature: A signature of one call.
-
-    Returns:
-        A part that shares nothing with it that Celery changes.
-    """
+    """Return a plain step that shares nothing with the signature that Celery changes."""
     return Step.adopt(signature.clone())

@@ -45,11 +45,7 @@ _OF_THE_MESSAGE: Final = ("ignore_result", "shadow", "soft_time_limit", "time_li
 
 
 class Post:
-    """Posts calls of one application.
-
-    Args:
-        app: The application.
-    """
+    """Posts calls of one application."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -64,21 +60,7 @@ class Post:
         result: Sent,
         producer: Any = None,
     ) -> Any:
-        """Post a call.
-
-        Args:
-            definition: The task.
-            call: Its arguments.
-            options: Options of `celery.Celery.send_task`.
-            result: Its result, whose id the task gets.
-            producer: kombu's producer; one of the application's pool without it.
-
-        Returns:
-            The result.
-
-        Raises:
-            kombu.exceptions.OperationalError: If the broker cannot be reached.
-        """
+        """Post a call."""
         if not _PLAIN.issuperset(options) or not self._is_celerys():
             chosen: dict[str, Any] = {} if producer is None else {"producer": producer}
             gone = None if self._app.current_worker_task else handed_over_by.get()

@@ -27,60 +27,27 @@ _NOT_GIVEN: Final[Any] = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedCall:
-    """A call that is ready to be published.
-
-    Attributes:
-        definition: The task.
-        call: Its arguments, validated and encoded.
-        options: Options of `celery.Celery.send_task`, headers included; with a key, ``task_id`` too.
-        deadline: When it is to have ended.
-        key: Its idempotency key.
-    """
+    """A call that is ready to be published."""
 
     definition: TaskDefinition
     call: EncodedCall
+    """Its arguments, validated and encoded."""
     options: Mapping[str, Any]
+    """Options of `celery.Celery.send_task`, headers included; with a key, ``task_id`` too."""
     deadline: datetime | None = None
+    """When it is to have ended."""
     key: IdempotencyKey | None = None
 
 
 def prepare(
     definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]
 ) -> PreparedCall:
-    """Validate and encode a call, and work out what it is sent with.
-
-    Args:
-        definition: The task.
-        args: Positional arguments of the call.
-        kwargs: Keyword arguments of the call.
-        options: Checked options.
-
-    Returns:
-        What `publish` takes.
-
-    Raises:
-        PayloadError: If the arguments do not fit the contract.
-        DeadlineExceeded: If the running task that makes the call has no time left.
-        OptionError: If options contradict each other.
-    """
+    """Validate and encode a call, and work out what it is sent with."""
     return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
 
 
 def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> PreparedCall:
-    """Work out what an encoded call is sent with, at the time when it is sent.
-
-    Args:
-        definition: The task.
-        call: Its arguments, validated and encoded.
-        options: Checked options.
-
-    Returns:
-        What `publish` takes.
-
-    Raises:
-        DeadlineExceeded: If the running task that makes the call has no time left.
-        OptionError: If options contradict each other.
-    """
+    """Work out what an encoded call is sent with, at the time when it is sent."""
     resolved, deadline = fix_deadline(definition.name, options)
     key = resolve_key(definition, call.kwargs, resolved)
     return PreparedCall(
@@ -89,29 +56,13 @@ def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapp
 
 
 def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of sending with the headers of the contract.
-
-    Args:
-        definition: The task.
-        options: Checked options.
-
-    Returns:
-        New options.
-    """
+    """Return options of sending with the headers of the contract."""
     own, headers = options.get("headers"), contract_headers(definition)
     return {**options, "headers": {**own, **headers} if own else dict(headers)}
 
 
 def resolve_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
-    """Put a header in the place of the option ``timeout``.
-
-    Args:
-        options: Checked options of a call.
-
-    Returns:
-        The options as Celery takes them, and the deadline: the first of the call's own, of that which its headers have
-        already, and of that of the running task. With a ``timeout`` of ``None`` there is none.
-    """
+    """Put a header in the place of the option ``timeout``."""
     resolved = dict(options)
     headers, inherited = resolved.get("headers") or {}, current_deadline()
     timeout = resolved.pop("timeout", _NOT_GIVEN)
@@ -129,19 +80,7 @@ def resolve_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], dateti
 
 
 def fix_deadline(task: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
-    """Resolve the deadline of what is sent now, and refuse what cannot begin before it.
-
-    Args:
-        task: Name of the task or the workflow.
-        options: Checked options.
-
-    Returns:
-        As `resolve_deadline`.
-
-    Raises:
-        OptionError: If its own ``countdown`` is not shorter than its ``timeout``.
-        DeadlineExceeded: If the running task that sends it has no time left for it.
-    """
+    """Resolve the deadline of what is sent now, and refuse what cannot begin before it."""
     resolved, deadline = resolve_deadline(options)
     if deadline is not None:
         _check_in_time(task, options, deadline)

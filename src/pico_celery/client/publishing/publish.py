@@ -31,22 +31,7 @@ T = TypeVar("T")
 def publish(
     app: Celery, prepared: PreparedCall, result: AsyncResult[Any] | None = None, producer: Any = None
 ) -> AsyncResult[Any]:
-    """Publish one call, unless another one has its idempotency key, holding the calling thread.
-
-    Args:
-        app: The application.
-        prepared: The call.
-        result: Its result, where that was opened before (`open_result`).
-        producer: kombu's producer; one of the application's pool without it.
-
-    Returns:
-        The typed result; with a key, perhaps that of the first call with it.
-
-    Raises:
-        PayloadError: If the broker's serializer cannot carry the arguments.
-        OptionError: If the result backend knows no idempotency keys.
-        kombu.exceptions.OperationalError: If the broker cannot be reached.
-    """
+    """Publish one call, unless another one has its idempotency key, holding the calling thread."""
     if is_eager(app, prepared.definition):
         return _execute(app, prepared) if prepared.key is None else _execute_once(app, prepared, prepared.key)
     opened = open_result(app, prepared) if result is None else result
@@ -86,16 +71,7 @@ def _execute_once(app: Celery, prepared: PreparedCall, key: IdempotencyKey) -> A
 
 
 def publish_soon(app: Celery, prepared: PreparedCall, loop: AbstractEventLoop) -> AsyncResult[Any]:
-    """Hand a call over to the thread that publishes, so that the event loop goes on.
-
-    Args:
-        app: The application.
-        prepared: The call.
-        loop: The event loop on which this is called.
-
-    Returns:
-        The typed result. Where the call cannot be sent, whoever waits for it is told why.
-    """
+    """Hand a call over to the thread that publishes, so that the event loop goes on."""
     result = open_result(app, prepared)
 
     def done(error: BaseException | None) -> None:
@@ -112,73 +88,24 @@ def publish_soon(app: Celery, prepared: PreparedCall, loop: AbstractEventLoop) -
 
 
 async def apublish(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
-    """Publish one call and wait until the broker has it, leaving the event loop free.
-
-    Args:
-        app: The application.
-        prepared: The call.
-
-    Returns:
-        The typed result; with a key, perhaps that of the first call with it.
-
-    Raises:
-        PayloadError: If the broker's serializer cannot carry the arguments.
-        OptionError: If the result backend knows no idempotency keys.
-        kombu.exceptions.OperationalError: If the broker cannot be reached.
-    """
+    """Publish one call and wait until the broker has it, leaving the event loop free."""
     return await published(publish_in_background(app, prepared), prepared.definition.name, prepared.deadline)
 
 
 def publish_in_background(app: Celery, prepared: PreparedCall) -> Future[AsyncResult[Any]]:
-    """Publish one call on the thread that publishes.
-
-    Args:
-        app: The application.
-        prepared: The call.
-
-    Returns:
-        A future of the typed result, which is done when the broker has the call. Cancelled before that begins, nothing is
-        sent.
-    """
+    """Publish one call on the thread that publishes."""
     publisher = runtime_of(app).publisher
     return publisher.future_of(lambda producer: publish(app, prepared, None, producer), alone=prepared.key is not None)
 
 
 async def on_publisher(app: Celery, send: Callable[[], T], name: str, within: float | timedelta | None = None) -> T:
-    """Send something on the thread that publishes, leaving the event loop free.
-
-    Args:
-        app: The application.
-        send: What sends it, holding that thread.
-        name: What it is, for messages.
-        within: How long that may take, in seconds or as a `timedelta`.
-
-    Returns:
-        What it returned.
-
-    Raises:
-        Exception: What it raised.
-    """
+    """Send something on the thread that publishes, leaving the event loop free."""
     future = runtime_of(app).publisher.future_of(lambda _: send(), alone=True)
     return await published(future, name, None if within is None else after(seconds_of(within)))
 
 
 async def published(future: Future[T], name: str, deadline: datetime | None) -> T:
-    """Wait for what the publishing thread does, leaving the event loop free.
-
-    Args:
-        future: Of `Publisher.future_of`.
-        name: What is published, for messages.
-        deadline: When the call is to have ended.
-
-    Returns:
-        Its result.
-
-    Raises:
-        DeadlineExceeded: If the broker has not taken it by then. What has not begun is not sent any more; a worker that
-            gets it nevertheless does not start it.
-        Exception: What it raised.
-    """
+    """Wait for what the publishing thread does, leaving the event loop free."""
     import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
 
     # Shielded: what has been handed over is sent, whoever stops waiting for that.
@@ -194,15 +121,7 @@ async def published(future: Future[T], name: str, deadline: datetime | None) -> 
 
 
 def open_result(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
-    """Return the result of a call that has not been sent yet.
-
-    Args:
-        app: The application.
-        prepared: The call.
-
-    Returns:
-        The typed result, with an id of its own.
-    """
+    """Return the result of a call that has not been sent yet."""
     options = prepared.options
     task_id = options.get("task_id") or runtime_of(app).ids.new()
     result: AsyncResult[Any] = AsyncResult(
@@ -213,5 +132,5 @@ def open_result(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
 
 
 def is_eager(app: Celery, definition: TaskDefinition) -> bool:
-    """Tell whether calls of a task are run where they are made (``task_always_eager``)."""
+    """Return whether calls of a task are run where they are made (``task_always_eager``)."""
     return bool(app.conf.task_always_eager) and definition.name in app.tasks

@@ -25,13 +25,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Job:
-    """Something to be published.
-
-    Args:
-        send: Publishes it, by a producer or by one that it takes itself.
-        done: Called when the broker has it, or with why not.
-        alone: Whether it must not be sent together with others.
-    """
+    """Something to be published."""
 
     __slots__ = ("alone", "context", "done", "send")
 
@@ -49,11 +43,7 @@ class Job:
 
 
 class Publisher:
-    """The thread that publishes.
-
-    Args:
-        app: The application.
-    """
+    """The thread that publishes."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -64,13 +54,7 @@ class Publisher:
         self._is_armed = False
 
     def submit(self, job: Job, call_soon: Callable[[Callable[[], None]], Any] | None = None) -> None:
-        """Publish something, soon.
-
-        Args:
-            job: It.
-            call_soon: That of an event loop, on which this is called: what is submitted within one turn of the loop is sent
-                together.
-        """
+        """Publish something, soon."""
         sender = self._app.current_worker_task
         if sender:
             job.context.run(handed_over_by.set, sender.request)
@@ -93,16 +77,7 @@ class Publisher:
             self._changed.notify_all()
 
     def future_of(self, send: Callable[[Any], T], *, alone: bool = False) -> Future[T]:
-        """Publish something, soon, and keep what comes of it.
-
-        Args:
-            send: As `Job`'s.
-            alone: As `Job`'s.
-
-        Returns:
-            A future of what ``send`` returns, which is done when the broker has it. Cancelled before that begins, nothing
-            is sent.
-        """
+        """Publish something, soon, and keep what comes of it."""
         future: Future[T] = Future()
         made: list[T] = []
         begun: list[bool] = []  # a batch that broke is sent again: a future begins once only

@@ -40,12 +40,7 @@ def certain_batch() -> Any:  # noqa: C901 - a class whose base is known only her
             self._is_watched = False
 
         def flush(self) -> None:
-            """Execute what is buffered, all of it or nothing.
-
-            Raises:
-                NotPublishedError: If nothing was executed.
-                BatchPublishError: If the server cannot be asked.
-            """
+            """Execute what is buffered, all of it or nothing."""
             if self._is_watched:
                 self.pipeline.set(self._mark, 1, ex=_MARK_SECONDS)
             try:
@@ -87,15 +82,7 @@ class BrokerConnection(Connection):
         return transport
 
     def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
-        """Return a pool of such connections.
-
-        Args:
-            limit: How many there may be.
-            **options: Those of kombu.
-
-        Returns:
-            The pool.
-        """
+        """Return a pool of such connections."""
         return _BrokerConnectionPool(self, limit, **options)
 
 
@@ -143,11 +130,7 @@ def _redis_transport() -> Any:
 
 
 def keep_clients(app: Celery) -> None:
-    """Let an application connect to its broker by `BrokerConnection`, unless it has a connection class of its own.
-
-    Args:
-        app: The application.
-    """
+    """Let an application connect to its broker by `BrokerConnection`, unless it has a connection class of its own."""
     amqp: Any = app.amqp
     if amqp.Connection is Connection:
         amqp.Connection = BrokerConnection

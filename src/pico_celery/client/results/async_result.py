@@ -240,16 +240,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
         super().throw(*args, **kwargs)
 
     def _failure(self, value: Any, traceback: object, state: str = "") -> Exception:
-        """Return the exception that a stored failure is to the caller, the same one each time.
-
-        Args:
-            value: What is stored, as a mapping, or the exception that Celery has made of it.
-            traceback: The stored traceback.
-            state: The stored state, where it is known.
-
-        Returns:
-            For a task that no contract declares, what Celery makes of it.
-        """
+        """Return the exception that a stored failure is to the caller, the same one each time."""
         if self._failed is None or self._failed[0] is not value:
             if self.definition.declared:
                 error = failure_of(list(self._definitions()), self.id, value, traceback, state)
@@ -260,7 +251,7 @@ class AsyncResult(HeardResult[R_co], Generic[R_co]):
         return self._failed[1]
 
     def _is_of_the_call(self, error: Exception) -> bool:
-        """Tell whether an error tells how the call ended, and not that the waiting for it failed."""
+        """Return whether an error tells how the call ended, and not that the waiting for it failed."""
         if isinstance(error, (ResultError, DeadlineExceeded)):  # what does not fit, or is not heard of by the deadline
             return self._unsent is None
         return error is self.failed_before or (self._failed is not None and error is self._failed[1])

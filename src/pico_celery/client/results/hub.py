@@ -55,11 +55,7 @@ _sending: Final = _Sending()
 
 
 class ResultHub:
-    """Results of one application in one process. Take it from `hub_of`.
-
-    Args:
-        app: The application.
-    """
+    """Results of one application in one process. Take it from `hub_of`."""
 
     def __init__(self, app: Celery) -> None:
         self._app: Any = app
@@ -99,33 +95,13 @@ class ResultHub:
         return self._trouble
 
     def expect(self, result: Sent) -> int:
-        """Settle a result as soon as it comes, whether or not somebody waits for it by then.
-
-        Args:
-            result: Result of a call that is about to be sent.
-
-        Returns:
-            What tells `watch` that nothing can have been missed; 0 where something can.
-        """
+        """Settle a result as soon as it comes, whether or not somebody waits for it by then."""
         # In one step: a thread that has nothing to do may be about to end, and to forget what is held.
         with self._lock:
             return self._expect(result)
 
     def watch(self, task_id: str, resolve: Resolve, heard: int = 0) -> Waiter:
-        """Wait for a result.
-
-        Args:
-            task_id: Id of the task.
-            resolve: Called once, on any thread.
-            heard: What `expect` returned before the call was sent; 0 where its result may be there already.
-
-        Returns:
-            What `unwatch` takes.
-
-        Raises:
-            ExecutionError: If the process is about to end, and listens no more.
-            celery.exceptions.OperationalError: If the hub was closed meanwhile.
-        """
+        """Wait for a result."""
         if self._closing:
             raise ExecutionError(f"the result of {task_id} cannot be waited for: the process ends")
         waiter = Waiter(task_id, resolve)
@@ -163,15 +139,6 @@ class ResultHub:
         """Publish calls, and settle their results as soon as they come, whether or not somebody waits by then.
 
         Celery would subscribe to each of them.
-
-        Args:
-            results: Results of the calls, which are all ignored or none of them; none where Celery makes them.
-
-        Yields:
-            Options that go with the calls.
-
-        Raises:
-            celery.exceptions.OperationalError: If replies cannot be received.
         """
         if results and results[0].ignored:
             yield {}
@@ -214,7 +181,7 @@ class ResultHub:
         return private_backend(self._app, self._take, self._replies)
 
     def _is_shared(self, backend: Any) -> bool:
-        """Tell whether any number of threads may read from a backend."""
+        """Return whether any number of threads may read from a backend."""
         return is_redis(type(backend)) or is_rpc(type(backend))
 
     def _take(self, meta: Meta) -> None:
@@ -326,23 +293,12 @@ _hubs: Final = PerProcess("__pico_celery_hub__", ResultHub, ResultHub.close, pri
 
 
 def hub_of(app: Celery) -> ResultHub:
-    """Return the hub of an application in this process.
-
-    Args:
-        app: The application.
-
-    Returns:
-        Its hub, which is made at the first call.
-    """
+    """Return the hub of an application in this process."""
     return _hubs.of(app)
 
 
 def close_hub(app: Celery) -> None:
-    """Stop listening, and forget the hub of an application.
-
-    Args:
-        app: The application.
-    """
+    """Stop listening, and forget the hub of an application."""
     hub = _hubs.take(app)
     if hub is not None:
         hub.close()

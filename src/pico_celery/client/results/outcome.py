@@ -83,31 +83,13 @@ _CONTROLS_OF_FAILURES: Final = {name: cls for name, cls in CONTROLS.items() if c
 
 
 def is_failure(stored: object) -> bool:
-    """Tell whether what a result backend keeps is a failure.
-
-    Args:
-        stored: A mapping as Celery stores an exception, or the exception that it has made of it; or anything else.
-
-    Returns:
-        Whether it is.
-    """
+    """Return whether what a result backend keeps is a failure."""
     return isinstance(stored, BaseException) or (isinstance(stored, Mapping) and "exc_type" in stored)
 
 
 def failure_of(
     definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object, state: str = ""
 ) -> Exception:
-    """Return the exception that a stored failure of a contract's task is to its caller.
-
-    Args:
-        definitions: The task, and those before it in its chain.
-        task_id: Id of the task.
-        stored: What the result backend keeps, or the exception that Celery has made of it.
-        traceback: The stored traceback.
-        state: The stored state, where it is known: a task that failed with a revocation waited for one that was revoked.
-
-    Returns:
-        The exception; the text of its traceback on the worker is in `celery.result.AsyncResult.traceback`.
-    """
+    """Return the exception that a stored failure of a contract's task is to its caller."""
     failure = StoredFailure.of(stored, traceback)
     return decode_failure(definitions, task_id, failure, _CONTROLS_OF_FAILURES if state == states.FAILURE else CONTROLS)

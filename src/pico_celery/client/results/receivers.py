@@ -46,16 +46,7 @@ class Receiver(Protocol):
 
 
 def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
-    """Return a result backend of the hub's own, beside those that Celery keeps for each thread.
-
-    Args:
-        app: The application.
-        sink: Called with what the backend's consumer receives, where it has one.
-        replies: Name of the queue of replies, where results are replies over the broker.
-
-    Returns:
-        The backend.
-    """
+    """Return a result backend of the hub's own, beside those that Celery keeps for each thread."""
     found: Any = by_url(app.backend_cls or app.conf.result_backend, app.loader)
     cls, url = found
     base = getattr(cls, "ResultConsumer", None)
@@ -92,12 +83,12 @@ def _reply_queue(backend: Any) -> Any:
 
 
 def is_redis(cls: Any) -> bool:
-    """Tell whether a backend's class is Celery's for Redis, or a subclass (Sentinel)."""
+    """Return whether a backend's class is Celery's for Redis, or a subclass (Sentinel)."""
     return _is_of(cls, "celery.backends.redis")
 
 
 def is_rpc(cls: Any) -> bool:
-    """Tell whether a backend's class is Celery's for replies over the broker."""
+    """Return whether a backend's class is Celery's for replies over the broker."""
     return _is_of(cls, "celery.backends.rpc")
 
 
@@ -107,12 +98,7 @@ def _is_of(cls: Any, module: str) -> bool:
 
 
 class ConsumerReceiver:
-    """Receives what a backend's own consumer receives (``rpc://``).
-
-    Args:
-        make_backend: Makes a backend by `private_backend`: a consumer that stopped cannot start again.
-        waiters: Who waits.
-    """
+    """Receives what a backend's own consumer receives (``rpc://``)."""
 
     def __init__(self, make_backend: Callable[[], Any], waiters: Waiters) -> None:
         self._make_backend = make_backend
@@ -169,12 +155,7 @@ class ConsumerReceiver:
 
 
 class PollingReceiver:
-    """Looks into a store that tells nobody of its changes, for all waiters at once.
-
-    Args:
-        app: The application.
-        waiters: Who waits.
-    """
+    """Looks into a store that tells nobody of its changes, for all waiters at once."""
 
     transient = False
 
@@ -235,13 +216,7 @@ class SafetyLook:
 
 
 def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
-    """Look results up in a store that reads many keys at once, and settle those that are there.
-
-    Args:
-        backend: A `celery.backends.base.KeyValueStoreBackend`.
-        waiters: Who waits.
-        task_ids: Whose results.
-    """
+    """Look results up in a store that reads many keys at once, and settle those that are there."""
     for first in range(0, len(task_ids), LOOK_UP_AT_ONCE):
         some = task_ids[first : first + LOOK_UP_AT_ONCE]
         keys = [backend.get_key_for_task(task_id) for task_id in some]
@@ -258,15 +233,7 @@ def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:
 
 
 def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:
-    """Ask a database for many tasks at once which of them have ended.
-
-    Args:
-        backend: A `celery.backends.database.DatabaseBackend`.
-        task_ids: Whose results are waited for.
-
-    Returns:
-        Those whose state is final.
-    """
+    """Ask a database for many tasks at once which of them have ended."""
     ready: list[str] = []
     task = backend.task_cls
     with contextlib.closing(backend.ResultSession()) as session:
@@ -303,5 +270,5 @@ class TaskIds:
         return self.prefix + str(uuid4())[_COMMON:]
 
     def covers(self, task_id: str) -> bool:
-        """Tell whether an id begins as this process's do."""
+        """Return whether an id begins as this process's do."""
         return task_id.startswith(self.prefix)

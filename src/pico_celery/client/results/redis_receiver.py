@@ -20,13 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RedisReceiver:
-    """Receives what workers publish on Redis.
-
-    Args:
-        backend: A `celery.backends.redis.RedisBackend` of its own.
-        waiters: Who waits.
-        ids: Ids of this process.
-    """
+    """Receives what workers publish on Redis."""
 
     transient = False
 

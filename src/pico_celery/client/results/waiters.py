@@ -30,12 +30,7 @@ class Sent(Protocol):
 
 
 class Waiter:
-    """Somebody who waits for one task.
-
-    Args:
-        task_id: Id of the task.
-        resolve: What to call.
-    """
+    """Somebody who waits for one task."""
 
     __slots__ = ("resolve", "since", "task_id")
 
@@ -57,7 +52,7 @@ class Waiters:
         self._gone: deque[Waiter] = deque()
 
     def __bool__(self) -> bool:
-        """Tell whether anybody waits."""
+        """Return whether anybody waits."""
         with self._lock:
             self._purge()
             return bool(self._waiters)
@@ -78,15 +73,7 @@ class Waiters:
             self._held.clear()
 
     def add(self, waiter: Waiter, *, unseen: bool) -> bool:
-        """Add a waiter.
-
-        Args:
-            waiter: It.
-            unseen: Whether its result may be there already, so that one has to look.
-
-        Returns:
-            Whether somebody has to be told to look.
-        """
+        """Add a waiter."""
         with self._lock:
             self._waiters.setdefault(waiter.task_id, []).append(waiter)
             if not unseen:
@@ -117,15 +104,7 @@ class Waiters:
                     self._left.append(waiter.task_id)
 
     def move(self, known: str, task_id: str) -> bool:
-        """Let those who wait for one task wait for another one, whose result may be there already.
-
-        Args:
-            known: Id of the task that they wait for.
-            task_id: Id of the other one.
-
-        Returns:
-            Whether there are any.
-        """
+        """Let those who wait for one task wait for another one, whose result may be there already."""
         with self._lock:
             self._held.pop(known, None)
             moved = self._waiters.pop(known, [])
@@ -160,11 +139,7 @@ class Waiters:
             return [task_id for task_id, waiting in self._waiters.items() if waiting[0].since <= moment]
 
     def settle(self, meta: Meta) -> None:
-        """Give a stored result to all that wait for it or hold it.
-
-        Args:
-            meta: What was stored, in a state that is final.
-        """
+        """Give a stored result to all that wait for it or hold it."""
         task_id = meta["task_id"]
         with self._lock:
             waiting = self._waiters.pop(task_id, [])
@@ -177,15 +152,7 @@ class Waiters:
             _call(waiter.resolve, meta, None)
 
     def fail(self, error: BaseException, task_ids: Iterable[str] | None = None) -> bool:
-        """Tell those who wait that their results cannot be had.
-
-        Args:
-            error: Why.
-            task_ids: Of which tasks; of all of them without it.
-
-        Returns:
-            Whether there was anybody to tell.
-        """
+        """Tell those who wait that their results cannot be had."""
         with self._lock:
             failed = list(self._waiters) if task_ids is None else task_ids
             waiting = [waiter for task_id in failed for waiter in self._waiters.pop(task_id, [])]

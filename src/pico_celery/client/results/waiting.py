@@ -50,18 +50,7 @@ def wait_for(
     with_parents: bool = True,
     interval: tuple[float, Callable[[], Any] | None] = (0.5, None),
 ) -> None:
-    """Wait until a result is there, holding the calling thread.
-
-    Args:
-        result: The result.
-        seconds: How long to wait; for ever without it.
-        with_parents: Whether the failure of a task before it in a chain ends the wait.
-        interval: How often to call what, meanwhile.
-
-    Raises:
-        celery.exceptions.TimeoutError: If it is not there in time.
-        Exception: Why it cannot be had, or what a task before it raised.
-    """
+    """Wait until a result is there, holding the calling thread."""
     told = threading.Event()
     failures: list[BaseException] = []
 
@@ -95,14 +84,6 @@ async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
     """Wait until a result is there, leaving the event loop free.
 
     A cancelled wait leaves nothing behind; the task itself goes on.
-
-    Args:
-        result: The result.
-        seconds: How long to wait; for ever without it.
-
-    Raises:
-        celery.exceptions.TimeoutError: If it is not there in time.
-        Exception: Why it cannot be had, or what a task before it raised.
     """
     import asyncio  # noqa: PLC0415 - who awaits has imported it; who does not need not
 
@@ -141,15 +122,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
-    """Return the error that a result has not come in time.
-
-    Args:
-        result: The result.
-        seconds: How long it was waited for.
-
-    Returns:
-        Celery's error, which says why as far as it is known.
-    """
+    """Return the error that a result has not come in time."""
     trouble = result.hub.trouble
     reason = (
         "the task goes on: wait again, or revoke() it"
@@ -184,12 +157,7 @@ def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
 
 
 def settle(result: Any, meta: Meta) -> None:
-    """Give a result of this library's or of Celery's own what was stored of its task.
-
-    Args:
-        result: A `celery.result.AsyncResult`.
-        meta: What was stored.
-    """
+    """Give a result of this library's or of Celery's own what was stored of its task."""
     if hasattr(result, "settle"):
         result.settle(meta)
     elif not result.on_ready.ready:

@@ -32,17 +32,6 @@ def check_application(app: Celery, document: Document | None = None, *, reach: b
 
     What stops an application from being loaded is not among the findings: a component that differs from its contract,
     two components for one task, a method that is not ``async def``, a client of an unknown name.
-
-    Args:
-        app: The application; its modules are imported.
-        document: The contracts that it is held against; those that the process knows without.
-        reach: Whether to connect to broker and result backend, for a few seconds at the most.
-
-    Returns:
-        What was found, the worst first; `Level.BREAK` only for what surely fails.
-
-    Raises:
-        ToolError: If a module of the application cannot be imported.
     """
     facts = _load(app, document)
     findings = [finding for _, rule in _RULES.values() for finding in rule(facts)]
@@ -53,17 +42,7 @@ def check_application(app: Celery, document: Document | None = None, *, reach: b
 
 
 def contracts_of(app: Celery) -> Document:
-    """Return the contracts that an application knows.
-
-    Args:
-        app: The application; its modules are imported.
-
-    Returns:
-        Those of its containers' catalogs, or of the process where it has none.
-
-    Raises:
-        ToolError: If a module of the application cannot be imported.
-    """
+    """Return the contracts that an application knows."""
     return _load(app, None).document
 
 

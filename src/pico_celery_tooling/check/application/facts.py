@@ -24,36 +24,28 @@ from pico_celery_tooling.evolution.findings import Category, Finding, Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCall:
-    """A sender of a client of the application.
-
-    Attributes:
-        task: Name of the task.
-        client: Class and attribute of the sender.
-        options: What it sends with: the contract's options and its own.
-        definition: The task, where a contract declares it.
-        where: ``file:line``.
-    """
+    """A sender of a client of the application."""
 
     task: str
+    """Name of the task."""
     client: str
+    """Class and attribute of the sender."""
     options: Mapping[str, Any]
+    """What it sends with: the contract's options and its own."""
     definition: TaskDefinition | None
+    """The task, where a contract declares it."""
     where: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A task that a component of the application implements.
-
-    Attributes:
-        task: The task as the worker has it, with all options that hold.
-        definition: What it does.
-        where: ``file:line`` of the method.
-    """
+    """A task that a component of the application implements."""
 
     task: ContractTask
+    """The task as the worker has it, with all options that hold."""
     definition: TaskDefinition
     where: str
+    """``file:line`` of the method."""
 
     @property
     def name(self) -> str:
@@ -76,12 +68,7 @@ class Served:
 
 
 class ApplicationFacts:
-    """A loaded application, and the contracts that it is held against.
-
-    Args:
-        app: The application; its modules are imported.
-        document: The contracts; those that it knows without.
-    """
+    """A loaded application, and the contracts that it is held against."""
 
     def __init__(self, app: Celery, document: Document | None) -> None:
         app.finalize()
@@ -182,18 +169,7 @@ class ApplicationFacts:
         return {} if record is None else record.options
 
     def queue_of(self, name: str, options: Mapping[str, Any]) -> str | None:
-        """Return the queue into which a call goes, by Celery's own router.
-
-        Args:
-            name: Name of the task.
-            options: Options of the call.
-
-        Returns:
-            Name of the queue; ``None`` where an exchange decides, or a router of the user's that needs arguments.
-
-        Raises:
-            QueueNotFound: If the application has no such queue, and must not create it.
-        """
+        """Return the queue into which a call goes, by Celery's own router."""
         if "exchange" in options:
             return None
         given = {"queue": options["queue"]} if options.get("queue") else {}
@@ -234,14 +210,7 @@ class Rules(dict[str, tuple[str, Rule]]):
     """Rules by name: what each one means, and the function that finds."""
 
     def add(self, meaning: str) -> Callable[[Rule], Rule]:
-        """Add a rule under the name of its function.
-
-        Args:
-            meaning: What is wrong where it finds something, in one line.
-
-        Returns:
-            A decorator.
-        """
+        """Add a rule under the name of its function."""
 
         def decorate(rule: Rule) -> Rule:
             self[rule.__name__] = meaning, rule
@@ -251,19 +220,7 @@ class Rules(dict[str, tuple[str, Rule]]):
 
 
 def setup_finding(rule: str, level: Level, task: str, message: str, remedy: str, **more: Any) -> Finding:
-    """Return a finding about the application.
-
-    Args:
-        rule: Name of the rule.
-        level: How bad it is.
-        task: Name of the task, of the schedule's entry, or of the setting.
-        message: What is wrong, with what was expected and got.
-        remedy: What to do.
-        **more: Other attributes of a `Finding`.
-
-    Returns:
-        The finding.
-    """
+    """Return a finding about the application."""
     categories = more.pop("categories", frozenset({Category.SETUP}))
     return Finding(rule=rule, level=level, categories=categories, task=task, message=message, remedy=remedy, **more)
 

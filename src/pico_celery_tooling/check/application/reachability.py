@@ -27,15 +27,7 @@ REACH_RULES: Final = {
 
 
 def unreachable(app: Celery, seconds: float = REACH_SECONDS) -> Iterator[Finding]:
-    """Connect to broker and result backend.
-
-    Args:
-        app: The application.
-        seconds: How long both together may take.
-
-    Yields:
-        A finding for each that does not answer.
-    """
+    """Connect to broker and result backend."""
     # Clients of some servers block however short the timeouts are that they take: each is asked on a thread.
     probes = [
         _Probe("broker", "broker_url", lambda: _connect(app, seconds), lambda: _broker_urls(app)),
