@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-# A real shop installs its contracts package; from a checkout it is enough to find it.
+# A real shop installs its contracts package; in a checkout it only has to be found.
 _CONTRACTS = str(Path(__file__).resolve().parent.parent / "contracts")
 if _CONTRACTS not in sys.path:
     sys.path.append(_CONTRACTS)

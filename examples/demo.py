@@ -1,7 +1,7 @@
-"""``make demo``: contracts, a real worker, typed calls and two mistakes, told step by step. Needs no server.
+"""``make demo``: contracts, a real worker, typed calls and two mistakes, step by step. Needs no server.
 
-The embedded broker and everything else live in a temporary directory; every process that is started is stopped. The exit
-status is 0 if all behaved as the text says.
+Everything, including the embedded broker, is in a temporary directory, and every process that is started is stopped. The
+exit status is 0 if everything behaves as the text says.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ Error = TypeVar("Error", bound=PicoCeleryError)
 
 
 class DemoFailedError(Exception):
-    """Something did not behave as the demo says it does."""
+    """Something did not behave as the demo says."""
 
 
 def main() -> int:
@@ -55,15 +55,15 @@ def main() -> int:
     except (DemoFailedError, PicoCeleryError, NoAnswerError, OperationalError) as error:
         print(f"\nDEMO FAILED: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(f"\nAll as it should be, in {time.monotonic() - started:.1f} s. Next: README.md")
+    print(f"\nEverything worked, in {time.monotonic() - started:.1f} s. Next: README.md")
     return 0
 
 
 def run(directory: Path) -> None:
-    step("The contracts: Protocols in contracts/shop_contracts, checked when they were imported.")
+    step("The contracts: Protocols in contracts/shop_contracts, checked at import.")
     show_contracts()
 
-    step("A worker: a process of its own; a Redis of its own, on a Unix socket in a temporary directory.")
+    step("A worker, in a process of its own, with a private Redis on a Unix socket in a temporary directory.")
     url = f"embedded://{directory / 'broker'}"
     with broker(directory / "broker"), worker(directory, url):
         app = create_app(CelerySettings(broker_url=url))
@@ -76,9 +76,9 @@ def run(directory: Path) -> None:
         send_only(notifications, directory / "worker.log")
     step("Worker and broker have been stopped.")
 
-    step("A mistake in an argument: refused by the client, so no worker is needed to find it, and none runs now.")
+    step("A mistake in an argument: the client refuses it. That needs no worker, and none is running now.")
     refuse_payload(orders)
-    step("A mistake in a client: refused when its module is imported, before any call.")
+    step("A mistake in a client: its module cannot be imported.")
     refuse_client()
 
 
@@ -90,7 +90,7 @@ def show_contracts() -> None:
 
 
 def call_and_wait(orders: OrdersClient) -> None:
-    step("A call: orders.place(order).get(timeout=10) waits for a Receipt, and mypy knows that it is one.")
+    step("A call: orders.place(order).get(timeout=10) waits for a Receipt, and mypy knows the type.")
     receipt = orders.place(an_order()).get(timeout=ANSWER_SECONDS)
     print(f"   {receipt!r}")
     check(isinstance(receipt, Receipt), f"expected a Receipt, got {receipt!r}")
@@ -113,7 +113,7 @@ async def call_and_await(orders: OrdersClient) -> None:
 
 def match_a_declared_error(orders: OrdersClient) -> None:
     step(
-        "A declared error: the contract lists PaymentDeclined, so the caller gets it with its fields. Matched, not raised."
+        "A declared error: the contract lists PaymentDeclined, so the caller gets it with its fields, as a value to match."
     )
     order = an_order(30).model_copy(update={"payment": Voucher(code="TEA", value=Decimal(5))})
     match orders.place(order).outcome(timeout=ANSWER_SECONDS):
@@ -125,7 +125,7 @@ def match_a_declared_error(orders: OrdersClient) -> None:
 
 
 def call_with_options(orders: OrdersClient) -> None:
-    step("Options: orders.place.with_options(countdown=0.5)(order) has the same signature and starts later.")
+    step("Options: orders.place.with_options(countdown=0.5)(order) has the same signature and runs later.")
     began = time.monotonic()
     orders.place.with_options(countdown=0.5)(an_order(), dry_run=True).get(timeout=ANSWER_SECONDS)
     waited = time.monotonic() - began
@@ -144,10 +144,12 @@ def send_workflows(orders: OrdersClient) -> None:
 
 
 def send_only(notifications: NotificationsClient, log: Path) -> None:
-    step("A task without a result: the contract says ignore_result, so nothing is stored. The worker's log tells.")
+    step(
+        "A task without a result: the contract says ignore_result, so nothing is stored. The worker's log shows that it ran."
+    )
     notifications.remind(Recipient(name="Ada", email="ada@example.org"), 7)
     line = "mail to ada@example.org: Please pay order 7"
-    wait_for(lambda: line in log.read_text(errors="replace"), ANSWER_SECONDS, f"the worker never said {line!r}")
+    wait_for(lambda: line in log.read_text(errors="replace"), ANSWER_SECONDS, f"the worker never logged {line!r}")
     print(f"   {line}")
 
 
@@ -155,7 +157,7 @@ def refuse_payload(orders: OrdersClient) -> None:
     order = an_order().model_dump()
     order["lines"][0]["quantity"] = 0
     order["payment"] = {"method": "cash"}
-    error = expect(PayloadError, lambda: orders.place(order))  # type: ignore[arg-type]  # mypy finds it first
+    error = expect(PayloadError, lambda: orders.place(order))  # type: ignore[arg-type]  # mypy finds this mistake first
     check("lines.0.quantity" in str(error), f"the error does not say where: {error}")
 
 
@@ -178,13 +180,13 @@ def an_order(number: int = 1) -> Order:
             Line(sku="cup", quantity=1, price=Decimal("4.00")),
         ],
         ship_to=Address(street="1 Lake Road", city="Bern", country="CH"),
-        payment=Card(number="4111 1111 1111 1111"),  # type: ignore[arg-type]  # pydantic makes the secret of it
+        payment=Card(number="4111 1111 1111 1111"),  # type: ignore[arg-type]  # pydantic converts it to a SecretStr
     )
 
 
 @contextmanager
 def broker(directory: Path) -> Iterator[None]:
-    """Have the embedded broker of a directory, and stop it in the end."""
+    """Start the embedded broker of a directory, and stop it at the end."""
     with EmbeddedBroker(directory) as embedded:
         pid = embedded.server_pid()
         print(f"   redis-server: process {pid}")
@@ -197,7 +199,7 @@ def broker(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def worker(directory: Path, url: str) -> Iterator[None]:
-    """Run a worker process, and stop it by its id."""
+    """Run a worker process, and stop it at the end."""
     command = [sys.executable, "-m", "celery", "-A", "examples.shop.app:celery_app", "worker"]
     command += ["-Q", "orders,notifications", "-P", "threads", "-c", "4", "-l", "INFO"]
     command += ["-n", f"demo-{os.getpid()}@localhost", "--without-mingle", "--without-gossip"]
@@ -206,10 +208,10 @@ def worker(directory: Path, url: str) -> Iterator[None]:
     environment |= {"SHOP_CELERY_BROKER_URL": url, "PYTHONUNBUFFERED": "1"}
     print(f"   $ celery {' '.join(command[3:12])}")
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - our own words
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - a command of our own
     try:
-        told = f"the worker did not get ready; its log:\n{{log}}\n(command: {' '.join(command)})"
-        wait_for(lambda: is_ready(process, log), READY_SECONDS, told, log)
+        otherwise = f"the worker did not get ready; its log:\n{{log}}\n(command: {' '.join(command)})"
+        wait_for(lambda: is_ready(process, log), READY_SECONDS, otherwise, log)
         print(f"   worker: process {process.pid}")
         yield
     finally:
@@ -238,7 +240,7 @@ def check(condition: bool, otherwise: str) -> None:
 
 
 def expect(kind: type[Error], action: Callable[[], object]) -> Error:
-    """Return the error that the action must raise, and show it."""
+    """Print and return the error that the action must raise."""
     try:
         action()
     except kind as error:

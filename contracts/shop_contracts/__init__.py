@@ -1,7 +1,7 @@
-"""The contracts of a shop: what its services may ask of each other.
+"""The contracts of a shop: the tasks that its services can call.
 
-Workers and clients both install this package and nothing of each other. It imports pydantic and pico_celery, no worker
-and no client, so a service that only sends an order never loads the code that books one.
+Workers and clients both install this package, and nothing of each other. It imports only pydantic and pico_celery, so a
+service that places an order never loads the code that books it.
 
 - `shop_contracts.orders`: nested models, a discriminated union, task options, a declared error, a second version.
 - `shop_contracts.notifications`: plain parameters, and a contract that inherits another.

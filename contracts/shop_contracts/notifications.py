@@ -9,7 +9,7 @@ from pico_celery import contract, task_options
 
 @dataclass(frozen=True)
 class Recipient:
-    """A dataclass is a payload like a model: checked on both sides."""
+    """Who gets a message. Dataclasses are validated on both sides, like models."""
 
     name: str
     email: str
@@ -17,7 +17,7 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of a message."""
+    """Where and when a message was sent."""
 
     sent_to: str
     at: datetime
@@ -38,13 +38,13 @@ class Notifications(Protocol):
 
 @contract
 class Reminders(Notifications, Protocol):
-    """Everything of `Notifications`, and one task more.
+    """The tasks of `Notifications`, and one more.
 
-    An inherited task keeps its name, ``notifications.send_email``; the new one is ``reminders.remind``. A component that
-    inherits this class has to implement both, or the container does not start.
+    The inherited task keeps its name, ``notifications.send_email``; the new one is ``reminders.remind``. A component that
+    inherits this class must implement both; otherwise the container does not start.
     """
 
     @task_options(queue="notifications", ignore_result=True)
     async def remind(self, to: Recipient, order_id: int) -> None:
-        """Remind a customer of an order that is not paid. Nobody waits for it: ``ignore_result`` stores nothing."""
+        """Remind a customer of an unpaid order. Nobody waits for a result, so ``ignore_result`` stores none."""
         ...

@@ -1,4 +1,4 @@
-"""Orders: models as payloads, options as policy, a declared error, and what a second version is for."""
+"""Orders: models as payloads, task options, a declared error, and a second version."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from pico_celery import TaskError, contract, task_options
 
 
 class Address(BaseModel):
-    """Where the goods go. A model in a model needs nothing special."""
+    """Where the goods are sent. Models can contain models."""
 
     street: str
     city: str
@@ -19,15 +19,15 @@ class Address(BaseModel):
 
 
 class Line(BaseModel):
-    """One article of an order. What `Field` forbids never leaves the client and never reaches the worker."""
+    """One article of an order. The client refuses to send a value that `Field` forbids."""
 
     sku: str
     quantity: int = Field(gt=0)
-    price: Decimal = Field(ge=0, description="of one piece")
+    price: Decimal = Field(ge=0, description="price of one piece")
 
 
 class Card(BaseModel):
-    """Payment by card. The secret arrives whole and shows in no log, event or error."""
+    """Payment by card. The number reaches the worker, but never a log, an event or an error message."""
 
     method: Literal["card"] = "card"
     number: SecretStr
@@ -49,11 +49,11 @@ class Voucher(BaseModel):
 
 
 PaymentMethod = Annotated[Card | BankTransfer | Voucher, Field(discriminator="method")]
-"""One of three: `method` says which, so an error names the fields of that one and not of all three."""
+"""One of the three. `method` says which, so errors are about that one only."""
 
 
 class Order(BaseModel):
-    """What a customer wants."""
+    """What a customer orders."""
 
     id: int
     lines: list[Line] = Field(min_length=1)
@@ -62,7 +62,7 @@ class Order(BaseModel):
 
 
 class Status(StrEnum):
-    """How far an order is."""
+    """The state of an order."""
 
     BOOKED = "booked"
     CANCELLED = "cancelled"
@@ -70,7 +70,7 @@ class Status(StrEnum):
 
 
 class Receipt(BaseModel):
-    """What the customer gets back at once."""
+    """The confirmation of a booked order."""
 
     order_id: int
     total: Decimal
@@ -81,25 +81,25 @@ class Receipt(BaseModel):
 class PaymentDeclined(TaskError):
     """The customer cannot pay in this way.
 
-    A declared error: raised in the worker, it is raised at the caller as this class with these fields. Its code on the
-    wire is ``orders.payment_declined``, in both versions of the contract.
+    A declared error: if the worker raises it, the caller gets this class with these fields. Its code on the wire is
+    ``orders.payment_declined``, in both versions of the contract.
     """
 
     reason: str
-    missing: Decimal = Field(gt=0, description="what is left to pay")
+    missing: Decimal = Field(gt=0, description="the amount still to be paid")
 
 
 def order_key(order: Order, *, dry_run: bool) -> int | None:
-    """Return what makes two calls of ``orders.place`` the same call: the order, where it is really placed."""
+    """Return the idempotency key of ``orders.place``: the order's id, unless it is a dry run."""
     return None if dry_run else order.id
 
 
 @contract("orders")
 class Orders(Protocol):
-    """Taking and cancelling orders.
+    """Place and cancel orders.
 
-    Each method is a task: ``orders.place``, ``orders.cancel``, ``orders.status``. The signature is all that both sides
-    know of each other, and nobody needs the bodies.
+    Each method is a task: ``orders.place``, ``orders.cancel``, ``orders.status``. The signatures are all that clients and
+    workers know of each other. The bodies are never executed.
     """
 
     @task_options(
@@ -110,11 +110,11 @@ class Orders(Protocol):
         errors=[PaymentDeclined],
     )
     async def place(self, order: Order, *, dry_run: bool = False) -> Receipt:
-        """Charge the customer and book the order, once for each order however often it is sent (``key``).
+        """Charge the customer and book the order, at most once for each order (``key``).
 
         Args:
-            order: What to book.
-            dry_run: Whether to compute the receipt only.
+            order: The order to book.
+            dry_run: Whether to compute only the receipt.
 
         Returns:
             The receipt.
@@ -126,17 +126,17 @@ class Orders(Protocol):
 
     @task_options(queue="orders", idempotent=True)
     async def cancel(self, order_id: int) -> None:
-        """Cancel an order. Twice is the same as once, so a lost worker's task may run again (``idempotent``)."""
+        """Cancel an order. Doing it twice is harmless, so the task runs again if its worker is lost (``idempotent``)."""
         ...
 
     @task_options(queue="orders")
     async def status(self, order_ids: set[int]) -> dict[int, Status]:
-        """Tell how far orders are. Sets, and mappings with keys that are no strings, are payloads as well."""
+        """Return the states of orders. Sets, and mappings whose keys are not strings, are valid payloads."""
         ...
 
 
 class Placement(BaseModel):
-    """An order together with what version 2 wants to know about the customer."""
+    """An order with the customer data that version 2 needs."""
 
     order: Order
     customer_email: str
@@ -144,11 +144,10 @@ class Placement(BaseModel):
 
 @contract("orders", version=2)
 class OrdersV2(Protocol):
-    """The second version of `Orders`, for a change that old callers cannot live with.
+    """The second version of `Orders`, for a change that would break old callers.
 
-    A new parameter with a default would fit version 1: those who do not know it do not send it. Here callers must give
-    more than before, so the task gets a new name, ``orders.v2.place``. A worker serves both names for as long as
-    somebody calls the old one.
+    A new parameter with a default could be added to version 1: old callers do not send it. Here callers must send more than
+    before, so the task gets a new name, ``orders.v2.place``. A worker serves both until nobody calls the old one.
     """
 
     @task_options(queue="orders", time_limit=timedelta(seconds=30), errors=[PaymentDeclined])

@@ -1,6 +1,6 @@
 """An HTTP API that awaits tasks: ``uvicorn examples.shop.api:api``.
 
-Its container has clients only. It imports neither the workers nor what they depend on.
+Its container has only clients. It imports neither the workers nor their dependencies.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ Client = Annotated[OrdersClient, Depends(orders_client)]
 
 @api.post("/orders")
 async def place(order: Order, orders: Client, *, dry_run: bool = False) -> Receipt:
-    """Wait for the receipt. The event loop serves others meanwhile. A declared error is an answer like any other."""
+    """Wait for the receipt without blocking the event loop. A declared error becomes a response."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             return await orders.place(order, dry_run=dry_run)
@@ -55,7 +55,7 @@ async def place(order: Order, orders: Client, *, dry_run: bool = False) -> Recei
 
 @api.delete("/orders/{order_id}", status_code=202)
 async def cancel(order_id: int, orders: Client) -> dict[str, str]:
-    """Do not wait: answer with the id under which the result will be."""
+    """Do not wait: return the id by which the result can be read later."""
     return {"task": orders.cancel(order_id).id}
 
 

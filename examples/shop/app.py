@@ -1,4 +1,4 @@
-"""The worker's process: ``celery -A examples.shop.app:celery_app worker -Q orders,notifications``."""
+"""The worker process: ``celery -A examples.shop.app:celery_app worker -Q orders,notifications``."""
 
 from celery import Celery
 from pico_ioc import init

@@ -1,4 +1,4 @@
-"""The client's side: one attribute for each task that a service calls. Imports contracts, no worker."""
+"""The clients: one attribute for each task that a service calls. Imports the contracts, but no worker."""
 
 from pico_celery import CeleryClient, celery, send_task
 from shop_contracts import Notifications, Orders, OrdersV2, Reminders
@@ -6,7 +6,7 @@ from shop_contracts import Notifications, Orders, OrdersV2, Reminders
 
 @celery
 class OrdersClient(CeleryClient):
-    """Calls of the orders contract."""
+    """Calls tasks of the orders contracts."""
 
     place = send_task(Orders.place)
     place_and_mail = send_task(OrdersV2.place)
@@ -16,7 +16,7 @@ class OrdersClient(CeleryClient):
 
 @celery
 class NotificationsClient(CeleryClient):
-    """Calls of the notification contracts. Options that stand here hold for all calls of this client."""
+    """Calls tasks of the notification contracts. Options given here apply to all calls of this client."""
 
     send_email = send_task(Notifications.send_email, ignore_result=True)
     remind = send_task(Reminders.remind)

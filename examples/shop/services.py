@@ -1,4 +1,4 @@
-"""What the workers depend on. The container builds these and hands them to constructors."""
+"""What the workers depend on. The container builds these and passes them to constructors."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from shop_contracts import Order, PaymentDeclined, Status, Voucher
 
 @component
 class Ledger:
-    """Orders by number: one for the whole process. A real one is a database pool, which lives as long."""
+    """Orders by number, one object for the whole process. In a real shop this is a database pool."""
 
     def __init__(self) -> None:
         self._statuses: dict[int, Status] = {}
@@ -23,7 +23,7 @@ class Ledger:
 
 @component(scope="request")
 class Payment:
-    """One for each task (scope ``request``): made when the task begins, cleaned up when it ends, however it ends."""
+    """One for each task (scope ``request``): created when the task starts, cleaned up however it ends."""
 
     def __init__(self) -> None:
         self.charged = Decimal(0)
@@ -42,7 +42,7 @@ class Payment:
 
 @component
 class Mailer:
-    """Sends nothing, and says so."""
+    """Prints mails instead of sending them."""
 
     async def send(self, address: str, subject: str) -> None:
         print(f"mail to {address}: {subject}", flush=True)

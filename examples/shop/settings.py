@@ -1,11 +1,11 @@
-"""Where the shop's processes find their broker."""
+"""The configuration of the shop's processes."""
 
 from pico_ioc import ContextConfig, DictSource, EnvSource, configuration
 
 
 def shop_config() -> ContextConfig:
-    """Return the configuration of every process of the shop.
+    """Return the configuration for every process of the shop.
 
-    ``SHOP_CELERY_BROKER_URL`` and other variables under that prefix win over the values here.
+    Environment variables with this prefix, such as ``SHOP_CELERY_BROKER_URL``, override the values here.
     """
     return configuration(EnvSource(prefix="SHOP_"), DictSource({"celery": {"broker_url": "embedded"}}))

@@ -1,6 +1,6 @@
-"""The worker's side: components whose methods implement the tasks.
+"""The workers: components whose methods implement the tasks.
 
-The container compares every method here with its contract when it starts, and mypy and pyright do so before.
+mypy and pyright compare every method here with its contract, and so does the container when it starts.
 """
 
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ class OrdersWorker:
 
 @component
 class RemindersWorker(Reminders):
-    """Inherits its contract, so it has to implement all of it: ``send_email`` of the inherited one as well."""
+    """Inherits its contract, so it must implement all tasks, including the inherited ``send_email``."""
 
     def __init__(self, mailer: Mailer) -> None:
         self.mailer = mailer

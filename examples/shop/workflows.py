@@ -1,4 +1,4 @@
-"""Calls joined into workflows, and one that ``celery -A examples.shop.app:celery_app beat`` sends every day."""
+"""Workflows, and a call that ``celery -A examples.shop.app:celery_app beat`` sends every day."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,18 +11,18 @@ from shop_contracts import Order, Receipt, Recipient, Status
 
 
 def place_all(orders: OrdersClient, wanted: Iterable[Order]) -> GroupSignature[Receipt]:
-    """One call for each order, side by side; all are validated before the first is sent."""
+    """Place several orders at once. All calls are validated before the first is sent."""
     return orders.place.map(wanted)
 
 
 def cancel_and_look(orders: OrdersClient, order_id: int) -> Workflow[dict[int, Status]]:
-    """One after another. ``status`` has all its arguments, so it ignores what ``cancel`` returns: ``si``."""
+    """Cancel an order, then read its state. ``si`` makes ``status`` ignore the result of ``cancel``."""
     return orders.cancel.s(order_id) | orders.status.si({order_id})
 
 
 @component
 class Housekeeping:
-    """Collected by the container, as a component's tasks are."""
+    """The container collects schedules like tasks."""
 
     remind_the_owner = schedule(
         NotificationsClient.remind.s(Recipient(name="owner", email="owner@example.org"), order_id=0),

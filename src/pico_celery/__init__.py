@@ -2,6 +2,8 @@
 
 A contract is a `typing.Protocol` (`contract`, `task_options`, `upcast`); a worker implements it (`task`), a client calls it
 (`celery`, `send_task`, `CeleryClient`), a result is an `AsyncResult` of the contract's type.
+
+The names in `__all__` are public: import them from here. Everything else, modules included, may change in any release.
 """
 
 from typing import TYPE_CHECKING, Any

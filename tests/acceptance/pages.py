@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -11,7 +13,8 @@ from tests.acceptance.commands import ROOT
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|yaml|toml|ini))\n")
-_LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _WORKER = "<!-- a worker runs -->"
 
 
@@ -29,6 +32,14 @@ class Block:
         """The name in a first line such as ``# orders.py``."""
         match = _FILE_NAME.match(self.source)
         return match[1] if match else None
+
+    @property
+    def has_top_level_await(self) -> bool:
+        """Whether the block runs only where ``await`` may stand at the top, such as in ``python -m asyncio``."""
+        if self.language != "python" or self.file_name is not None:
+            return False
+        code = compile(self.source, "<block>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,27 @@ class Page:
 
     @property
     def links(self) -> list[str]:
-        return [link for link in _LINK.findall(self.text) if "://" not in link]
+        return [link for link, _ in _LINK.findall(self.prose) if link and "://" not in link]
+
+    @property
+    def linked_headings(self) -> list[tuple[str, str]]:
+        """Pages and headings of links such as ``worker.md#options``; the page is empty for a link within this page."""
+        return [(link, anchor) for link, anchor in _LINK.findall(self.prose) if anchor and "://" not in link]
+
+    @property
+    def anchors(self) -> set[str]:
+        """What GitHub makes of the headings of this page."""
+        headings = (heading.lower().replace("`", "") for heading in _HEADING.findall(self.prose))
+        return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+    def prose_before(self, block: Block) -> str:
+        """What a reader has read when they come to a block."""
+        return "\n".join(self.text.splitlines()[: block.line - 1])
+
+    @property
+    def prose(self) -> str:
+        """The text without its fenced blocks."""
+        return _BLOCK.sub("", self.text)
 
     @property
     def blocks(self) -> list[Block]:
@@ -74,4 +105,5 @@ class Page:
 
 
 README = Page(ROOT / "README.md")
+INDEX = Page(ROOT / "docs" / "index.md")
 PAGES = [README, Page(ROOT / "CHANGELOG.md"), *(Page(path) for path in sorted((ROOT / "docs").rglob("*.md")))]

@@ -26,6 +26,7 @@ from tests.acceptance.pages import Page
 
 GITHUB = ROOT / "docs" / "ci" / "github-actions.yml"
 GITLAB = ROOT / "docs" / "ci" / "gitlab-ci.yml"
+PRE_COMMIT = ROOT / "docs" / "ci" / "pre-commit-config.yaml"
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
 LOCK = ROOT / "contracts" / "contracts.lock.json"
 PAGE = Page(ROOT / "docs" / "how-to" / "contracts-in-ci.md")
@@ -168,11 +169,11 @@ def test_actions_are_named_by_their_major_version() -> None:
     assert set(used) == {"actions/checkout@v4", "actions/setup-python@v5"}
 
 
-def test_the_page_shows_the_recipes_and_hooks_as_they_are() -> None:
-    blocks = [block.source for block in PAGE.blocks if block.language == "yaml"]
+def test_the_page_links_the_recipes_and_repeats_none_of_them() -> None:
+    linked = {(PAGE.path.parent / link).resolve() for link in PAGE.links}
 
-    assert GITHUB.read_text() in blocks
-    assert GITLAB.read_text() in blocks
+    assert {GITHUB, GITLAB, PRE_COMMIT} <= linked
+    assert [block for block in PAGE.blocks if block.language == "yaml"] == []
 
 
 def test_the_page_names_each_rule_about_applications() -> None:
@@ -298,9 +299,8 @@ def test_the_hooks_run_commands_that_there_are() -> None:
 
 
 def configure(clone: Clone) -> None:
-    """Write the page's configuration, with this installation in the place of one that pre-commit would make."""
-    shown = next(block.source for block in PAGE.blocks if block.file_name == ".pre-commit-config.yaml")
-    [repository] = yaml.safe_load(shown)["repos"]
+    """Write the recipe's configuration, with this installation in place of the one that pre-commit would make."""
+    [repository] = load(PRE_COMMIT)["repos"]
     local = [{**hooks()[hook["id"]], **hook, "language": "system"} for hook in repository["hooks"]]
     for hook in local:
         hook.pop("additional_dependencies", None)

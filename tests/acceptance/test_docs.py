@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ import pytest
 
 from pico_celery import EmbeddedBroker, errors
 from tests.acceptance.commands import ROOT, as_python, environment, run, worker
-from tests.acceptance.pages import PAGES, README, Block, Page
+from tests.acceptance.pages import INDEX, PAGES, README, Block, Page
 
 HOME = "/home/you/shop"
 NOT_RUN = {"pip", "uvicorn", "make"}
@@ -170,10 +172,42 @@ def test_every_link_of_the_page_leads_somewhere(page: Page) -> None:
     assert missing == []
 
 
-def test_every_page_of_the_docs_is_reached_from_the_readme() -> None:
-    reached = {os.path.normpath(README.path.parent / link) for link in README.links}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_names_one_that_exists(page: Page) -> None:
+    missing = [
+        f"{link}#{anchor}"
+        for link, anchor in page.linked_headings
+        if anchor not in Page((page.path.parent / link).resolve() if link else page.path).anchors
+    ]
 
-    assert {str(page.path) for page in PAGES} - reached == {str(README.path)}
+    assert missing == []
+
+
+def test_the_readme_links_the_index_and_the_index_links_every_page() -> None:
+    listed = {os.path.normpath(INDEX.path.parent / link) for link in INDEX.links}
+
+    assert "docs/index.md" in README.links
+    assert {str(page.path) for page in PAGES} - listed == {str(INDEX.path)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_whose_blocks_await_says_how_to_run_them(page: Page) -> None:
+    waiting = [block for block in page.blocks if block.has_top_level_await]
+
+    assert not waiting or "`python -m asyncio`" in page.prose_before(waiting[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_for_the_prompt_can_be_pasted_there(page: Page) -> None:
+    """A prompt ends a compound statement at an empty line, and not before."""
+    for block in page.blocks:
+        if not block.has_top_level_await:
+            continue
+        lines = block.source.splitlines()
+        body = ast.parse(block.source).body
+        for statement, following in pairwise(body):
+            if isinstance(statement, ast.With | ast.AsyncWith | ast.For | ast.AsyncFor | ast.Try | ast.ClassDef):
+                assert following.lineno - (statement.end_lineno or 0) > 1, lines[following.lineno - 1]
 
 
 def test_the_readme_names_both_commands_of_the_repository() -> None:
