@@ -16,7 +16,7 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from pydantic import SecretBytes, SecretStr
 
 from tests.integration.apps.contracts import Hidden, Login
-from tests.integration.conftest import Served, StartWorker, usual
+from tests.integration.conftest import Served, ShareWorker, usual
 from tests.support.messages import body_of, headers_of, put
 from tests.support.waiting import becomes, eventually
 
@@ -24,10 +24,10 @@ SOON = timedelta(seconds=15)
 POOLS = [("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")]
 
 
-@pytest.fixture(scope="module", params=usual(*POOLS))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*POOLS, app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 
@@ -71,13 +71,18 @@ def captured_events(served: Served) -> Iterator[list[dict[str, Any]]]:
         thread.join(10)
 
 
+def succeeded(events: list[dict[str, Any]]) -> set[str]:
+    """Return the ids of the tasks that have succeeded; a worker sends the event after it has stored the result."""
+    return {event["uuid"] for event in events if event["type"] == "task-succeeded"}
+
+
 def test_secrets_arrive_whole_in_arguments_and_results_and_show_in_no_log_or_event(served: Served) -> None:
     password, token, memo = new_secret(), new_secret(), new_secret()
     with captured_events(served) as events:
         login = Login(user="ann", password=SecretStr(password), token=SecretBytes(token.encode()), memo=memo)
         result = served.vault.open(login)
         session = result.get(timeout=SOON)
-        assert eventually(lambda: [event for event in events if event["type"] == "task-succeeded"], 5)
+        becomes(lambda: succeeded(events) & {result.id}, {result.id})
     assert session.key.get_secret_value() == f"{password}+{token}"
     assert (session.user, session.memo) == ("ann", memo)
     told = json.dumps(events, default=str)
@@ -92,10 +97,15 @@ def test_secrets_of_a_plain_client_show_in_no_log_or_event(served: Served) -> No
     secret, password, memo = new_secret(), new_secret(), new_secret()
     login = {"user": "bob", "password": password, "token": "t", "memo": memo}
     with captured_events(served) as events:
-        for args, kwargs in (([secret], {}), ([], {"secret": secret})):
-            assert served.plain.send_task("vault.echo", args, kwargs).get(timeout=15) == secret
-        served.plain.send_task("vault.open", [login]).get(timeout=15)
-        becomes(lambda: len([event for event in events if event["type"] == "task-succeeded"]), 3)
+        echoed = [
+            served.plain.send_task("vault.echo", [secret]),
+            served.plain.send_task("vault.echo", kwargs={"secret": secret}),
+        ]
+        assert [result.get(timeout=15) for result in echoed] == [secret, secret]
+        opened = served.plain.send_task("vault.open", [login])
+        opened.get(timeout=15)
+        sent = {result.id for result in (*echoed, opened)}
+        becomes(lambda: succeeded(events) & sent, sent)
     told = json.dumps(events, default=str)
     for text in (secret, password, memo):
         assert text not in told

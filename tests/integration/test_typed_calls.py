@@ -29,7 +29,7 @@ from tests.integration.apps.contracts import (
     Refusal,
     Shop,
 )
-from tests.integration.conftest import MATRIX, Served, StartWorker, usual
+from tests.integration.conftest import MATRIX, Served, ShareWorker, usual
 from tests.support.sites import close_backend
 from tests.support.waiting import becomes, eventually
 
@@ -38,10 +38,10 @@ ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10")
 RECEIPT = Receipt(number=7, total=Decimal("2.20"))
 
 
-@pytest.fixture(scope="module", params=usual(*MATRIX, ("async", "embedded")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*MATRIX, ("async", "embedded"), app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 
