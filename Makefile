@@ -27,8 +27,8 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@status=0; \
-	$(BIN)/pytest -n 2 --dist loadgroup $(COMPUTING) || status=1; \
-	$(BIN)/pytest -n 6 --dist loadgroup $(WAITING) || status=1; \
+	$(BIN)/pytest -n 2 --dist loadscope $(COMPUTING) || status=1; \
+	$(BIN)/pytest -n 6 --dist loadscope $(WAITING) || status=1; \
 	exit $$status
 
 test-slow: $(STAMP)

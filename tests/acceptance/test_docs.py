@@ -138,8 +138,7 @@ LONG = {"docs/skills/pico-task/SKILL.md", "docs/how-to/ask-workers.md", "docs/ho
 
 
 def as_parameter(page: Page) -> Any:
-    slow = [pytest.mark.slow] if page.name in LONG else []
-    return pytest.param(page, id=page.name, marks=[pytest.mark.xdist_group(page.name), *slow])
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
 
 
 @pytest.mark.timeout(300)

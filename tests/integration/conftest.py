@@ -50,12 +50,12 @@ SLOTS = {"canvas_worker": 8, "contract_worker": 50, "engine_worker": 60, "errors
 
 
 def matrix(*pairs: tuple[str, str], app: str = "") -> list[Any]:
-    """Return pairs of pool and transport as parameters with marks; one group for all tests that share a worker of `app`."""
-    return [pytest.param(pair, id="-".join(pair), marks=[*MARKS[pair[1]], *_group(app, pair)]) for pair in pairs]
+    """Return pairs of pool and transport as parameters with marks; their ids name the application of a shared worker."""
+    return [pytest.param(pair, id=_id(app, pair), marks=MARKS[pair[1]]) for pair in pairs]
 
 
-def _group(app: str, pair: tuple[str, str]) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xdist_group("-".join((app, *pair)))] if app else []
+def _id(app: str, pair: tuple[str, str]) -> str:
+    return "-".join((app, *pair) if app else pair)
 
 
 # The library's own pool on each kind of broker, and the one with processes, are in the usual run; the other combinations,
@@ -72,11 +72,8 @@ RARE = {
 
 def usual(*pairs: tuple[str, str], app: str = "") -> list[Any]:
     """Return pairs of pool and transport as parameters, the rare ones among them for the slow tests."""
-    rare = [pytest.mark.slow]
     return [
-        pytest.param(
-            pair, id="-".join(pair), marks=[*MARKS[pair[1]], *_group(app, pair), *(rare if pair in RARE else [])]
-        )
+        pytest.param(pair, id=_id(app, pair), marks=[*MARKS[pair[1]], *([pytest.mark.slow] if pair in RARE else [])])
         for pair in pairs
     ]
 

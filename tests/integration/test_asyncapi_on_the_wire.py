@@ -19,14 +19,14 @@ from pico_celery_tooling.asyncapi.messages import View
 from pico_celery_tooling.asyncapi.settings import Settings
 from pico_celery_tooling.schema.sampling import example
 from tests.integration.apps.errors_contracts import Till, TillClient
-from tests.integration.conftest import Served, ShareWorker
+from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("errors_worker-async-redis")]
+pytestmark = pytest.mark.redis
 SOON = timedelta(seconds=20)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), app="errors_worker"))
 def served(share_worker: ShareWorker) -> Iterator[Served]:
     with share_worker("errors_worker", "async", "redis") as started:
         yield started

@@ -117,9 +117,12 @@ def _run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _cache(project: Path) -> Path:
+    return project.with_name(f"{project.name}-cache")
+
+
 def _mypy(project: Path, *files: str) -> tuple[Codes, str]:
-    cache = project.parent / f"{project.name}-cache"
-    options = [f"--cache-dir={cache}", "--no-error-summary", "--no-pretty", "--no-color-output"]
+    options = [f"--cache-dir={_cache(project)}", "--no-error-summary", "--no-pretty", "--no-color-output"]
     done = _run(["mypy", *options, *(files or ["typing_tests"])], project)
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     codes: dict[Place, set[str]] = defaultdict(set)
@@ -178,6 +181,8 @@ def _make_project(path: Path, mypy_settings: str = "") -> Path:
         (path / name).symlink_to(ROOT / name)
     shutil.copytree(TYPING_TESTS, path / "typing_tests", ignore=shutil.ignore_patterns("__pycache__"))
     (path / "mypy.ini").write_text((ROOT / "mypy.ini").read_text() + mypy_settings)
+    if (ROOT / ".mypy_cache").exists():  # what it has to check again, mypy finds out by the text of the files
+        shutil.copytree(ROOT / ".mypy_cache", _cache(path))
     settings = (ROOT / "pyrightconfig.json").read_text()
     (path / "pyrightconfig.json").write_text(re.sub(r'^ *"venv(?:Path)?":.*\n', "", settings, flags=re.MULTILINE))
     return path
