@@ -23,8 +23,9 @@ from celery.signals import before_task_publish
 from pico_celery import AsyncResult, CelerySettings, PayloadError, create_app
 from pico_celery.client.results import hub as hubs
 from pico_celery.client.results.hub import hub_of
-from tests.integration.apps.contracts import Line, Order, Probe, Receipt
+from tests.integration.apps.contracts import Probe
 from tests.integration.conftest import Served, ShareWorker, matrix
+from tests.support.models import Line, Order, Receipt
 from tests.support.processes import ROOT
 from tests.support.sites import close_app
 from tests.support.waiting import eventually

@@ -14,8 +14,8 @@ from celery.signals import before_task_publish
 from pico_celery import BatchError, CelerySettings, OptionError, PayloadError, create_app
 from pico_celery.client import batch as batches
 from tests.integration.apps.clients import ProbeClient, ShopClient
-from tests.integration.apps.contracts import Line, Order
 from tests.integration.conftest import Served, ShareWorker, matrix, site_of
+from tests.support.models import Line, Order
 from tests.support.proxy import Proxy, proxied
 from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually

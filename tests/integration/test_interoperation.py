@@ -15,8 +15,9 @@ from celery import chain, chord, group
 
 from pico_celery import PayloadError, ResultError
 from tests.integration.apps import changed
-from tests.integration.apps.contracts import Line, Moment, Order, Receipt
+from tests.integration.apps.contracts import Moment
 from tests.integration.conftest import Served, ShareWorker, StartWorker, matrix, usual
+from tests.support.models import Line, Order, Receipt
 from tests.support.processes import CeleryProcess
 from tests.support.waiting import becomes, eventually
 

@@ -19,17 +19,9 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from celery.signals import before_task_publish
 
 from pico_celery import AsyncResult, OptionError, PayloadError, RemoteError, ResultError
-from tests.integration.apps.contracts import (
-    Card,
-    Cash,
-    Line,
-    Moment,
-    Order,
-    Receipt,
-    Refusal,
-    Shop,
-)
+from tests.integration.apps.contracts import Card, Cash, Moment, Refusal, Shop
 from tests.integration.conftest import MATRIX, Served, ShareWorker, usual
+from tests.support.models import Line, Order, Receipt
 from tests.support.sites import close_backend
 from tests.support.waiting import becomes, eventually
 
