@@ -4,6 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+# Where it is set, each of the hundred programs that the tests start compiles all that it imports: two seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Tests that compute have the machine's cores to themselves; those that mostly wait for other processes run side by side.
+COMPUTING := tests/unit tests/tooling tests/other_suites
+WAITING := tests/integration tests/embedded tests/acceptance
+
 # Set-up is part of every target: on a fresh machine each of them works alone.
 $(STAMP): pyproject.toml stubs/pico_ioc/__init__.pyi
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -19,7 +26,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+	@status=0; \
+	$(BIN)/pytest -n 2 --dist loadscope $(COMPUTING) || status=1; \
+	$(BIN)/pytest -n 6 --dist loadscope $(WAITING) || status=1; \
+	exit $$status
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow

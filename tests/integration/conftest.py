@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from tests.support.sites import Site, close_app
 
 Client = TypeVar("Client", bound=CeleryClient)
 StartWorker = Callable[..., AbstractContextManager["Served"]]
+ShareWorker = Callable[[str, str, str], AbstractContextManager["Served"]]
 
 TRANSPORTS = {
     "redis": ("redis_url", "redis_url"),
@@ -44,9 +45,17 @@ MATRIX = [
 ]
 
 
-def matrix(*pairs: tuple[str, str]) -> list[Any]:
-    """Return pairs of pool and transport as parameters with marks."""
-    return [pytest.param(pair, id="-".join(pair), marks=MARKS[pair[1]]) for pair in pairs]
+# What a shared worker of the library's own pool runs at once; one with another pool runs two.
+SLOTS = {"canvas_worker": 8, "contract_worker": 50, "engine_worker": 60, "errors_worker": 8, "time_worker": 2}
+
+
+def matrix(*pairs: tuple[str, str], app: str = "") -> list[Any]:
+    """Return pairs of pool and transport as parameters with marks; their ids name the application of a shared worker."""
+    return [pytest.param(pair, id=_id(app, pair), marks=MARKS[pair[1]]) for pair in pairs]
+
+
+def _id(app: str, pair: tuple[str, str]) -> str:
+    return "-".join((app, *pair) if app else pair)
 
 
 # The library's own pool on each kind of broker, and the one with processes, are in the usual run; the other combinations,
@@ -61,10 +70,10 @@ RARE = {
 }
 
 
-def usual(*pairs: tuple[str, str]) -> list[Any]:
+def usual(*pairs: tuple[str, str], app: str = "") -> list[Any]:
     """Return pairs of pool and transport as parameters, the rare ones among them for the slow tests."""
     return [
-        pytest.param(pair, id="-".join(pair), marks=[*MARKS[pair[1]], *([pytest.mark.slow] if pair in RARE else [])])
+        pytest.param(pair, id=_id(app, pair), marks=[*MARKS[pair[1]], *([pytest.mark.slow] if pair in RARE else [])])
         for pair in pairs
     ]
 
@@ -112,6 +121,50 @@ def start_worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             yield served
 
     return start
+
+
+class SharedWorkers:
+    """Workers that the tests of several modules use, one after the other: a start takes more than most tests.
+
+    A test that harms its worker, or counts all that it has done, starts one of its own with ``start_worker``.
+    """
+
+    def __init__(self, start: StartWorker) -> None:
+        self._start = start
+        self._key: tuple[str, str, str] | None = None
+        self._running = ExitStack()
+        self._worker: Worker | None = None
+
+    @contextmanager
+    def share(self, module: str, pool: str, transport: str) -> Iterator[Served]:
+        """Give a worker that runs already, or a new one in place of it; the applications that call it are new."""
+        key = (module, pool, transport)
+        if self._worker is None or self._key != key:
+            self.close()
+            slots = SLOTS[module] if pool == "async" else 2
+            started = self._running.enter_context(self._start(module, pool, transport, concurrency=slots))
+            self._key, self._worker = key, started.worker
+        worker = self._worker
+        served = Served(worker, transport)
+        try:
+            yield served
+        finally:
+            served.close()
+            if not worker.alive:
+                self._worker = None
+                pytest.fail(f"a test has ended the worker that it shares with others:\n{worker.log}")
+
+    def close(self) -> None:
+        self._worker = None
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def share_worker(start_worker: StartWorker) -> Iterator[ShareWorker]:
+    """Give a function that returns a context with a worker that other modules have used before."""
+    workers = SharedWorkers(start_worker)
+    yield workers.share
+    workers.close()
 
 
 @contextmanager

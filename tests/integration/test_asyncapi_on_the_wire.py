@@ -18,16 +18,16 @@ from pico_celery_tooling.asyncapi.build import Settings, asyncapi_of
 from pico_celery_tooling.asyncapi.messages import View
 from pico_celery_tooling.schema.sampling import example
 from tests.integration.apps.errors_contracts import Till, TillClient
-from tests.integration.conftest import Served, StartWorker
+from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.redis
 SOON = timedelta(seconds=20)
 
 
-@pytest.fixture(scope="module")
-def served(start_worker: StartWorker) -> Iterator[Served]:
-    with start_worker("errors_worker", "async", "redis") as started:
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), app="errors_worker"))
+def served(share_worker: ShareWorker) -> Iterator[Served]:
+    with share_worker("errors_worker", "async", "redis") as started:
         yield started
 
 

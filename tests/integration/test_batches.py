@@ -14,8 +14,8 @@ from celery.signals import before_task_publish
 from pico_celery import BatchError, CelerySettings, OptionError, PayloadError, create_app
 from pico_celery.client import batch as batches
 from tests.integration.apps.clients import ProbeClient, ShopClient
-from tests.integration.apps.contracts import Line, Order
-from tests.integration.conftest import Served, StartWorker, matrix, site_of
+from tests.integration.conftest import Served, ShareWorker, matrix, site_of
+from tests.support.models import Line, Order
 from tests.support.proxy import Proxy, proxied
 from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually
@@ -24,10 +24,13 @@ SOON = 20
 ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10"))])
 
 
-@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq"), ("async", "rabbitmq-rpc")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(
+    scope="module",
+    params=matrix(("async", "redis"), ("async", "rabbitmq"), ("async", "rabbitmq-rpc"), app="contract_worker"),
+)
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport, concurrency=50) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 

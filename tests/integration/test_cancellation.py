@@ -22,21 +22,21 @@ from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, Execution
 from pico_celery.client import call_scope as scopes
 from pico_celery.client.publishing import publish as sending
 from tests.integration.apps.time_contracts import TimesClient
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
 from tests.support.proxy import Proxy
 from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually
 
 SOON = timedelta(seconds=30)
-SLOTS = 2
-POOLS = matrix(("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"))
+SLOTS = 2  # of a shared worker, whatever its pool
+POOLS = matrix(("async", "redis"), ("async", "rabbitmq"), ("processes", "redis"), app="time_worker")
 
 
 @pytest.fixture(scope="module", params=POOLS)
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("time_worker", pool, transport, concurrency=SLOTS) as started:
+    with share_worker("time_worker", pool, transport) as started:
         yield started
 
 

@@ -20,7 +20,7 @@ from pico_celery import AsyncResult, CelerySettings, DeadlineExceeded, create_ap
 from pico_celery.client.results.hub import hub_of
 from tests.integration.apps.clients import ProbeClient
 from tests.integration.apps.contracts import Probe
-from tests.integration.conftest import Served, StartWorker, matrix, serve
+from tests.integration.conftest import Served, ShareWorker, StartWorker, matrix, serve
 from tests.support.processes import Worker
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PrivateRedis
@@ -30,10 +30,10 @@ from tests.support.waiting import eventually
 SOON = 30
 
 
-@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq-rpc")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq-rpc"), app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport, concurrency=20) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 
@@ -112,7 +112,7 @@ def test_without_its_backend_a_wait_ends_in_time_and_says_why(served: Served) ->
             CeleryTimeoutError, match=r"has no result after 2 s; the result backend cannot be reached: "
         ):
             result.get(timeout=2)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         served.worker.note(key)
         proxy.stop = lambda: None  # type: ignore[method-assign]
 
@@ -208,7 +208,7 @@ def test_a_call_whose_worker_is_killed_ends_at_its_deadline(start_worker: StartW
             DeadlineExceeded, match="no worker has said how it ended; see that a worker serves its queue"
         ):
             asyncio.run(asyncio.wait_for(call(), SOON))
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.slow

@@ -20,18 +20,18 @@ from pydantic import SecretStr
 from pico_celery import AsyncResult, Err, ExecutionError, Ok, RemoteError
 from pico_celery.contract.marks import marks_of
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, Till, TillClient
-from tests.integration.conftest import MATRIX, Served, StartWorker, usual
+from tests.integration.conftest import MATRIX, Served, ShareWorker, StartWorker, usual
 from tests.integration.test_secrets import captured_events
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=20)
 DECLINED = Declined(reason="limit", limit=Decimal("0.10"), retry_after=timedelta(hours=1))
 
 
-@pytest.fixture(scope="module", params=usual(*MATRIX))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*MATRIX, app="errors_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("errors_worker", pool, transport) as started:
+    with share_worker("errors_worker", pool, transport) as started:
         yield started
 
 
@@ -130,7 +130,8 @@ def test_secrets_of_an_error_arrive_and_are_in_no_log_event_or_text(served: Serv
             result.get(timeout=SOON)
         plainly = served.plain.send_task("till.pay", kwargs={"way": "locked"})
         assert "5500-0000" not in str(plainly.get(timeout=20, propagate=False))
-        assert eventually(lambda: [event for event in events if event["type"] == "task-failed"], 5)
+        ids = {result.id, plainly.id}
+        becomes(lambda: ids & {event["uuid"] for event in events if event["type"] == "task-failed"}, ids)
     assert (caught.value.card, caught.value.pin) == (SecretStr("5500-0000"), "pin-0815")
     assert eventually(lambda: f"till.pay[{result.id}] raised expected" in served.worker.log)
     told = json.dumps(events, default=str)

@@ -15,17 +15,17 @@ from celery.exceptions import ChordError
 
 from pico_celery import ExecutionError, RemoteError
 from tests.integration.apps.engine_contracts import Call, FlowClient, Seen
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.waiting import becomes
 
 SECONDS = 40.0
 SOON = timedelta(seconds=SECONDS)
 
 
-@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq"), app="engine_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("engine_worker", pool, transport, concurrency=60) as started:
+    with share_worker("engine_worker", pool, transport) as started:
         yield started
 
 

@@ -180,8 +180,7 @@ def test_a_hard_limit_sends_the_signal_of_failures_once(served: Served, overruns
     for _, result in (overruns.hardly, overruns.held):
         failure(result)
         # The signal comes after the state.
-        eventually(partial(served.worker.noted, f"failed-{result.id}"))
-        assert served.worker.noted(f"failed-{result.id}") == ["TimeLimitExceeded"]
+        becomes(partial(served.worker.noted, f"failed-{result.id}"), ["TimeLimitExceeded"])
 
 
 def test_the_limit_of_a_call_replaces_that_of_the_task(served: Served, limits: LimitsClient) -> None:

@@ -15,7 +15,7 @@ from celery.exceptions import MaxRetriesExceededError, Reject, TaskRevokedError
 
 from pico_celery import AsyncResult, ExecutionError, PayloadError, RemoteError, TaskContext
 from tests.integration.apps.engine_contracts import EngineClient, Marks
-from tests.integration.conftest import Served, StartWorker, matrix
+from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=40)
@@ -23,10 +23,10 @@ SECONDS = SOON.total_seconds()
 STARTED_EVERYWHERE = 20  # executions of one task that are in flight before any of them goes on
 
 
-@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=matrix(("async", "redis"), ("async", "rabbitmq"), app="engine_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("engine_worker", pool, transport, concurrency=60) as started:
+    with share_worker("engine_worker", pool, transport) as started:
         yield started
 
 

@@ -21,7 +21,7 @@ from redis import Redis
 from pico_celery import CelerySettings, DeadlineExceeded, OptionError, RemoteError, create_app
 from pico_celery.client.idempotency import CLAIM_SECONDS, IdempotencyKey, claim, confirm, release
 from tests.integration.apps.time_contracts import TimesClient
-from tests.integration.conftest import Served, StartWorker, matrix, site_of
+from tests.integration.conftest import Served, ShareWorker, StartWorker, matrix, site_of
 from tests.support.sites import Site, close_app
 from tests.support.waiting import eventually
 
@@ -32,11 +32,13 @@ FIVE_MINUTES = 300
 
 @pytest.fixture(
     scope="module",
-    params=matrix(("async", "redis"), ("processes", "redis"), ("async", "rabbitmq"), ("async", "embedded")),
+    params=matrix(
+        ("async", "redis"), ("processes", "redis"), ("async", "rabbitmq"), ("async", "embedded"), app="time_worker"
+    ),
 )
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("time_worker", pool, transport, concurrency=2) as started:
+    with share_worker("time_worker", pool, transport) as started:
         yield started
 
 

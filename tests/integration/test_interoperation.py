@@ -15,8 +15,9 @@ from celery import chain, chord, group
 
 from pico_celery import PayloadError, ResultError
 from tests.integration.apps import changed
-from tests.integration.apps.contracts import Line, Moment, Order, Receipt
-from tests.integration.conftest import Served, StartWorker, matrix, usual
+from tests.integration.apps.contracts import Moment
+from tests.integration.conftest import Served, ShareWorker, StartWorker, matrix, usual
+from tests.support.models import Line, Order, Receipt
 from tests.support.processes import CeleryProcess
 from tests.support.waiting import becomes, eventually
 
@@ -66,11 +67,13 @@ def test_a_result_of_a_plain_worker_that_does_not_fit_is_an_error_of_the_client(
 
 @pytest.fixture(
     scope="module",
-    params=usual(("async", "redis"), ("processes", "redis"), ("threads", "rabbitmq"), ("solo", "redis")),
+    params=usual(
+        ("async", "redis"), ("processes", "redis"), ("threads", "rabbitmq"), ("solo", "redis"), app="contract_worker"
+    ),
 )
-def contract_worker(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+def contract_worker(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 

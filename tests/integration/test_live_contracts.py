@@ -389,7 +389,7 @@ def test_a_broker_that_is_down_ends_the_command_with_2_in_bounded_time() -> None
     assert "cannot be reached" in errors
     assert "set broker_url" in errors
     assert "hunter2" not in errors
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 def test_a_broker_that_accepts_and_says_nothing_does_not_hold_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,16 @@ from uuid import uuid4
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from tests.integration.conftest import MATRIX, Served, StartWorker, usual
+from tests.integration.conftest import MATRIX, Served, ShareWorker, StartWorker, usual
 from tests.support.waiting import becomes
 
 SOON = timedelta(seconds=15)
 
 
-@pytest.fixture(scope="module", params=usual(*MATRIX))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*MATRIX, app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 
@@ -78,9 +78,14 @@ def test_a_soft_time_limit_fails_the_task_cleans_up_and_the_worker_goes_on(serve
     assert before & after
 
 
-def test_singletons_are_closed_on_their_loop_when_the_worker_ends(served: Served) -> None:
-    used = {str(served.probe.where().get(timeout=SOON).pid) for _ in range(12)}
-    assert served.worker.stop() == 0
+@pytest.mark.parametrize("pair", usual(*MATRIX))
+def test_singletons_are_closed_on_their_loop_when_the_worker_ends(
+    pair: tuple[str, str], start_worker: StartWorker
+) -> None:
+    pool, transport = pair
+    with start_worker("contract_worker", pool, transport) as served:
+        used = {str(served.probe.where().get(timeout=SOON).pid) for _ in range(12)}
+        assert served.worker.stop() == 0
     lines = served.worker.noted("pool-closed")
     closed = [pid for pid, same in map(str.split, lines) if same == "True"]
     assert len(closed) == len(lines) == len(set(closed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from pydantic import SecretBytes, SecretStr
 
 from tests.integration.apps.contracts import Hidden, Login
-from tests.integration.conftest import Served, StartWorker, usual
+from tests.integration.conftest import Served, ShareWorker, StartWorker, usual
 from tests.support.messages import body_of, headers_of, put
 from tests.support.waiting import becomes, eventually
 
@@ -24,8 +25,16 @@ SOON = timedelta(seconds=15)
 POOLS = [("async", "redis"), ("processes", "redis"), ("threads", "redis"), ("solo", "redis"), ("async", "rabbitmq")]
 
 
-@pytest.fixture(scope="module", params=usual(*POOLS))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*POOLS, app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
+    pool, transport = request.param
+    with share_worker("contract_worker", pool, transport) as started:
+        yield started
+
+
+@pytest.fixture(params=usual(*POOLS))
+def narrow(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+    """A worker that two calls fill."""
     pool, transport = request.param
     with start_worker("contract_worker", pool, transport) as started:
         yield started
@@ -54,12 +63,10 @@ def captured_events(served: Served) -> Iterator[list[dict[str, Any]]]:
         with served.plain.connection_for_read() as connection:
             receiver = served.plain.events.Receiver(connection, handlers={"*": found.append})
             with receiver.consumer_context() as (own, _, _):
-                listening.set()
                 while not stop.is_set():
-                    try:
+                    with contextlib.suppress(TimeoutError):
                         own.drain_events(timeout=0.1)
-                    except TimeoutError:
-                        continue
+                    listening.set()  # Redis is subscribed to by the first look for events
 
     thread = threading.Thread(target=listen)
     thread.start()
@@ -71,13 +78,18 @@ def captured_events(served: Served) -> Iterator[list[dict[str, Any]]]:
         thread.join(10)
 
 
+def succeeded(events: list[dict[str, Any]]) -> set[str]:
+    """Return the ids of the tasks that have succeeded; a worker sends the event after it has stored the result."""
+    return {event["uuid"] for event in events if event["type"] == "task-succeeded"}
+
+
 def test_secrets_arrive_whole_in_arguments_and_results_and_show_in_no_log_or_event(served: Served) -> None:
     password, token, memo = new_secret(), new_secret(), new_secret()
     with captured_events(served) as events:
         login = Login(user="ann", password=SecretStr(password), token=SecretBytes(token.encode()), memo=memo)
         result = served.vault.open(login)
         session = result.get(timeout=SOON)
-        assert eventually(lambda: [event for event in events if event["type"] == "task-succeeded"], 5)
+        becomes(lambda: succeeded(events) & {result.id}, {result.id})
     assert session.key.get_secret_value() == f"{password}+{token}"
     assert (session.user, session.memo) == ("ann", memo)
     told = json.dumps(events, default=str)
@@ -92,10 +104,15 @@ def test_secrets_of_a_plain_client_show_in_no_log_or_event(served: Served) -> No
     secret, password, memo = new_secret(), new_secret(), new_secret()
     login = {"user": "bob", "password": password, "token": "t", "memo": memo}
     with captured_events(served) as events:
-        for args, kwargs in (([secret], {}), ([], {"secret": secret})):
-            assert served.plain.send_task("vault.echo", args, kwargs).get(timeout=15) == secret
-        served.plain.send_task("vault.open", [login]).get(timeout=15)
-        becomes(lambda: len([event for event in events if event["type"] == "task-succeeded"]), 3)
+        echoed = [
+            served.plain.send_task("vault.echo", [secret]),
+            served.plain.send_task("vault.echo", kwargs={"secret": secret}),
+        ]
+        assert [result.get(timeout=15) for result in echoed] == [secret, secret]
+        opened = served.plain.send_task("vault.open", [login])
+        opened.get(timeout=15)
+        sent = {result.id for result in (*echoed, opened)}
+        becomes(lambda: succeeded(events) & sent, sent)
     told = json.dumps(events, default=str)
     for text in (secret, password, memo):
         assert text not in told
@@ -164,20 +181,20 @@ def test_malformed_messages_show_no_secret(served: Served) -> None:
     assert_unseen(served, secret)
 
 
-def test_remote_control_shows_no_secret(served: Served) -> None:
-    if served.worker.pool == "solo":
+def test_remote_control_shows_no_secret(narrow: Served) -> None:
+    if narrow.worker.pool == "solo":
         pytest.skip("a solo worker answers no remote control while it works")
     secrets = [new_secret() for _ in range(6)]
     keys = [f"hold-{uuid4().hex}" for _ in range(6)]
-    later = served.vault.hold.with_options(countdown=60)(keys[5], SecretStr(secrets[5]))
+    later = narrow.vault.hold.with_options(countdown=60)(keys[5], SecretStr(secrets[5]))
     results: list[CeleryAsyncResult[Any]]
-    results = [served.vault.hold(key, SecretStr(secret)) for key, secret in zip(keys[:3], secrets[:3], strict=True)]
+    results = [narrow.vault.hold(key, SecretStr(secret)) for key, secret in zip(keys[:3], secrets[:3], strict=True)]
     results += [
-        served.plain.send_task("vault.hold", [key, secret]) for key, secret in zip(keys[3:5], secrets[3:5], strict=True)
+        narrow.plain.send_task("vault.hold", [key, secret]) for key, secret in zip(keys[3:5], secrets[3:5], strict=True)
     ]
     try:
-        inspect = served.plain.control.inspect([served.worker.node], timeout=5)
-        becomes(lambda: len([key for key in keys if served.worker.noted(f"{key}-started")]), 2)
+        inspect = narrow.plain.control.inspect([narrow.worker.node], timeout=5)
+        becomes(lambda: len([key for key in keys if narrow.worker.noted(f"{key}-started")]), 2)
         assert eventually(lambda: later.id in str(inspect.scheduled()))
         answers = [
             inspect.scheduled(),
@@ -191,11 +208,11 @@ def test_remote_control_shows_no_secret(served: Served) -> None:
             assert secret not in str(answers)
     finally:
         for key in keys:
-            served.worker.note(key)
-        served.app.control.revoke(later.id, destination=[served.worker.node], reply=True, timeout=5)
+            narrow.worker.note(key)
+        narrow.app.control.revoke(later.id, destination=[narrow.worker.node], reply=True, timeout=5)
     for result in results:
         result.get(timeout=15)
-    assert_unseen(served, *secrets)
+    assert_unseen(narrow, *secrets)
 
 
 def test_what_a_waiting_client_knows_of_its_call_shows_no_secret(served: Served) -> None:

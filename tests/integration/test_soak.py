@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.apps.contracts import Line, Order
 from tests.integration.conftest import Served, StartWorker, matrix
+from tests.support.models import Line, Order
 
 pytestmark = pytest.mark.slow
 ROUNDS, CALLS = 12, 250

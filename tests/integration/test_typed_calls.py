@@ -19,17 +19,9 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from celery.signals import before_task_publish
 
 from pico_celery import AsyncResult, OptionError, PayloadError, RemoteError, ResultError
-from tests.integration.apps.contracts import (
-    Card,
-    Cash,
-    Line,
-    Moment,
-    Order,
-    Receipt,
-    Refusal,
-    Shop,
-)
-from tests.integration.conftest import MATRIX, Served, StartWorker, usual
+from tests.integration.apps.contracts import Card, Cash, Moment, Refusal, Shop
+from tests.integration.conftest import MATRIX, Served, ShareWorker, usual
+from tests.support.models import Line, Order, Receipt
 from tests.support.sites import close_backend
 from tests.support.waiting import becomes, eventually
 
@@ -38,10 +30,10 @@ ORDER = Order(number=7, lines=[Line(sku="pen", quantity=2, price=Decimal("1.10")
 RECEIPT = Receipt(number=7, total=Decimal("2.20"))
 
 
-@pytest.fixture(scope="module", params=usual(*MATRIX, ("async", "embedded")))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*MATRIX, ("async", "embedded"), app="contract_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("contract_worker", pool, transport) as started:
+    with share_worker("contract_worker", pool, transport) as started:
         yield started
 
 

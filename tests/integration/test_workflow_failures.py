@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from pico_celery import DeadlineExceeded, Err, GroupResult, Ok, RemoteError, group
 from tests.integration.apps.errors_contracts import Busy, Declined, Locked, OutOfStock, TillClient
-from tests.integration.conftest import Served, StartWorker, usual
+from tests.integration.conftest import Served, ShareWorker, usual
 from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=20)
@@ -31,10 +31,10 @@ PLACES = (
 )
 
 
-@pytest.fixture(scope="module", params=usual(*PLACES))
-def served(request: pytest.FixtureRequest, start_worker: StartWorker) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=usual(*PLACES, app="errors_worker"))
+def served(request: pytest.FixtureRequest, share_worker: ShareWorker) -> Iterator[Served]:
     pool, transport = request.param
-    with start_worker("errors_worker", pool, transport, concurrency=8 if pool == "async" else 2) as started:
+    with share_worker("errors_worker", pool, transport) as started:
         yield started
 
 

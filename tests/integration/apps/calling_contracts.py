@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Protocol
 
 from pydantic import BaseModel, Field, SecretStr
 
 from pico_celery import TaskError, contract, task_options
-
-
-class Line(BaseModel):
-    sku: str
-    quantity: int = Field(gt=0)
-    price: Decimal
-
-
-class Order(BaseModel):
-    number: int
-    lines: list[Line]
-
-
-class Receipt(BaseModel):
-    number: int
-    total: Decimal
-    dry_run: bool = False
+from tests.support.models import Order, Receipt
 
 
 class Login(BaseModel):

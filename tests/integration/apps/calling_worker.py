@@ -10,8 +10,9 @@ from celery import Celery, current_task
 from pico_ioc import EnvSource, component, configuration, init
 
 from pico_celery import task
-from tests.integration.apps.calling_contracts import Desk, Login, Order, Receipt, SoldOut
+from tests.integration.apps.calling_contracts import Desk, Login, SoldOut
 from tests.integration.apps.notes import note, wait_for_note
+from tests.support.models import Order, Receipt
 
 
 class StrangerError(Exception):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pico_celery import AsyncResult, CeleryClient, celery, send_task
-from tests.integration.apps.contracts import Order, Probe, Receipt, Shop, Vault
+from tests.integration.apps.contracts import Probe, Shop, Vault
+from tests.support.models import Order, Receipt
 
 
 @celery

@@ -19,19 +19,17 @@ from tests.integration.apps.contracts import (
     Card,
     Execution,
     Hidden,
-    Line,
     Login,
     Moment,
-    Order,
     Payment,
     Probe,
-    Receipt,
     Refusal,
     Session,
     Shop,
     Vault,
 )
 from tests.integration.apps.notes import note, wait_for_note
+from tests.support.models import Line, Order, Receipt
 
 REQUIRED_TOTAL = Decimal(10)
 

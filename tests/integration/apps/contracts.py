@@ -10,23 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
 
 from pico_celery import contract, task_options
-
-
-class Line(BaseModel):
-    sku: str
-    quantity: Annotated[int, Field(gt=0)]
-    price: Decimal
-
-
-class Order(BaseModel):
-    number: int
-    lines: list[Line]
-
-
-class Receipt(BaseModel):
-    number: int
-    total: Decimal
-    dry_run: bool = False
+from tests.support.models import Line, Order, Receipt
 
 
 class Card(BaseModel):
