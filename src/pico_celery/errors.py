@@ -97,7 +97,7 @@ class PicoCeleryError(Exception):
         data: The same as JSON values, for a program.
     """
 
-    def __init__(self, message: str, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, data: Mapping[str, object] | None = None) -> None:
         self.message = message
         self.data: dict[str, Any] = dict(data or {})
         super().__init__(message, self.data)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.apps.contracts import Line, Order
 from tests.integration.conftest import Served, StartWorker, matrix
+from tests.support.models import Line, Order
 
 SOON = timedelta(seconds=60)
 MOST_MODULES = 16

@@ -32,10 +32,10 @@ _logger = logging.getLogger(__name__)
 
 def prepare_many(
     definition: TaskDefinition,
-    items: Iterable[Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    options: Mapping[str, Any],
+    items: Iterable[object],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+    options: Mapping[str, object],
 ) -> list[PreparedCall]:
     """Validate and encode the calls of a batch."""
     refuse_options_of_one_call(definition.name, options, "an option that many calls can share")
@@ -52,8 +52,8 @@ def prepare_many(
 
 
 def send_batch(
-    app: Celery, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[Any]] | None = None
-) -> list[AsyncResult[Any]]:
+    app: Celery, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[object]] | None = None
+) -> list[AsyncResult[object]]:
     """Publish a batch, holding the calling thread."""
     if not calls:
         return []
@@ -72,7 +72,7 @@ def send_batch(
     return opened
 
 
-def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
+def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[object]]:
     """Hand a batch over to the thread that publishes, so that the event loop goes on."""
     opened = _open_results(app, calls)
 
@@ -88,7 +88,7 @@ def send_batch_soon(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncRes
     return opened
 
 
-async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
+async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[object]]:
     """Publish a batch and wait until the broker has it, leaving the event loop free."""
     if not calls:
         return []
@@ -96,14 +96,14 @@ async def asend_batch(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncR
     return await published(future, calls[0].definition.name, calls[0].deadline)
 
 
-def _open_results(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[Any]]:
+def _open_results(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResult[object]]:
     return [open_result(app, call) for call in calls]
 
 
 class _Batch:
     """The calls of a batch, and how far they are."""
 
-    def __init__(self, app: Any, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[Any]]) -> None:
+    def __init__(self, app: Any, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[object]]) -> None:
         self.app = app
         self.calls = calls
         self.results = results
@@ -111,7 +111,7 @@ class _Batch:
         self.unknown: set[int] = set()
         self._post = runtime_of(app).post
 
-    def send(self, added: Mapping[str, Any]) -> None:
+    def send(self, added: Mapping[str, object]) -> None:
         for first in range(0, len(self.calls), _CHUNK):
             positions = range(first, min(first + _CHUNK, len(self.calls)))
             retry_over_time(
@@ -139,7 +139,7 @@ class _Batch:
         limit: int | None = policy.get("max_retries", 3)
         return limit if retry and limit != 0 else -1
 
-    def _send_chunk(self, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+    def _send_chunk(self, positions: Sequence[int], added: Mapping[str, object]) -> None:
         left = [position for position in positions if position not in self.sent]
         try:
             with self.app.amqp.producer_pool.acquire(block=True) as producer:
@@ -156,7 +156,7 @@ class _Batch:
                 raise
             raise NotPublishedError(str(error)) from error
 
-    def _send_together(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+    def _send_together(self, producer: Any, positions: Sequence[int], added: Mapping[str, object]) -> None:
         try:
             with producer.batch(max_size=len(positions) * 16):
                 for position in positions:
@@ -168,13 +168,13 @@ class _Batch:
             raise
         self._note_sent(positions)
 
-    def _send_each(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+    def _send_each(self, producer: object, positions: Sequence[int], added: Mapping[str, object]) -> None:
         for position in positions:
             self.unknown.add(position)
             self._publish(producer, position, added)
             self._note_sent([position])
 
-    def _send_confirmed(self, producer: Any, positions: Sequence[int], added: Mapping[str, Any]) -> None:
+    def _send_confirmed(self, producer: object, positions: Sequence[int], added: Mapping[str, object]) -> None:
         """Send over a channel of its own, whose messages the broker confirms all at once at the end."""
         with _Confirmations(producer) as confirmations:
             try:
@@ -194,7 +194,7 @@ class _Batch:
             self.unknown.discard(position)
             self.sent.add(position)
 
-    def _publish(self, producer: Any, position: int, added: Mapping[str, Any]) -> None:
+    def _publish(self, producer: object, position: int, added: Mapping[str, object]) -> None:
         call, result = self.calls[position], self.results[position]
         # A batch is tried again as a whole, not message by message.
         options = {**added, **call.options, "retry": False}

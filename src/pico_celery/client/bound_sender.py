@@ -36,7 +36,7 @@ class BoundSender(SignatureMixin[P, R_co]):
 
     __slots__ = ("_app", "_options", "definition")
 
-    def __init__(self, app: Celery, definition: TaskDefinition, options: Mapping[str, Any]) -> None:
+    def __init__(self, app: Celery, definition: TaskDefinition, options: Mapping[str, object]) -> None:
         self._app = app
         self._options = options
         self.definition = definition
@@ -208,5 +208,5 @@ class BoundSender(SignatureMixin[P, R_co]):
     def _task(self) -> TaskDefinition:
         return self.definition
 
-    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, object]]:
         return self._app, self._options

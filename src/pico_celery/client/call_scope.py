@@ -89,7 +89,7 @@ class CallScope(Generic[R_co]):
         if not sending.cancelled() and sending.exception() is None and not self._is_anothers(sending.result()):
             revoke_soon(self._app, self._id)
 
-    def _is_anothers(self, result: AsyncResult[Any]) -> bool:
+    def _is_anothers(self, result: AsyncResult[object]) -> bool:
         # With an idempotency key it may be that of an earlier call, for which others wait.
         return result.id != self._id
 
@@ -119,7 +119,7 @@ def _keep(future: Future[Any]) -> None:
     future.add_done_callback(_forget)
 
 
-def _forget(future: Future[Any]) -> None:
+def _forget(future: Future[object]) -> None:
     with _lock:
         _pending.discard(future)
 

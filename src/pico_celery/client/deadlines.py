@@ -39,7 +39,7 @@ def patience_seconds(deadline: datetime | None, timeout: float | None) -> float 
     return left if timeout is None else min(timeout, left)
 
 
-def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
+def defer_timeout(options: Mapping[str, Any]) -> dict[str, object]:
     """Return options of a step of a workflow, which is sent later and perhaps by a worker that knows no ``timeout``."""
     deferred = {name: value for name, value in options.items() if name not in _OF_A_CALL}
     timeout = options.get("timeout", _NOT_GIVEN)
@@ -49,7 +49,7 @@ def defer_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
     return deferred
 
 
-def resume_timeout(options: Mapping[str, Any]) -> dict[str, Any]:
+def resume_timeout(options: Mapping[str, Any]) -> dict[str, object]:
     """Return options of a step that is sent as a call of its own, with the ``timeout`` that `defer_timeout` put away."""
     headers = options.get("headers") or {}
     if TIMEOUT_HEADER not in headers:
@@ -99,7 +99,7 @@ def hand_on_deadlines() -> None:
     before_task_publish.connect(_hand_on, weak=False, dispatch_uid="pico-celery-deadline")
 
 
-def _hand_on(headers: Any, body: Any, **_: Any) -> None:
+def _hand_on(headers: object, body: object, **_: object) -> None:
     embed = body[-1] if isinstance(body, tuple) else body  # as the two protocols of Celery have it
     if not isinstance(headers, dict) or not isinstance(embed, dict):
         return

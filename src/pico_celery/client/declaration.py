@@ -87,8 +87,8 @@ def send_task(name: str, /, **options: Unpack[SendOptions]) -> _SenderDecorator:
 @overload
 def send_task(*, name: str, **options: Unpack[SendOptions]) -> _SenderDecorator: ...
 def send_task(
-    task: Callable[..., Any] | str | None = None, /, *, name: str | None = None, **options: Any
-) -> TaskSender[..., Any] | Callable[..., Any]:
+    task: Callable[..., object] | str | None = None, /, *, name: str | None = None, **options: object
+) -> TaskSender[..., object] | Callable[..., object]:
     """Declare a sender on a client class.
 
     By reference, as a class attribute: ``place = send_task(Orders.place)``; the signature comes from the contract.
@@ -122,7 +122,7 @@ def send_task(
         )
         raise DecoratorError.of("send_task", [fault])
 
-    def decorate(method: Callable[..., Any]) -> TaskSender[..., Any]:
+    def decorate(method: Callable[..., object]) -> TaskSender[..., object]:
         if not inspect.isfunction(method):
             fault = Fault(
                 task=given,
@@ -149,7 +149,7 @@ class CeleryClient:
     def __init__(self, app: Celery) -> None:
         bind_client(self, app)
 
-    def __init_subclass__(cls, *, catalog: Catalog | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, catalog: Catalog | None = None, **kwargs: object) -> None:
         """Check the senders of the class against the contracts, when it is created.
 
         Args:
@@ -185,7 +185,7 @@ def celery(
     on_missing_priority: int = ...,
     catalog: Catalog | None = ...,
 ) -> _ClassDecorator: ...
-def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, **options: Any) -> Any:
+def celery(cls: type[object] | None = None, /, *, catalog: Catalog | None = None, **options: Any) -> object:
     """Make a class a client (or worker) component of the container.
 
     Args:
@@ -204,7 +204,7 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
 
     where = caller_location()
 
-    def decorate(target: type[Any]) -> type[Any]:
+    def decorate(target: type[object]) -> type[object]:
         if not senders_of(target) and not _has_tasks(target):
             fault = Fault(
                 task=target.__name__,
@@ -226,7 +226,7 @@ def celery(cls: type[Any] | None = None, /, *, catalog: Catalog | None = None, *
     return decorate if cls is None else decorate(cls)
 
 
-def senders_of(cls: type[Any]) -> dict[str, TaskSender[..., Any]]:
+def senders_of(cls: type[object]) -> dict[str, TaskSender[..., object]]:
     """Return the senders of a class, own and inherited, by attribute."""
     found: dict[str, TaskSender[..., Any]] = {}
     for base in reversed(cls.__mro__):
@@ -238,14 +238,14 @@ def senders_of(cls: type[Any]) -> dict[str, TaskSender[..., Any]]:
     return found
 
 
-def check_client(cls: type[Any], catalog: Catalog) -> None:
+def check_client(cls: type[object], catalog: Catalog) -> None:
     """Compare the senders of a class that are given by name with the contracts."""
     faults = client_faults(cls, catalog)
     if faults:
         raise conformance_error(cls.__qualname__, faults)
 
 
-def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefinition] | None = None) -> list[Fault]:
+def client_faults(cls: type[object], catalog: Catalog, implied: dict[str, TaskDefinition] | None = None) -> list[Fault]:
     """Return what is wrong with the senders of a class that are given by name."""
     faults: list[Fault] = []
     for sender in senders_of(cls).values():
@@ -261,7 +261,7 @@ def client_faults(cls: type[Any], catalog: Catalog, implied: dict[str, TaskDefin
     return faults
 
 
-def _catalog_of(cls: type[Any]) -> Catalog:
+def _catalog_of(cls: type[object]) -> Catalog:
     catalog = getattr(cls, _CATALOG, default_catalog)
     return catalog if isinstance(catalog, Catalog) else default_catalog
 
@@ -276,7 +276,7 @@ def bind_client(client: object, app: Celery) -> None:
             warn_undeclared(sender.name, sender.where)
 
 
-def _compare(method: Callable[..., Any], definition: TaskDefinition) -> list[Fault]:
+def _compare(method: Callable[..., object], definition: TaskDefinition) -> list[Fault]:
     signature = read_signature(method, definition.name)
     faults = compare_signature(definition, signature, "client")
     annotation = signature.result
@@ -306,7 +306,7 @@ def _compare(method: Callable[..., Any], definition: TaskDefinition) -> list[Fau
     ]
 
 
-def _has_tasks(cls: type[Any]) -> bool:
+def _has_tasks(cls: type[object]) -> bool:
     return any(marks_of(member).implementation for base in cls.__mro__ for member in vars(base).values())
 
 
@@ -329,7 +329,7 @@ def _take_app(cls: type[Any]) -> None:
     own_app = None if plain else _app_parameter(original, [parameter.name for parameter in own])
 
     @wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes the class's constructor
+    def __init__(self: object, *args: object, **kwargs: Any) -> None:  # noqa: N807 - it becomes the class's constructor
         app = None if own_app else kwargs.pop(_INJECTED, None)
         if plain and args:
             app, args = args[0], args[1:]
@@ -350,7 +350,7 @@ def _take_app(cls: type[Any]) -> None:
     cls.__init__ = __init__
 
 
-def _app_parameter(init: Callable[..., Any], names: list[str]) -> str | None:
+def _app_parameter(init: Callable[..., object], names: list[str]) -> str | None:
     try:
         hints = get_type_hints(init)
     except Exception:  # noqa: BLE001 - what does not resolve is the container's to report

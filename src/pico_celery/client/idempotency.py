@@ -48,7 +48,7 @@ class IdempotencyKey:
 
 
 def resolve_key(
-    definition: TaskDefinition, kwargs: Mapping[str, Any], options: dict[str, Any]
+    definition: TaskDefinition, kwargs: Mapping[str, object], options: dict[str, Any]
 ) -> IdempotencyKey | None:
     """Take the options of idempotency out of those of a call."""
     text, ttl = options.pop("idempotency_key", None), options.pop("idempotency_ttl", None)

@@ -66,13 +66,13 @@ ADVICE: Final = {
 }
 
 
-def check_send_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
+def check_send_options(options: Mapping[str, object], subject: str) -> dict[str, object]:
     """Check options of sending."""
     return check_options(SendOptions, options, subject, advice=ADVICE)
 
 
 def refuse_options_of_one_call(
-    subject: str, options: Mapping[str, Any], expected: str, names: Sequence[str] = ("task_id", "idempotency_key")
+    subject: str, options: Mapping[str, object], expected: str, names: Sequence[str] = ("task_id", "idempotency_key")
 ) -> None:
     """Refuse options of sending that only one call can have, where there are several, or parts of a workflow."""
     faults = [
@@ -91,12 +91,12 @@ def refuse_options_of_one_call(
         raise OptionError.of(subject, faults)
 
 
-def contract_send_options(definition: TaskDefinition) -> dict[str, Any]:
+def contract_send_options(definition: TaskDefinition) -> dict[str, object]:
     """Return what the contract says about sending a task."""
     return {name: value for name, value in definition.options.items() if name in SENDING}
 
 
-def merge_options(base: Mapping[str, Any], nearer: Mapping[str, Any]) -> dict[str, Any]:
+def merge_options(base: Mapping[str, Any], nearer: Mapping[str, Any]) -> dict[str, object]:
     """Return options in which the nearer ones win."""
     merged = {**base, **nearer}
     if "headers" in base and "headers" in nearer:

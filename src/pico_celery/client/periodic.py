@@ -54,7 +54,7 @@ class PeriodicTask:
 
 
 def schedule(
-    signature: TaskSignature[Any], /, *, every: timedelta | BaseSchedule, name: str, **options: Unpack[SendOptions]
+    signature: TaskSignature[object], /, *, every: timedelta | BaseSchedule, name: str, **options: Unpack[SendOptions]
 ) -> PeriodicTask:
     """Have a call sent again and again by ``celery beat``.
 
@@ -91,7 +91,7 @@ def schedule(
     return periodic
 
 
-def periodic_tasks_of(cls: type[Any]) -> list[PeriodicTask]:
+def periodic_tasks_of(cls: type[object]) -> list[PeriodicTask]:
     """Return the periodic tasks of a class, own and inherited."""
     found: dict[str, PeriodicTask] = {}
     for base in reversed(cls.__mro__):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Final
 
 from celery import Celery
 from celery.signals import worker_process_shutdown
@@ -65,7 +65,7 @@ def close_runtime(app: Celery) -> None:
 
 
 @worker_process_shutdown.connect(weak=False)
-def _flush_child(**_: Any) -> None:
+def _flush_child(**_: object) -> None:
     """Publish what a child of a pool has left: it ends without `atexit`. A worker in a process of others does so too."""
     for runtime in _runtimes.all():
         runtime.publisher.flush(_EXIT_SECONDS)

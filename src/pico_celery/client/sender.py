@@ -34,7 +34,7 @@ class TaskSender(SignatureMixin[P, R_co]):
     """
 
     def __init__(
-        self, task: TaskDefinition | str, options: Mapping[str, Any], method: Callable[..., Any] | None = None
+        self, task: TaskDefinition | str, options: Mapping[str, object], method: Callable[..., object] | None = None
     ) -> None:
         self.name: Final = task if isinstance(task, str) else task.name
         self.method: Final = method
@@ -45,7 +45,7 @@ class TaskSender(SignatureMixin[P, R_co]):
         self._options: Mapping[str, Any] | None = None
         self._checked_against: TaskDefinition | None = None
 
-    def __set_name__(self, owner: type[Any], name: str) -> None:
+    def __set_name__(self, owner: type[object], name: str) -> None:
         """Learn the attribute's name."""
         self.attribute = name
 
@@ -53,7 +53,7 @@ class TaskSender(SignatureMixin[P, R_co]):
     def __get__(self, instance: None, owner: type[Any]) -> Self: ...
     @overload
     def __get__(self, instance: object, owner: type[Any]) -> BoundSender[P, R_co]: ...
-    def __get__(self, instance: object | None, owner: type[Any]) -> Self | BoundSender[P, R_co]:
+    def __get__(self, instance: object | None, owner: type[object]) -> Self | BoundSender[P, R_co]:
         """Return the sender itself on the class, the call on an instance."""
         if instance is None:
             return self
@@ -82,7 +82,7 @@ class TaskSender(SignatureMixin[P, R_co]):
         return self._definition is not None and self._definition.declared
 
     @property
-    def options(self) -> Mapping[str, Any]:
+    def options(self) -> Mapping[str, object]:
         """Options of all its calls, with those of the contract; durations in seconds."""
         return self._merged_options()
 
@@ -104,16 +104,16 @@ class TaskSender(SignatureMixin[P, R_co]):
     def _task(self) -> TaskDefinition:
         return self.definition
 
-    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, object]]:
         return None, self._merged_options()
 
-    def _merged_options(self) -> Mapping[str, Any]:
+    def _merged_options(self) -> Mapping[str, object]:
         if self._options is None:
             self._options = merge_options(contract_send_options(self.definition), self._given)
         return self._options
 
 
-def _unbound(owner: type[Any], sender: TaskSender[..., Any]) -> UnboundClientError:
+def _unbound(owner: type[object], sender: TaskSender[..., object]) -> UnboundClientError:
     name = owner.__name__
     parameters = inspect.signature(owner).parameters.values()
     app = next((parameter for parameter in parameters if parameter.annotation in {Celery, "Celery"}), None)
@@ -125,7 +125,7 @@ def _unbound(owner: type[Any], sender: TaskSender[..., Any]) -> UnboundClientErr
     )
 
 
-def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
+def imply_and_keep(sender: TaskSender[..., object]) -> TaskDefinition:
     """Take the signature of a sender's method for the contract."""
     assert sender.method is not None  # noqa: S101 - for the type checker: by-name senders have one
     definition = imply_task(_without_result(sender.method), sender.name)
@@ -133,8 +133,8 @@ def imply_and_keep(sender: TaskSender[..., Any]) -> TaskDefinition:
     return definition
 
 
-def _without_result(method: Callable[..., Any]) -> Callable[..., Any]:
-    def declaration(self: Any, *args: Any, **kwargs: Any) -> None: ...
+def _without_result(method: Callable[..., object]) -> Callable[..., object]:
+    def declaration(self: object, *args: object, **kwargs: object) -> None: ...
 
     update_wrapper(declaration, method)
     signature = inspect.signature(method).replace(return_annotation=inspect.Signature.empty)

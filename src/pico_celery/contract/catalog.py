@@ -6,7 +6,7 @@ import copyreg
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType, MethodType
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.contract.definition import ContractDefinition, TaskDefinition
 from pico_celery.contract.marks import marks_of
@@ -156,7 +156,7 @@ def _declared_twice(name: str, task: TaskDefinition, earlier: TaskDefinition) ->
     )
 
 
-def declared(task: Callable[..., Any] | str, user: str) -> TaskDefinition:
+def declared(task: Callable[..., object] | str, user: str) -> TaskDefinition:
     """Return the definition of a contract's method."""
     definition = marks_of(task).definition
     if definition is None or isinstance(task, MethodType):
@@ -172,7 +172,7 @@ def declared(task: Callable[..., Any] | str, user: str) -> TaskDefinition:
     return definition
 
 
-def _remedy(task: Callable[..., Any] | str, name: str) -> str:
+def _remedy(task: Callable[..., object] | str, name: str) -> str:
     if isinstance(task, str):
         return "name the method itself, not the task: it is checked by types then"
     if isinstance(task, MethodType):

@@ -42,7 +42,7 @@ class Schema:
         """Return a whole schema."""
         return cls(root, root.get("$defs", {}))
 
-    def at(self, node: Any) -> Schema:
+    def at(self, node: object) -> Schema:
         """Return another part of the same schema; ``true`` and a missing one allow everything."""
         return Schema(node if isinstance(node, Mapping) else {}, self.definitions)
 
@@ -159,11 +159,11 @@ def _item(array: Schema, at: int) -> Schema | None:
     return None if ends or array.node.get("items") is False else array.at(array.node.get("items", {}))
 
 
-def _values(node: Mapping[str, Any]) -> list[Any]:
+def _values(node: Mapping[str, Any]) -> list[object]:
     return [node["const"]] if "const" in node else list(node["enum"])
 
 
-def _value_fits(value: Any, target: Mapping[str, Any]) -> bool:
+def _value_fits(value: object, target: Mapping[str, object]) -> bool:
     if "enum" in target or "const" in target:
         return json.dumps(value) in [json.dumps(allowed) for allowed in _values(target)]
     if set(target) - _ANNOTATIONS != {"type"}:
@@ -172,7 +172,7 @@ def _value_fits(value: Any, target: Mapping[str, Any]) -> bool:
     return target["type"] in kinds.get(type(value), set())
 
 
-def _bounds_fit(source: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
+def _bounds_fit(source: Mapping[str, object], target: Mapping[str, Any]) -> bool:
     low = all(key in source and source[key] >= target[key] for key in _AT_LEAST if target.get(key) is not None)
     return low and all(key in source and source[key] <= target[key] for key in _AT_MOST if target.get(key) is not None)
 
@@ -181,7 +181,7 @@ _SEQUENCES: Final = (list, Sequence)
 _MAPPINGS: Final = (dict, Mapping)
 
 
-def is_compatible(result: Any, parameter: Any) -> bool:
+def is_compatible(result: Any, parameter: object) -> bool:
     """Return whether every value of a result's type, as it travels, is accepted for a parameter."""
     try:
         return _known(result, parameter)
@@ -189,7 +189,7 @@ def is_compatible(result: Any, parameter: Any) -> bool:
         return _is_compatible(result, parameter)
 
 
-def _is_compatible(result: Any, parameter: Any) -> bool:
+def _is_compatible(result: object, parameter: object) -> bool:
     if _same(result, parameter) or result is Any or parameter in {Any, object}:
         return True
     if result is object:
@@ -207,15 +207,15 @@ def _is_compatible(result: Any, parameter: Any) -> bool:
 _known: Final[Callable[[Any, Any], bool]] = lru_cache(maxsize=4096)(_is_compatible)
 
 
-def _same(result: Any, parameter: Any) -> bool:
+def _same(result: object, parameter: object) -> bool:
     return type(result) is type(parameter) and bool(result == parameter)
 
 
-def _is_union(annotation: Any) -> bool:
+def _is_union(annotation: object) -> bool:
     return get_origin(annotation) in {Union, types.UnionType}
 
 
-def _items(result: Any, parameter: Any) -> list[tuple[Any, Any]] | None:
+def _items(result: object, parameter: object) -> list[tuple[object, object]] | None:
     """Return the pairs of types that meet in two containers, or ``None`` where the two are something else."""
     given, wanted = get_args(result), get_args(parameter)
     if get_origin(result) in _MAPPINGS and get_origin(parameter) in _MAPPINGS and given[:1] == wanted[:1]:
@@ -231,7 +231,7 @@ def _items(result: Any, parameter: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
-def _by_schema(result: Any, parameter: Any) -> bool:
+def _by_schema(result: object, parameter: object) -> bool:
     try:
         sent, accepted = payload_of(result).core_schema, payload_of(parameter).core_schema
     except UnusableTypeError:

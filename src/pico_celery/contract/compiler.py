@@ -23,12 +23,12 @@ _PAYLOAD: Final = "a type that pydantic turns into JSON and back"
 
 
 def compile_task(  # noqa: PLR0917 - one argument for each thing that a declaration says
-    function: Callable[..., Any],
+    function: Callable[..., object],
     name: str,
     contract: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     subject: str,
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     errors: tuple[ErrorDefinition, ...] = (),
 ) -> tuple[TaskDefinition | None, list[Fault]]:
     """Compile a contract's method."""
@@ -49,7 +49,7 @@ def compile_task(  # noqa: PLR0917 - one argument for each thing that a declarat
     return _define(function, name, contract, options, signature, complete, result, errors), []
 
 
-def imply_task(function: Callable[..., Any], name: str) -> TaskDefinition:
+def imply_task(function: Callable[..., object], name: str) -> TaskDefinition:
     """Compile a definition from the signature of an implementation or client whose name no contract declares.
 
     What has no annotation, or a type that is no payload, is passed on unchecked.
@@ -61,10 +61,10 @@ def imply_task(function: Callable[..., Any], name: str) -> TaskDefinition:
 
 
 def _define(  # noqa: PLR0917 - as compile_task
-    function: Callable[..., Any],
+    function: Callable[..., object],
     name: str,
     contract: str,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     signature: MethodSignature,
     parameters: list[ParameterDefinition],
     result: Payload,
@@ -92,7 +92,7 @@ def _define(  # noqa: PLR0917 - as compile_task
     )
 
 
-def _arguments_type(name: str, parameters: list[ParameterDefinition], *, open_keywords: bool) -> Any:
+def _arguments_type(name: str, parameters: list[ParameterDefinition], *, open_keywords: bool) -> object:
     fields = {
         parameter.name: Required[parameter.annotation] if parameter.required else NotRequired[parameter.annotation]
         for parameter in parameters
@@ -175,7 +175,7 @@ def _defined(parameter: MethodParameter, payload: Payload) -> ParameterDefinitio
     )
 
 
-def _default_fits(payload: Payload, default: Any) -> bool:
+def _default_fits(payload: Payload, default: object) -> bool:
     try:
         valid = payload.validate(default, strict=True)
         payload.encode(valid)
@@ -213,17 +213,17 @@ def _result(signature: MethodSignature, subject: str, faults: list[Fault]) -> Pa
         return None
 
 
-def _got(annotation: Any, error: UnusableTypeError) -> str:
+def _got(annotation: object, error: UnusableTypeError) -> str:
     return f"{type_name(annotation)}: {error.reason}"
 
 
-def _type_variables(annotation: Any) -> bool:
+def _type_variables(annotation: object) -> bool:
     if type(annotation).__name__ in {"TypeVar", "ParamSpec", "TypeVarTuple"}:
         return True
     return any(_type_variables(argument) for argument in get_args(annotation))
 
 
-def _not_async(function: Callable[..., Any], subject: str, where: str) -> Fault:
+def _not_async(function: Callable[..., object], subject: str, where: str) -> Fault:
     got = "an async generator" if inspect.isasyncgenfunction(function) else "def"
     return Fault(
         task=subject, expected="async def", got=got, remedy="write async def", where=(where,), code="not_async"
@@ -235,7 +235,7 @@ def _implied_parameter(parameter: MethodParameter) -> ParameterDefinition:
     return _defined(parameter, _payload_or_any(annotation))
 
 
-def _payload_or_any(annotation: Any) -> Payload:
+def _payload_or_any(annotation: object) -> Payload:
     try:
         return payload_of(annotation, NativePayload)
     except UnusableTypeError:

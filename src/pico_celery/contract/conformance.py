@@ -25,7 +25,7 @@ _UNRELATED: Final = {(datetime, date)}
 _ANYTHING: Final = (Any, object)
 
 
-def is_assignable(source: Any, target: Any) -> bool:
+def is_assignable(source: object, target: object) -> bool:
     """Return whether every value of one type is a value of another."""
     source, source_constraints = _plain(source)
     target, target_constraints = _plain(target)
@@ -42,14 +42,14 @@ def is_assignable(source: Any, target: Any) -> bool:
     return _is_member(source, target)
 
 
-def _same(source: Any, target: Any) -> bool:
+def _same(source: object, target: object) -> bool:
     try:
         return bool(source == target)
     except Exception:  # noqa: BLE001 - metadata of Annotated may compare as it likes
         return False
 
 
-def _is_member(source: Any, target: Any) -> bool:
+def _is_member(source: object, target: object) -> bool:
     if get_origin(source) is Literal:
         return _literal_fits(get_args(source), target)
     if get_origin(target) is Literal:
@@ -59,14 +59,14 @@ def _is_member(source: Any, target: Any) -> bool:
     return _class_fits(source, target)
 
 
-def _literal_fits(values: tuple[Any, ...], target: Any) -> bool:
+def _literal_fits(values: tuple[object, ...], target: object) -> bool:
     if get_origin(target) is Literal:
         allowed = [(type(value), value) for value in get_args(target)]
         return all((type(value), value) in allowed for value in values)
     return all(is_assignable(type(value), target) for value in values)
 
 
-def _class_fits(source: Any, target: Any) -> bool:
+def _class_fits(source: object, target: object) -> bool:
     source_class, target_class = get_origin(source) or source, get_origin(target) or target
     if not isinstance(source_class, type) or not isinstance(target_class, type):
         return False
@@ -91,7 +91,7 @@ def _is_subclass(source: type, target: type) -> bool:
         return False
 
 
-def _tuple_fits(given: tuple[Any, ...], wanted: tuple[Any, ...], *, fixed_target: bool) -> bool:
+def _tuple_fits(given: tuple[object, ...], wanted: tuple[object, ...], *, fixed_target: bool) -> bool:
     if not fixed_target or wanted[-1:] == (Ellipsis,):
         members = [member for member in given if member is not Ellipsis]
         return all(is_assignable(member, wanted[0]) for member in members)
@@ -100,11 +100,11 @@ def _tuple_fits(given: tuple[Any, ...], wanted: tuple[Any, ...], *, fixed_target
     return all(is_assignable(one, other) for one, other in zip(given, wanted, strict=True))
 
 
-def _is_union(annotation: Any) -> bool:
+def _is_union(annotation: object) -> bool:
     return get_origin(annotation) in {Union, types.UnionType}
 
 
-def _plain(annotation: Any) -> tuple[Any, Collection[Any]]:
+def _plain(annotation: object) -> tuple[object, Collection[object]]:
     constraints: list[Any] = []
     while True:
         if annotation is None:
@@ -119,7 +119,7 @@ def _plain(annotation: Any) -> tuple[Any, Collection[Any]]:
             return annotation, constraints
 
 
-def _constraints(metadata: list[Any]) -> list[Any]:
+def _constraints(metadata: list[object]) -> list[object]:
     found: list[Any] = []
     for item in metadata:
         if isinstance(item, FieldInfo):
@@ -254,7 +254,7 @@ class _Comparison:
         ]
 
 
-def _same_default(wanted: Any, given: Any) -> bool:
+def _same_default(wanted: object, given: object) -> bool:
     if (wanted is MISSING) != (given is MISSING):
         return False
     try:
@@ -265,5 +265,5 @@ def _same_default(wanted: Any, given: Any) -> bool:
         return repr(wanted) == repr(given)
 
 
-def _default_text(default: Any) -> str:
+def _default_text(default: object) -> str:
     return "no default" if default is MISSING else f"the default {default!r}"

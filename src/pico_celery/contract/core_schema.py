@@ -77,7 +77,7 @@ class SchemaFacts:
     """Fields that a model cannot read from its own JSON."""
 
 
-def inspect_schema(schema: Mapping[str, Any]) -> SchemaFacts:
+def inspect_schema(schema: Mapping[str, object]) -> SchemaFacts:
     """Walk a core schema."""
     check_secret_marks()
     facts = SchemaFacts(secret=_has_secret(schema), masked=_masks(schema))
@@ -110,11 +110,11 @@ def _secret_probes() -> Iterator[tuple[str, CoreSchema]]:
     yield "Secret", TypeAdapter(Secret[int]).core_schema
 
 
-def _has_secret(node: Any) -> bool:
+def _has_secret(node: object) -> bool:
     return any(True for _ in _secret_classes(node))
 
 
-def _secret_classes(node: Any) -> Iterator[type]:
+def _secret_classes(node: object) -> Iterator[type]:
     if isinstance(node, Mapping):
         functions = node.get("function")
         if isinstance(functions, Mapping) and "Secret." in getattr(functions.get("function"), "__qualname__", ""):
@@ -129,7 +129,7 @@ def _secret_classes(node: Any) -> Iterator[type]:
             yield from _secret_classes(value)
 
 
-def _masks(node: Any) -> bool:
+def _masks(node: object) -> bool:
     if isinstance(node, (list, tuple)):
         return any(_masks(item) for item in node)
     if not isinstance(node, Mapping):
@@ -140,16 +140,16 @@ def _masks(node: Any) -> bool:
     return any(_masks(value) for key, value in node.items() if key not in {"metadata", "config"})
 
 
-def _serializer_of(node: Mapping[str, Any]) -> Any:
+def _serializer_of(node: Mapping[str, object]) -> object:
     serialization = node.get("serialization")
     return serialization.get("function") if isinstance(serialization, Mapping) else None
 
 
-def _is_pydantic_mask(serializer: Any) -> bool:
+def _is_pydantic_mask(serializer: object) -> bool:
     return getattr(serializer, "__name__", "").startswith("_serialize_secret")
 
 
-def _walk(node: Any, config: Mapping[str, Any], facts: SchemaFacts, *, custom: bool) -> None:
+def _walk(node: object, config: Mapping[str, object], facts: SchemaFacts, *, custom: bool) -> None:
     if isinstance(node, (list, tuple)):
         for item in node:
             _walk(item, config, facts, custom=custom)
@@ -169,12 +169,12 @@ def _walk(node: Any, config: Mapping[str, Any], facts: SchemaFacts, *, custom: b
             _walk(value, config, facts, custom=custom)
 
 
-def _function_of(node: Mapping[str, Any]) -> Any:
+def _function_of(node: Mapping[str, object]) -> object:
     function = node.get("function")
     return function.get("function") if isinstance(function, Mapping) else None
 
 
-def _note(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts) -> Mapping[str, Any]:
+def _note(node: Mapping[str, Any], config: Mapping[str, object], facts: SchemaFacts) -> Mapping[str, object]:
     """Note what one node tells, and return the config that is in force below it."""
     kind = node["type"]
     facts.unsendable.update(_unsendable(node))
@@ -196,7 +196,7 @@ def _note(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts
     return config
 
 
-def _is_pydantics(serializer: Any) -> bool:
+def _is_pydantics(serializer: object) -> bool:
     return str(getattr(serializer, "__module__", "")).partition(".")[0] in {"pydantic", "pydantic_core"}
 
 
@@ -231,7 +231,7 @@ def _unsendable(node: Mapping[str, Any]) -> Iterator[str]:
         yield "an object that is imported by name (ImportString)"
 
 
-def _unsendable_keys(keys: Any) -> Iterator[str]:
+def _unsendable_keys(keys: object) -> Iterator[str]:
     if not isinstance(keys, Mapping):
         return
     kind = keys["type"]
@@ -255,18 +255,20 @@ def _unsendable_keys(keys: Any) -> Iterator[str]:
         yield from _unsendable_keys(inner)
 
 
-def _raw(value: Any) -> Any:
+def _raw(value: object) -> object:
     return getattr(value, "value", value)
 
 
-def _note_hidden(cls: Any, facts: SchemaFacts) -> None:
+def _note_hidden(cls: object, facts: SchemaFacts) -> None:
     if isinstance(cls, type) and issubclass(cls, BaseModel):
         facts.hidden = facts.hidden or any(not info.repr for info in cls.model_fields.values())
     elif dataclasses.is_dataclass(cls):
         facts.hidden = facts.hidden or any(not info.repr for info in dataclasses.fields(cls))
 
 
-def _check_fields(node: Mapping[str, Any], config: Mapping[str, Any], facts: SchemaFacts, *, custom: bool) -> None:
+def _check_fields(
+    node: Mapping[str, object], config: Mapping[str, object], facts: SchemaFacts, *, custom: bool
+) -> None:
     found = list(_unreadable_fields(node, config))
     if custom:
         facts.uncertain = facts.uncertain or bool(found)
@@ -274,7 +276,7 @@ def _check_fields(node: Mapping[str, Any], config: Mapping[str, Any], facts: Sch
         facts.unreadable.extend(found)
 
 
-def _unreadable_fields(node: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Unreadable]:
+def _unreadable_fields(node: Mapping[str, Any], config: Mapping[str, object]) -> Iterator[Unreadable]:
     model = str(node.get("model_name") or node.get("dataclass_name") or getattr(node.get("cls"), "__name__", "model"))
     for name, info in _fields_of(node):
         written = info.get("serialization_alias") or name
@@ -295,7 +297,7 @@ def _unreadable_fields(node: Mapping[str, Any], config: Mapping[str, Any]) -> It
         yield Unreadable(model, name, "written, for it is computed", "no extra fields", remedy)
 
 
-def _fields_of(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _fields_of(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, object]]]:
     fields = node.get("fields") or {}
     if isinstance(fields, Mapping):
         yield from fields.items()
@@ -304,7 +306,7 @@ def _fields_of(node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
             yield info["name"], info
 
 
-def _is_required(info: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+def _is_required(info: Mapping[str, object], node: Mapping[str, object]) -> bool:
     if node.get("type") == "typed-dict":
         return bool(info.get("required", True))
     inner = info.get("schema", {})
@@ -315,7 +317,7 @@ def _is_required(info: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
     return True
 
 
-def _accepted_names(name: str, info: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:
+def _accepted_names(name: str, info: Mapping[str, Any], config: Mapping[str, object]) -> tuple[str, ...]:
     alias = info.get("validation_alias")
     if alias is None:
         return (name,)
@@ -407,11 +409,11 @@ def may_send_nan(schema: CoreSchema) -> bool:
     return _any(schema, lambda node: node.get("type") == "decimal" and bool(node.get("allow_inf_nan")))
 
 
-def _any(schema: Any, is_it: Callable[[Mapping[str, Any]], bool]) -> bool:
+def _any(schema: object, is_it: Callable[[Mapping[str, Any]], bool]) -> bool:
     return any(is_it(node) for node in core_nodes(schema))
 
 
-def core_nodes(node: Any) -> Iterator[Mapping[str, Any]]:
+def core_nodes(node: object) -> Iterator[Mapping[str, object]]:
     """Iterate over the parts of a core schema that read JSON."""
     if isinstance(node, Mapping):
         if isinstance(node.get("type"), str):
@@ -439,7 +441,7 @@ def _is_told(node: Mapping[str, Any]) -> bool:
 class TellingSchema(GenerateJsonSchema):
     """JSON Schema that tells a Decimal's text from others, and which fields are always sent."""
 
-    def decimal_schema(self, _schema: Any) -> JsonSchemaValue:
+    def decimal_schema(self, _schema: object) -> JsonSchemaValue:
         """Return what a Decimal is on the wire: text, which is not any text."""
         return {"type": "string", "format": "decimal"}
 
@@ -450,7 +452,7 @@ class TellingSchema(GenerateJsonSchema):
         return not field.get("serialization_exclude") and "serialization_exclude_if" not in field
 
 
-def untold(node: Mapping[str, Any]) -> dict[str, Any]:
+def untold(node: Mapping[str, Any]) -> dict[str, object]:
     """Return what a part of a type demands and JSON Schema does not describe."""
     kind = node.get("type")
     if not isinstance(kind, str) or node.keys() <= _TOLD_AT_ONCE.get(kind, frozenset()):
@@ -477,7 +479,7 @@ def untold(node: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _function_name(info: Any) -> str:
+def _function_name(info: object) -> str:
     function = info.get("function") if isinstance(info, Mapping) else info
     function = getattr(function, "__func__", function)
     name = getattr(function, "__qualname__", None) or type(function).__qualname__

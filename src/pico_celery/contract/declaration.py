@@ -70,8 +70,8 @@ def contract(cls: _Class, /) -> _Class: ...
 @overload
 def contract(domain: str | None = None, /, *, version: int = 1, catalog: Catalog | None = None) -> _Decorator: ...
 def contract(
-    target: type[Any] | str | None = None, /, *, version: int = 1, catalog: Catalog | None = None
-) -> type[Any] | _Decorator:
+    target: type[object] | str | None = None, /, *, version: int = 1, catalog: Catalog | None = None
+) -> type[object] | _Decorator:
     """Declare a contract: a `typing.Protocol` whose ``async def`` methods are tasks.
 
     Args:
@@ -131,13 +131,13 @@ _ADVICE = {
 }
 
 
-def _caller_locals() -> Mapping[str, Any]:
+def _caller_locals() -> Mapping[str, object]:
     return sys._getframe(2).f_locals  # noqa: SLF001 - as pydantic does it, for classes that are local to a function
 
 
 def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator knows
-    cls: type[Any], domain: str, version: int, catalog: Catalog, namespace: Mapping[str, Any], where: str
-) -> type[Any]:
+    cls: type[object], domain: str, version: int, catalog: Catalog, namespace: Mapping[str, object], where: str
+) -> type[object]:
     faults = _class_faults(cls, domain, version, where)
     inherited = {} if any(fault.code == "not_a_protocol" for fault in faults) else _inherited_tasks(cls, where, faults)
     own = _own_tasks(cls, str(domain), version, {**namespace, **vars(cls)}, faults)
@@ -165,7 +165,7 @@ def _declare(  # noqa: PLR0917 - one argument for each thing that the decorator 
     return cls
 
 
-def _empty(cls: type[Any], where: str) -> Fault:
+def _empty(cls: type[object], where: str) -> Fault:
     return Fault(
         task=cls.__name__,
         expected="async def methods",
@@ -176,7 +176,7 @@ def _empty(cls: type[Any], where: str) -> Fault:
     )
 
 
-def _class_faults(cls: type[Any], domain: str, version: int, where: str) -> list[Fault]:
+def _class_faults(cls: type[object], domain: str, version: int, where: str) -> list[Fault]:
     def fault(expected: str, got: str, remedy: str, code: str) -> Fault:
         return Fault(task=cls.__name__, expected=expected, got=got, remedy=remedy, where=(where,), code=code)
 
@@ -192,7 +192,7 @@ def _class_faults(cls: type[Any], domain: str, version: int, where: str) -> list
     return faults
 
 
-def _inherited_tasks(cls: type[Any], where: str, faults: list[Fault]) -> dict[str, TaskDefinition]:
+def _inherited_tasks(cls: type[object], where: str, faults: list[Fault]) -> dict[str, TaskDefinition]:
     tasks: dict[str, TaskDefinition] = {}
     for base in reversed(cls.__mro__[1:]):
         declared = marks_of(base).contract
@@ -214,7 +214,7 @@ def _inherited_tasks(cls: type[Any], where: str, faults: list[Fault]) -> dict[st
 
 
 def _own_tasks(
-    cls: type[Any], domain: str, version: int, namespace: Mapping[str, Any], faults: list[Fault]
+    cls: type[object], domain: str, version: int, namespace: Mapping[str, object], faults: list[Fault]
 ) -> dict[str, TaskDefinition]:
     prefix = prefix_of(domain, version)
     tasks: dict[str, TaskDefinition] = {}
@@ -250,7 +250,7 @@ def _own_tasks(
     return tasks
 
 
-def _code_faults(cls: type[Any], tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
+def _code_faults(cls: type[object], tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
     """Tell which errors of different tasks have one code: whoever reads a code must know the error."""
     seen: dict[str, ErrorDefinition] = {}
     faults = []
@@ -274,7 +274,7 @@ def _bad_name(subject: str, name: str, where: str) -> Fault:
     )
 
 
-def _functions(cls: type[Any]) -> dict[str, FunctionType]:
+def _functions(cls: type[object]) -> dict[str, FunctionType]:
     skipped = {"__init__", "__subclasshook__", "_proto_hook"}
     return {
         name: member
@@ -283,7 +283,7 @@ def _functions(cls: type[Any]) -> dict[str, FunctionType]:
     }
 
 
-def _member_faults(cls: type[Any], where: str) -> list[Fault]:
+def _member_faults(cls: type[object], where: str) -> list[Fault]:
     def fault(name: str, got: str, place: str) -> Fault:
         return Fault(
             task=f"{cls.__name__}.{name}",

@@ -40,7 +40,7 @@ class ParameterDefinition:
         return self.default is MISSING and self.kind not in VARIADIC
 
     @property
-    def default_data(self) -> Any:
+    def default_data(self) -> object:
         """The default as JSON data, or as text where JSON cannot carry it; ``None`` where there is none."""
         if self.required:
             return None

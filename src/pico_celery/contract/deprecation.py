@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.signature import location_of
@@ -16,7 +16,7 @@ _NOT_THE_CALLER: Final = frozenset({"pico_celery", "celery"})
 
 
 def deprecation_of(
-    function: Callable[..., Any], options: Mapping[str, Any], subject: str
+    function: Callable[..., object], options: Mapping[str, object], subject: str
 ) -> tuple[dict[str, str], list[Fault]]:
     """Return what a contract's method says of its deprecation, by option or by decorator.
 
@@ -50,7 +50,7 @@ def warn_of_old_call(alias: str, definition: TaskDefinition) -> None:
     _warn(old_name_text(alias, definition))
 
 
-def warn_of_old_name(alias: str, definition: TaskDefinition, declared: Callable[..., Any]) -> None:
+def warn_of_old_name(alias: str, definition: TaskDefinition, declared: Callable[..., object]) -> None:
     """Warn of a sender that is declared by an old name."""
     file, _, line = location_of(declared).rpartition(":")
     warnings.warn_explicit(

@@ -22,12 +22,12 @@ _VALUES: Final = frozenset({"const", "default"})
 DIGEST_LENGTH: Final = 16
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Return the digest of JSON data."""
     return hashlib.sha256(_text(value).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def canonical_schema(schema: Mapping[str, Any]) -> Any:
+def canonical_schema(schema: Mapping[str, Any]) -> object:
     """Return a JSON Schema reduced to what it accepts, references replaced by digests of what they refer to."""
     definitions: Mapping[str, Any] = schema.get("$defs", {})
     hashes = _hashes(definitions, _references, _canonical)
@@ -61,16 +61,16 @@ _CORE_OBJECTS: Final = frozenset({"model-fields", "typed-dict", "dataclass-args"
 _CORE_UNORDERED: Final = frozenset({"choices", "members", "expected"})
 
 
-def canonical_core_schema(schema: Mapping[str, Any]) -> Any:
+def canonical_core_schema(schema: Mapping[str, object]) -> object:
     """Return a core schema reduced to what it accepts, as `canonical_schema` does for JSON Schema."""
     definitions = {str(body["ref"]): body for body in _core_definitions(schema)}
     return _core(schema, _hashes(definitions, _core_references, _core))
 
 
 def _hashes(
-    definitions: Mapping[str, Any],
-    references: Callable[[Any], Iterator[str]],
-    canonical: Callable[[Any, Mapping[str, str]], Any],
+    definitions: Mapping[str, object],
+    references: Callable[[object], Iterator[str]],
+    canonical: Callable[[object, Mapping[str, str]], object],
 ) -> dict[str, str]:
     """Hash definitions, those that others refer to first; those that refer to each other again and again."""
     known = {name: [other for other in references(body) if other in definitions] for name, body in definitions.items()}
@@ -117,7 +117,7 @@ def _components(references: Mapping[str, list[str]]) -> Iterator[list[str]]:
                     yield members
 
 
-def _references(node: Any) -> Iterator[str]:
+def _references(node: object) -> Iterator[str]:
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == "$ref" and isinstance(value, str):
@@ -130,7 +130,7 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _core_references(node: Any) -> Iterator[str]:
+def _core_references(node: object) -> Iterator[str]:
     if isinstance(node, Mapping):
         if node.get("type") == "definition-ref":
             yield str(node["schema_ref"])
@@ -142,7 +142,7 @@ def _core_references(node: Any) -> Iterator[str]:
             yield from _core_references(value)
 
 
-def _core_definitions(node: Any) -> Iterator[Mapping[str, Any]]:
+def _core_definitions(node: object) -> Iterator[Mapping[str, object]]:
     if isinstance(node, Mapping):
         if node.get("type") == "definitions":
             yield from node["definitions"]
@@ -154,7 +154,7 @@ def _core_definitions(node: Any) -> Iterator[Mapping[str, Any]]:
             yield from _core_definitions(value)
 
 
-def _core(node: Any, hashes: Mapping[str, str]) -> Any:
+def _core(node: object, hashes: Mapping[str, str]) -> object:
     if isinstance(node, (list, tuple)):
         return [_core(item, hashes) for item in node]
     if isinstance(node, Enum):
@@ -178,7 +178,7 @@ def _core(node: Any, hashes: Mapping[str, str]) -> Any:
     return members
 
 
-def _core_members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+def _core_members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, object]:
     result: dict[str, Any] = {}
     for key, value in node.items():
         if key not in _CORE_KEPT:
@@ -207,11 +207,11 @@ def _core_fields(fields: Any, hashes: Mapping[str, str]) -> dict[str, Any]:
     return result
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _canonical(node: Any, hashes: Mapping[str, str]) -> Any:
+def _canonical(node: object, hashes: Mapping[str, str]) -> object:
     if isinstance(node, list):
         return [_canonical(item, hashes) for item in node]
     if not isinstance(node, Mapping):
@@ -223,7 +223,7 @@ def _canonical(node: Any, hashes: Mapping[str, str]) -> Any:
     return _members(node, hashes)
 
 
-def _members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[str, Any]:
+def _members(node: Mapping[str, object], hashes: Mapping[str, str]) -> dict[str, object]:
     result: dict[str, Any] = {}
     for key, value in node.items():
         if key in _ANNOTATIONS or (key == "format" and value == "password"):

@@ -50,7 +50,7 @@ class _Listing(NamedTuple):
 
 
 def compile_errors(
-    classes: Iterable[type[TaskError]], domain: str, contract: type[Any], subject: str, where: str
+    classes: Iterable[type[TaskError]], domain: str, contract: type[object], subject: str, where: str
 ) -> tuple[tuple[ErrorDefinition, ...], list[Fault]]:
     """Compile the errors that a task lists."""
     found: dict[str, ErrorDefinition] = {}
@@ -69,7 +69,7 @@ def compile_errors(
     return tuple(found.values()), faults
 
 
-def give_codes(definitions: Iterable[ErrorDefinition], domain: str, contract: type[Any], where: str) -> None:
+def give_codes(definitions: Iterable[ErrorDefinition], domain: str, contract: type[object], where: str) -> None:
     """Give classes their codes, once the contract that lists them is declared."""
     for definition in definitions:
         definition.cls.code = definition.code
@@ -109,12 +109,12 @@ def _listing_of(cls: type[TaskError]) -> _Listing | None:
     return listing if isinstance(listing, _Listing) else None
 
 
-def _is_other(listing: _Listing, domain: str, contract: type[Any]) -> bool:
+def _is_other(listing: _Listing, domain: str, contract: type[object]) -> bool:
     # A contract that is declared again (a reloaded module) may have another domain then.
     return listing.domain != domain and listing.contract != _name(contract)
 
 
-def _name(contract: type[Any]) -> str:
+def _name(contract: type[object]) -> str:
     return f"{contract.__module__}.{contract.__qualname__}"
 
 

@@ -51,7 +51,7 @@ class ErrorFields:
     shown: Mapping[str, bool]
     where: str
 
-    def build(self, subject: str, values: Mapping[str, Any]) -> BaseModel:
+    def build(self, subject: str, values: Mapping[str, object]) -> BaseModel:
         """Validate the fields that a constructor was given.
 
         Args:
@@ -69,7 +69,7 @@ class ErrorFields:
         except ValidationError as error:
             raise ErrorFieldsError.of(subject, self.faults(subject, error)) from None
 
-    def encode(self, subject: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def encode(self, subject: str, values: Mapping[str, object]) -> dict[str, object]:
         """Turn the fields into JSON data.
 
         Args:
@@ -126,11 +126,11 @@ class ErrorFields:
 
 
 def read_fields(
-    cls: type[Any],
-    inherited: Mapping[str, tuple[Any, Any]],
+    cls: type[object],
+    inherited: Mapping[str, tuple[object, object]],
     *,
     reserved: Collection[str],
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     where: str,
     faults: list[Fault],
 ) -> ErrorFields:
@@ -162,7 +162,7 @@ def read_fields(
     raise ErrorClassError.of(cls.__qualname__, reader.faults)
 
 
-def _model(cls: type[Any], declared: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
+def _model(cls: type[object], declared: Mapping[str, tuple[object, object]]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (annotation, ... if default is _MISSING else default) for name, (annotation, default) in declared.items()
     }
@@ -173,9 +173,9 @@ def _model(cls: type[Any], declared: Mapping[str, tuple[Any, Any]]) -> type[Base
 class _Reader:
     def __init__(
         self,
-        cls: type[Any],
+        cls: type[object],
         reserved: Collection[str],
-        namespace: Mapping[str, Any],
+        namespace: Mapping[str, object],
         where: str,
         faults: list[Fault],
     ) -> None:
@@ -185,7 +185,7 @@ class _Reader:
         self.where = where
         self.faults = faults
 
-    def own(self, inherited: Collection[str]) -> dict[str, tuple[Any, Any]]:
+    def own(self, inherited: Collection[str]) -> dict[str, tuple[object, object]]:
         annotations = inspect.get_annotations(self.cls)
         for name in inherited:
             if name in vars(self.cls) and name not in annotations:
@@ -197,7 +197,7 @@ class _Reader:
         expected = "a type that pydantic turns into JSON and back"
         self._fault(path, expected, f"{shown}: {error.reason}", error.remedy, error.code)
 
-    def _field(self, name: str, raw: Any) -> Iterator[tuple[Any, Any]]:
+    def _field(self, name: str, raw: object) -> Iterator[tuple[object, object]]:
         try:
             annotation = self._resolved(raw)
         except Exception as error:  # noqa: BLE001 - whatever a broken annotation raises is a fault of the class
@@ -226,7 +226,7 @@ class _Reader:
             return
         yield annotation, default
 
-    def _resolved(self, raw: Any) -> Any:
+    def _resolved(self, raw: object) -> object:
         # A class may hold a ClassVar; nothing else may.
         holder = type("fields", (), {"__annotations__": {"it": raw}, "__module__": self.cls.__module__})
         module = vars(sys.modules[self.cls.__module__]) if self.cls.__module__ in sys.modules else {}
@@ -247,7 +247,7 @@ class _Reader:
         )
 
 
-def _fits(payload: Payload, default: Any) -> bool:
+def _fits(payload: Payload, default: object) -> bool:
     try:
         payload.encode(payload.validate(default, strict=True))
     except (ValueError, TypeError):
@@ -259,14 +259,14 @@ TEXT_LIMIT: Final = 1024  # as what logs show of arguments and results
 UNSHOWN: Final = "(not shown)"
 
 
-def shown_fields(declared: ErrorFields, values: Mapping[str, Any], separator: str) -> str:
+def shown_fields(declared: ErrorFields, values: Mapping[str, object], separator: str) -> str:
     """Return fields as pydantic shows them."""
     parts = [f"{name}={safe_repr(values[name]) if may else UNSHOWN}" for name, may in declared.shown.items()]
     text = separator.join(parts)
     return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 3] + "..."
 
 
-def headline(cls: type[Any]) -> str:
+def headline(cls: type[object]) -> str:
     """Return what the docstring of a class says first, or the name of a class without one."""
     doc = inspect.cleandoc(vars(cls).get("__doc__") or "")
     return doc.split("\n", 1)[0] or cls.__name__

@@ -45,7 +45,7 @@ def key_faults(definition: TaskDefinition, subject: str) -> list[Fault]:
     return faults
 
 
-def key_of(definition: TaskDefinition, arguments: Mapping[str, Any]) -> str | None:
+def key_of(definition: TaskDefinition, arguments: Mapping[str, object]) -> str | None:
     """Return the text that is equal for calls which are the same call."""
     key: Callable[..., Any] | None = definition.options.get("key")
     if key is None:
@@ -63,7 +63,7 @@ def key_of(definition: TaskDefinition, arguments: Mapping[str, Any]) -> str | No
     return None if value is None else _text(definition, value)
 
 
-def _text(definition: TaskDefinition, value: Any) -> str:
+def _text(definition: TaskDefinition, value: object) -> str:
     try:
         plain = _plain(value)
     except TypeError as error:
@@ -75,7 +75,7 @@ def _text(definition: TaskDefinition, value: Any) -> str:
     return text
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return JSON data that is the same for equal values, in every process."""
     if isinstance(value, (SecretStr, SecretBytes, Secret)):
         raise TypeError("a secret, which shows the same for all values")
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
         raise TypeError(f"a value of type {type(value).__name__}") from error
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 

@@ -117,13 +117,13 @@ EXECUTING = frozenset(
 
 
 def check_options(
-    allowed: Any,
-    options: Mapping[str, Any],
+    allowed: object,
+    options: Mapping[str, object],
     subject: str,
     *,
     where: str = "",
     advice: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Check options against the TypedDict that types them."""
     if not options:
         return {}
@@ -150,7 +150,7 @@ CELERY_RETRIES: Final = frozenset(
 """Celery's own options of retrying, which a `RetryPolicy` takes the place of."""
 
 
-def refuse_second_policy(options: Mapping[str, Any], subject: str, where: str) -> None:
+def refuse_second_policy(options: Mapping[str, object], subject: str, where: str) -> None:
     """Refuse options that say twice how a task is retried."""
     beside = sorted(CELERY_RETRIES & options.keys()) if "retries" in options else []
     faults = [
@@ -170,19 +170,19 @@ def refuse_second_policy(options: Mapping[str, Any], subject: str, where: str) -
 
 
 @cache
-def _adapter(allowed: Any) -> TypeAdapter[Any]:
+def _adapter(allowed: object) -> TypeAdapter[Any]:
     hints = get_type_hints(allowed, include_extras=True)
     fields = {name: NotRequired[hint] for name, hint in hints.items()}
     checked = TypedDict(allowed.__name__, fields)  # type: ignore[misc]  # the same fields, checked strictly
     return TypeAdapter(with_config(ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True))(checked))
 
 
-def _seconds(value: Any) -> Any:
+def _seconds(value: object) -> object:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _faults(
-    allowed: Any, subject: str, error: ValidationError, where: tuple[str, ...], advice: Mapping[str, str]
+    allowed: object, subject: str, error: ValidationError, where: tuple[str, ...], advice: Mapping[str, str]
 ) -> list[Fault]:
     known = get_type_hints(allowed)
     faults: dict[str, Fault] = {}

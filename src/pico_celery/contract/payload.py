@@ -87,7 +87,7 @@ class Payload:
         "veiled",
     )
 
-    def __init__(self, annotation: Any, *, parts_known: bool = False) -> None:
+    def __init__(self, annotation: object, *, parts_known: bool = False) -> None:
         self.annotation = annotation
         self.core_schema = wire_schema(_core_schema(annotation))
         self._facts = inspect_schema(self.core_schema)
@@ -102,12 +102,12 @@ class Payload:
             _ = self.accepted_schema, self.sent_schema  # fails where JSON cannot carry a part of the type
 
     @property
-    def accepted_schema(self) -> dict[str, Any]:
+    def accepted_schema(self) -> dict[str, object]:
         """JSON Schema of what is accepted."""
         return self._schema("validation")
 
     @property
-    def sent_schema(self) -> dict[str, Any]:
+    def sent_schema(self) -> dict[str, object]:
         """JSON Schema of what is sent."""
         return self._schema("serialization")
 
@@ -125,16 +125,16 @@ class Payload:
             )
         return self._digest
 
-    def _schema(self, mode: JsonSchemaMode) -> dict[str, Any]:
+    def _schema(self, mode: JsonSchemaMode) -> dict[str, object]:
         if mode not in self._schemas:
             self._schemas[mode] = _json_schema(self.core_schema, mode)
         return self._schemas[mode]
 
-    def validate(self, value: Any, *, strict: bool | None = None) -> Any:
+    def validate(self, value: object, *, strict: bool | None = None) -> Any:
         """Validate a Python value."""
         return self._validator.validate_python(value, strict=strict)
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Turn a validated value into JSON data."""
         data = self._serializer.to_python(value, mode="json", by_alias=True, warnings="error")
         if self._facts.masked:
@@ -149,11 +149,11 @@ class Payload:
             self._check_readable(data)
         return data
 
-    def _revealed(self, data: Any, value: Any) -> Any:
+    def _revealed(self, data: object, value: object) -> object:
         native = self._serializer.to_python(value, mode="python", by_alias=True, warnings="error")
         return _reveal(data, native, self._bytes_mode())
 
-    def _check_readable(self, data: Any) -> None:
+    def _check_readable(self, data: object) -> None:
         try:
             self.decode(data)
         except ValidationError as error:
@@ -161,11 +161,11 @@ class Payload:
             path = ".".join(str(part) for part in detail["loc"])
             raise ValueError(f"its JSON cannot be read back: {path}: {detail['msg']}") from None
 
-    def decode(self, data: Any) -> Any:
+    def decode(self, data: object) -> Any:
         """Turn JSON data into a validated value."""
         return self._validator.validate_json(self._text(data))
 
-    def _text(self, data: Any) -> bytes:
+    def _text(self, data: object) -> bytes:
         return to_json(data, by_alias=True, inf_nan_mode="constants", bytes_mode=self._bytes_mode())
 
     def _bytes_mode(self) -> BytesMode:
@@ -202,11 +202,11 @@ class NativePayload(Payload):
 
     __slots__ = ()
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> object:
         """Turn a validated value into what kombu's JSON carries."""
         return _native(self._serializer.to_python(value, mode="python", by_alias=True))
 
-    def decode(self, data: Any) -> Any:
+    def decode(self, data: object) -> object:
         """Turn what kombu's JSON carried into a validated value."""
         try:
             return self.validate(data)
@@ -217,7 +217,7 @@ class NativePayload(Payload):
 _payloads: WeakValueDictionary[tuple[Any, str, type[Payload]], Payload] = WeakValueDictionary()
 
 
-def payload_of(annotation: Any, kind: type[Payload] = Payload) -> Payload:
+def payload_of(annotation: object, kind: type[Payload] = Payload) -> Payload:
     """Compile a type, once for all tasks that name it."""
     # What is equal need not be the same: int | str and str | int try their members in another order.
     key = (annotation, repr(annotation), kind)
@@ -230,7 +230,7 @@ def payload_of(annotation: Any, kind: type[Payload] = Payload) -> Payload:
     return payload
 
 
-def _native(value: Any) -> Any:
+def _native(value: object) -> object:
     if isinstance(value, _SECRETS):
         return _native(value.get_secret_value())
     if isinstance(value, Mapping):
@@ -242,13 +242,13 @@ def _native(value: Any) -> Any:
     return to_jsonable_python(value, by_alias=True)
 
 
-def _is_kombus(data: Any) -> bool:
+def _is_kombus(data: object) -> bool:
     if isinstance(data, dict):
         return data.keys() == {"__type__", "__value__"} or any(_is_kombus(value) for value in data.values())
     return isinstance(data, list) and any(_is_kombus(value) for value in data)
 
 
-def _holds_secret(value: Any) -> bool:
+def _holds_secret(value: object) -> bool:
     if isinstance(value, _SECRETS):
         return True
     if isinstance(value, BaseModel):
@@ -260,7 +260,7 @@ def _holds_secret(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and any(_holds_secret(item) for item in value)
 
 
-def _reveal(data: Any, native: Any, bytes_mode: BytesMode) -> Any:
+def _reveal(data: object, native: object, bytes_mode: BytesMode) -> object:
     """Return JSON-mode data with the secrets that Python-mode data still holds."""
     if isinstance(native, _SECRETS):
         return to_jsonable_python(native.get_secret_value(), bytes_mode=bytes_mode)
@@ -276,7 +276,7 @@ def _reveal(data: Any, native: Any, bytes_mode: BytesMode) -> Any:
     return data
 
 
-def _reveal_key(key: str, native: Any) -> str:
+def _reveal_key(key: str, native: object) -> str:
     return str(native.get_secret_value()) if isinstance(native, _SECRETS) else key
 
 
@@ -314,7 +314,7 @@ def _undefined(name: str) -> UnusableTypeError:
     )
 
 
-def _undefined_name(annotation: Any) -> str:
+def _undefined_name(annotation: object) -> str:
     """Return the name that keeps a model in a type from being complete."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         try:
@@ -326,7 +326,7 @@ def _undefined_name(annotation: Any) -> str:
     return next((name for item in get_args(annotation) if (name := _undefined_name(item))), "")
 
 
-def _json_schema(schema: CoreSchema, mode: JsonSchemaMode) -> dict[str, Any]:
+def _json_schema(schema: CoreSchema, mode: JsonSchemaMode) -> dict[str, object]:
     try:
         return _WireSchema(by_alias=True).generate(schema, mode=mode)
     except PydanticUserError as error:

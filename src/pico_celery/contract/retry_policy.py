@@ -123,15 +123,15 @@ def _refused(cls: type[Exception], where: str) -> Fault:
     )
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return type(value) is int and value >= 1
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: object) -> bool:
     return isinstance(value, timedelta)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -139,5 +139,5 @@ def _is_part(value: Any) -> bool:
     return isinstance(value, bool) or (_is_number(value) and 0 <= value <= 1)
 
 
-def _are_classes(value: Any) -> bool:
+def _are_classes(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(cls, type) and issubclass(cls, Exception) for cls in value)

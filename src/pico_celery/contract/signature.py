@@ -58,7 +58,7 @@ class MethodSignature:
     """What could not be resolved."""
 
 
-def location_of(function: Callable[..., Any]) -> str:
+def location_of(function: Callable[..., object]) -> str:
     """Return ``file:line`` of a function, or its name where it has no code."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else getattr(function, "__qualname__", repr(function))
@@ -71,16 +71,16 @@ def caller_location(depth: int = 2) -> str:
 
 
 def read_signature(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     subject: str,
     *,
-    namespace: Mapping[str, Any] | None = None,
+    namespace: Mapping[str, object] | None = None,
 ) -> MethodSignature:
     """Read a method's signature and resolve its annotations."""
     faults: list[Fault] = []
     raw = inspect.signature(function)
 
-    def resolve(path: str, annotation: Any) -> Any:
+    def resolve(path: str, annotation: object) -> object:
         if annotation is MISSING:
             return MISSING
         try:
@@ -131,14 +131,14 @@ def _no_self(subject: str, where: str) -> Fault:
     )
 
 
-def _resolve(annotation: Any, function: Callable[..., Any], namespace: Mapping[str, Any]) -> Any:
+def _resolve(annotation: object, function: Callable[..., object], namespace: Mapping[str, object]) -> object:
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     namespaces = getattr(inspect.unwrap(function), "__globals__", {})
     resolved = typing.get_type_hints(holder, namespaces, dict(namespace), include_extras=True)["it"]
     return type(None) if resolved is None else resolved
 
 
-def _unresolved(subject: str, path: str, annotation: Any, error: Exception, where: str) -> Fault:
+def _unresolved(subject: str, path: str, annotation: object, error: Exception, where: str) -> Fault:
     if isinstance(error, NameError):
         name = error.name or str(error)
         remedy = (

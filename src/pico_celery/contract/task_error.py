@@ -81,7 +81,7 @@ class TaskError(PicoCeleryError):
 
     else:
 
-        def __init__(self, *stored: Any, **fields: Any) -> None:
+        def __init__(self, *stored: object, **fields: object) -> None:
             """Build the error.
 
             Args:
@@ -129,7 +129,7 @@ class TaskError(PicoCeleryError):
         """Return one number for all errors of a class: fields may be unhashable, and may change."""
         return hash(type(self))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle the stored form, and what was added to the error besides its fields."""
         declared, args = _fields_of(type(self)), self.args
         if declared is not None and values_of(self) is not None:
@@ -141,7 +141,7 @@ class TaskError(PicoCeleryError):
 
     if not TYPE_CHECKING:  # or a misspelt field would be no mistake to type checkers
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattr__(self, name: str) -> object:
             """Say why a field is missing in an error whose stored fields do not fit its class."""
             declared = _fields_of(type(self))
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -151,7 +151,7 @@ class TaskError(PicoCeleryError):
                 )
             raise AttributeError(text, name=name, obj=self)
 
-    def _restore(self, declared: ErrorFields | None, text: str, data: Mapping[str, Any]) -> None:
+    def _restore(self, declared: ErrorFields | None, text: str, data: Mapping[str, object]) -> None:
         # Celery would make an Exception, with all data in its text, of an error whose constructor raises.
         try:
             model = None if declared is None else declared.payload.decode(data.get("fields"))
@@ -159,7 +159,9 @@ class TaskError(PicoCeleryError):
             model = None
         self._fill(declared, model, text, data)
 
-    def _fill(self, declared: ErrorFields | None, model: BaseModel | None, text: str, data: Mapping[str, Any]) -> None:
+    def _fill(
+        self, declared: ErrorFields | None, model: BaseModel | None, text: str, data: Mapping[str, object]
+    ) -> None:
         super().__init__(text, data)
         if declared is not None and model is not None:
             vars(self).update(_values(declared, model))  # after the message of the base: a field may have that name
@@ -176,7 +178,7 @@ def explicit_code(cls: type[TaskError]) -> str:
     return str(vars(cls).get(_CODE, ""))
 
 
-def values_of(error: TaskError) -> dict[str, Any] | None:
+def values_of(error: TaskError) -> dict[str, object] | None:
     """Return the fields of an error by name."""
     declared, own = _fields_of(type(error)), vars(error)
     if declared is None or not own.keys() >= declared.declared.keys():
@@ -185,8 +187,8 @@ def values_of(error: TaskError) -> dict[str, Any] | None:
 
 
 def stored_form(
-    error: TaskError, cls: type[TaskError], task: str, values: Mapping[str, Any] | None = None
-) -> tuple[str, dict[str, Any]]:
+    error: TaskError, cls: type[TaskError], task: str, values: Mapping[str, object] | None = None
+) -> tuple[str, dict[str, object]]:
     """Return what a result backend keeps of an error: its text, and its fields as JSON."""
     known = values_of(error) or {} if values is None else values
     data = fields_of(cls).encode(cls.__qualname__, known)
@@ -195,7 +197,7 @@ def stored_form(
     return safe_text(error), {"code": cls.code, "task": task, "fields": data}
 
 
-def restored(cls: type[TaskError], text: str, data: Mapping[str, Any]) -> TaskError:
+def restored(cls: type[TaskError], text: str, data: Mapping[str, object]) -> TaskError:
     """Return an error from its stored form."""
     build: Any = cls
     error: TaskError = build(text, data)
@@ -206,7 +208,7 @@ def _fields_of(cls: type[TaskError]) -> ErrorFields | None:
     return getattr(cls, _FIELDS, None)
 
 
-def _inherited(cls: type[TaskError]) -> dict[str, tuple[Any, Any]]:
+def _inherited(cls: type[TaskError]) -> dict[str, tuple[object, object]]:
     found: dict[str, tuple[Any, Any]] = {}
     for base in reversed(cls.__mro__[1:]):
         fields = vars(base).get(_FIELDS)
@@ -214,11 +216,11 @@ def _inherited(cls: type[TaskError]) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def _values(declared: ErrorFields, model: BaseModel) -> dict[str, Any]:
+def _values(declared: ErrorFields, model: BaseModel) -> dict[str, object]:
     return {name: getattr(model, name) for name in declared.declared}
 
 
-def _is_stored(declared: ErrorFields | None, stored: tuple[Any, ...], fields: Mapping[str, Any]) -> bool:
+def _is_stored(declared: ErrorFields | None, stored: tuple[object, ...], fields: Mapping[str, object]) -> bool:
     if fields or len(stored) != _STORED_LENGTH or not isinstance(stored[0], str):
         return False
     return isinstance(stored[1], Mapping) and (declared is None or "fields" in stored[1])
@@ -239,7 +241,7 @@ def _misuse(cls: type[TaskError], declared: ErrorFields | None) -> Fault:
     )
 
 
-def _keyword_faults(cls: type[TaskError], code: Any, retryable: Any, where: str) -> list[Fault]:
+def _keyword_faults(cls: type[TaskError], code: object, retryable: object, where: str) -> list[Fault]:
     def fault(path: str, expected: str, got: str, remedy: str) -> Fault:
         return Fault(
             task=cls.__qualname__, path=path, expected=expected, got=got, remedy=remedy, where=(where,), code=path

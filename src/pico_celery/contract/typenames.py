@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Final
+from typing import Final
 
 _QUALIFIER: Final = re.compile(r"""('[^']*'|"[^"]*")|\b(?:(?:[A-Za-z_]\w*|<locals>)\.)+(?=[A-Za-z_])""")
 
@@ -12,7 +12,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+(?=>)")
 """In the repr of a function: another one in each process."""
 
 
-def type_name(annotation: Any) -> str:
+def type_name(annotation: object) -> str:
     """Return a type as its author would write it."""
     if annotation is None or annotation is type(None):
         return "None"

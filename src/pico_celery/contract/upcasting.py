@@ -81,8 +81,8 @@ def upcasters_of(definition: TaskDefinition) -> tuple[Upcaster, ...]:
 
 
 def upcast_arguments(
-    definition: TaskDefinition, upcasters: Sequence[Upcaster], arguments: Mapping[str, Any]
-) -> dict[str, Any]:
+    definition: TaskDefinition, upcasters: Sequence[Upcaster], arguments: Mapping[str, object]
+) -> dict[str, object]:
     """Ask upcasters, one after the other."""
     current: Any = arguments
     for upcaster in upcasters:
@@ -104,7 +104,7 @@ def names_of(upcasters: Sequence[Upcaster]) -> str:
     return f"{kind} {' and '.join(upcaster.name for upcaster in upcasters)}"
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: object) -> Any:
     """Copy JSON data: what the function changes in it is nobody else's, a retry's above all."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
@@ -113,7 +113,7 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _shape_of(value: Any) -> str:
+def _shape_of(value: object) -> str:
     if value is None:
         return "None"
     return "a mapping with other keys" if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"

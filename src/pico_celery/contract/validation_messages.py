@@ -92,7 +92,7 @@ def validation_message(detail: ErrorDetails, *, sensitive: bool, declared: str =
     return ValidationMessage(sentence=_sentence(kind, context, detail["msg"], sensitive=sensitive))
 
 
-def _sentence(kind: str, context: Mapping[str, Any], message: str, *, sensitive: bool) -> str:
+def _sentence(kind: str, context: Mapping[str, object], message: str, *, sensitive: bool) -> str:
     if kind == "extra_forbidden":
         return "unexpected field"
     if kind == "union_tag_invalid":

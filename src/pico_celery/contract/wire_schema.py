@@ -26,7 +26,7 @@ _NESTED: Final = frozenset(
 _OPAQUE: Final = frozenset({"model", "function-before", "function-wrap", "function-plain"})
 
 
-def from_base64(value: Any) -> Any:
+def from_base64(value: object) -> object:
     """Decode what JSON carries for ``bytes``: base64 in either alphabet."""
     if not isinstance(value, str):
         return value
@@ -54,13 +54,13 @@ def wire_schema(schema: CoreSchema) -> CoreSchema:
     return travelling
 
 
-def _changed(node: Any) -> Any:
+def _changed(node: object) -> Any:
     if isinstance(node, (list, tuple)):
         return type(node)(_changed(item) for item in node)
     return _changed_node(node) if isinstance(node, Mapping) else node
 
 
-def _changed_node(node: Mapping[str, Any]) -> Any:
+def _changed_node(node: Mapping[str, object]) -> object:
     kind = node.get("type")
     secret = _secret_of(node) if kind == "lax-or-strict" else None
     if secret is SecretStr:
@@ -74,7 +74,7 @@ def _changed_node(node: Mapping[str, Any]) -> Any:
     return {key: _changed(value) if every or key in _NESTED else value for key, value in node.items()}
 
 
-def _in_base64(node: Any) -> Any:
+def _in_base64(node: Any) -> object:
     return core_schema.json_or_python_schema(
         json_schema=core_schema.no_info_before_validator_function(
             from_base64, node, json_schema_input_schema=core_schema.str_schema()
@@ -90,19 +90,19 @@ def _serialized_by(function: Any) -> Any:
     )
 
 
-def _secret_of(node: Any) -> type | None:
+def _secret_of(node: object) -> type | None:
     if node is SecretStr or node is SecretBytes:
         return SecretStr if node is SecretStr else SecretBytes
     values = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
     return next((found for value in values if (found := _secret_of(value)) is not None), None)
 
 
-def is_veiled(annotation: Any) -> bool:
+def is_veiled(annotation: object) -> bool:
     """Return whether a part of a type that has no repr of its own must not be shown (``Field(repr=False)``)."""
     return _is_veiled(annotation, set())
 
 
-def _is_veiled(annotation: Any, seen: set[int]) -> bool:
+def _is_veiled(annotation: object, seen: set[int]) -> bool:
     if isinstance(annotation, FieldInfo):
         return not annotation.repr
     if id(annotation) in seen:

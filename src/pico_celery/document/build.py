@@ -65,7 +65,7 @@ class _Schemas:
         self._schemas: Mapping[tuple[int, str], dict[str, Any]] = found[0]
         self.shared: Mapping[str, JsonSchema] = dict(sorted(found[1].items()))
 
-    def of(self, payload: Payload, mode: JsonSchemaMode) -> dict[str, Any]:
+    def of(self, payload: Payload, mode: JsonSchemaMode) -> dict[str, object]:
         return self._schemas[self._keys[id(payload)], mode]
 
 

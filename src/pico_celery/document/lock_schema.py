@@ -136,7 +136,7 @@ def _aliased(schema: Any) -> Iterator[tuple[str, str]]:
             yield name, field["validation_alias"]
 
 
-def _more(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _more(schema: Mapping[str, Any]) -> dict[str, object]:
     more: dict[str, Any] = {}
     if schema.get("strict") is True or (schema.get("config") or {}).get("strict") is True:
         more[STRICT] = True

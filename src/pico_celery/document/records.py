@@ -193,7 +193,7 @@ class Document(_Record):
             root["$defs"] = {name: relocated(needed[name], "#/$defs/") for name in sorted(needed)}
         return root
 
-    def only(self, tasks: Mapping[str, Any] | frozenset[str] | set[str]) -> Document:
+    def only(self, tasks: Mapping[str, object] | frozenset[str] | set[str]) -> Document:
         """Return the part of the document that some tasks need."""
         contracts = {
             key: contract.model_copy(

@@ -40,7 +40,7 @@ class EncodedCall:
     """What logs and events show of ``kwargs``: pydantic's repr, without secrets."""
 
 
-def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EncodedCall:
+def encode_call(definition: TaskDefinition, args: Sequence[object], kwargs: Mapping[str, object]) -> EncodedCall:
     """Bind, validate and encode the arguments of a call."""
     extra, bound = _bind(definition, args, kwargs)
     if extra:
@@ -59,8 +59,8 @@ def encode_call(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
 
 
 def decode_call(
-    definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    definition: TaskDefinition, args: object, kwargs: object, headers: Mapping[str, object] | None = None
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """Bind and decode the arguments of a message, whoever sent it."""
     remedy = mismatch_note(definition, headers)
     if not isinstance(args, (list, tuple)) or not isinstance(kwargs, Mapping):
@@ -83,8 +83,8 @@ def decode_call(
 
 
 def _upcast(
-    definition: TaskDefinition, upcasters: Sequence[Upcaster], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], str]:
+    definition: TaskDefinition, upcasters: Sequence[Upcaster], args: Sequence[object], kwargs: Mapping[str, object]
+) -> tuple[Mapping[str, object], str]:
     """Ask the upcasters, and return the arguments with what to do if they still do not fit."""
     names = names_of(upcasters)
     by_name = (
@@ -98,7 +98,7 @@ def _upcast(
 
 
 def shown_call(
-    definition: TaskDefinition, args: Any, kwargs: Any, headers: Mapping[str, Any] | None = None
+    definition: TaskDefinition, args: object, kwargs: object, headers: Mapping[str, object] | None = None
 ) -> tuple[str, str]:
     """Return what logs and events may show of a message's arguments."""
     if not definition.arguments.sensitive:
@@ -121,7 +121,7 @@ class _Unshown:
         return UNSHOWN
 
 
-def _shown_values(definition: TaskDefinition, values: Mapping[str, Any]) -> str:
+def _shown_values(definition: TaskDefinition, values: Mapping[str, object]) -> str:
     if not definition.arguments.veiled:
         return shown(values)
     veiled = {parameter.name for parameter in definition.parameters if parameter.payload.veiled}
@@ -129,8 +129,8 @@ def _shown_values(definition: TaskDefinition, values: Mapping[str, Any]) -> str:
 
 
 def _bind(
-    definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any], remedy: str = ""
-) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    definition: TaskDefinition, args: Sequence[object], kwargs: Mapping[str, object], remedy: str = ""
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
     if not args:
         return (), kwargs
     names = definition.positional
@@ -172,7 +172,7 @@ def _counted(number: int) -> str:
     return f"{number} positional argument{'' if number == 1 else 's'}"
 
 
-def _shape_faults(task: str, args: Any, kwargs: Any, remedy: str) -> list[Fault]:
+def _shape_faults(task: str, args: object, kwargs: object, remedy: str) -> list[Fault]:
     faults = []
     if not isinstance(args, (list, tuple)):
         faults.append(
@@ -199,7 +199,7 @@ def first_parameter(definition: TaskDefinition) -> ParameterDefinition | None:
     return definition.parameter(definition.positional[0]) if definition.positional else None
 
 
-def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> EncodedCall:
+def encode_rest(definition: TaskDefinition, args: Sequence[object], kwargs: Mapping[str, object]) -> EncodedCall:
     """Bind, validate and encode all arguments but the first."""
     first = first_parameter(definition)
     if first is None:
@@ -227,7 +227,7 @@ def encode_rest(definition: TaskDefinition, args: Sequence[Any], kwargs: Mapping
     return EncodedCall((), _encoded(definition, values), UNSHOWN, _shown(definition, values))
 
 
-def encode_first(definition: TaskDefinition, value: Any) -> Any:
+def encode_first(definition: TaskDefinition, value: object) -> object:
     """Validate and encode the first argument alone."""
     first = first_parameter(definition)
     if first is None:
@@ -239,7 +239,7 @@ def encode_first(definition: TaskDefinition, value: Any) -> Any:
     return _encoded(definition, {first.name: valid})[first.name]
 
 
-def _name_faults(definition: TaskDefinition, first: ParameterDefinition, bound: Mapping[str, Any]) -> list[Fault]:
+def _name_faults(definition: TaskDefinition, first: ParameterDefinition, bound: Mapping[str, object]) -> list[Fault]:
     faults = []
     if first.name in bound:
         remedy = "leave it out; to give all arguments use .si(...)"
@@ -256,7 +256,7 @@ def _name_faults(definition: TaskDefinition, first: ParameterDefinition, bound: 
     return faults
 
 
-def _encoded(definition: TaskDefinition, values: Mapping[str, Any]) -> dict[str, Any]:
+def _encoded(definition: TaskDefinition, values: Mapping[str, object]) -> dict[str, object]:
     encoded = {}
     for name, value in values.items():
         parameter = definition.parameter(name)
@@ -272,7 +272,7 @@ def _encoded(definition: TaskDefinition, values: Mapping[str, Any]) -> dict[str,
     return encoded
 
 
-def _shown(definition: TaskDefinition, values: Mapping[str, Any]) -> str:
+def _shown(definition: TaskDefinition, values: Mapping[str, object]) -> str:
     return UNSHOWN if definition.arguments.veiled else shown(dict(values))
 
 

@@ -37,7 +37,7 @@ def write_deadline(deadline: datetime | None) -> str | None:
     return None if deadline is None else deadline.astimezone(UTC).isoformat()
 
 
-def read_deadline(value: Any) -> datetime | None:
+def read_deadline(value: object) -> datetime | None:
     """Return the deadline that a header says."""
     if value is None:
         return None
@@ -47,7 +47,7 @@ def read_deadline(value: Any) -> datetime | None:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
-def deadline_in(headers: Mapping[str, Any]) -> datetime | None:
+def deadline_in(headers: Mapping[str, object]) -> datetime | None:
     """Return the deadline that headers say, or ``None`` where they say none that can be read."""
     try:
         return read_deadline(headers.get(DEADLINE_HEADER))
@@ -87,7 +87,7 @@ def inherit(headers: dict[str, Any], deadline: datetime) -> None:
     headers[DEADLINE_HEADER] = write_deadline(deadline)
 
 
-def start_timeout(headers: dict[str, Any]) -> None:
+def start_timeout(headers: dict[str, object]) -> None:
     """Make a deadline of the seconds that a step of a workflow has, now that it is sent."""
     if TIMEOUT_HEADER not in headers:
         return
@@ -98,7 +98,7 @@ def start_timeout(headers: dict[str, Any]) -> None:
         inherit(headers, after(seconds))
 
 
-def with_deadline(signature: Any, deadline: datetime) -> Any:
+def with_deadline(signature: object, deadline: datetime) -> object:
     """Return a signature in which all that is yet to be sent inherits a deadline.
 
     What is sent when something fails (``link_error``) does not: it has to run after the deadline too.
@@ -120,7 +120,7 @@ def with_deadline(signature: Any, deadline: datetime) -> Any:
     return {**signature, "options": options, "kwargs": kwargs}
 
 
-def _each(value: Any, deadline: datetime) -> Any:
+def _each(value: object, deadline: datetime) -> object:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [with_deadline(one, deadline) for one in value]
     return with_deadline(value, deadline)

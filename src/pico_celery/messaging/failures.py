@@ -47,7 +47,7 @@ class StoredFailure:
     """The exception, where Celery has built it already, or it never left the process."""
 
     @classmethod
-    def of(cls, stored: Any, traceback: object = None) -> StoredFailure:
+    def of(cls, stored: object, traceback: object = None) -> StoredFailure:
         """Read a failure."""
         told = "" if traceback is None else str(traceback)
         if isinstance(stored, BaseException):
@@ -70,7 +70,7 @@ class StoredFailure:
         return f"{self.module}.{self.type_name}" if self.module else self.type_name
 
     @property
-    def data(self) -> Mapping[str, Any] | None:
+    def data(self) -> Mapping[str, object] | None:
         """The data of an error of this library, or of one that looks like it: the second argument, after the text."""
         return self.args[1] if _is_of_data(self.args) else None
 
@@ -119,7 +119,7 @@ def decode_failure(
     return _remote(definitions[0].name, task_id, failure)
 
 
-def _is_about(definitions: Sequence[TaskDefinition], cls: type[PicoCeleryError], data: Mapping[str, Any]) -> bool:
+def _is_about(definitions: Sequence[TaskDefinition], cls: type[PicoCeleryError], data: Mapping[str, object]) -> bool:
     """Return whether an error of this library is about the call itself, not about one that the task made in its turn.
 
     A caller must not take the wrong arguments of that one for its own.
@@ -144,7 +144,11 @@ def _find(
 
 
 def _decode_declared(
-    definition: TaskDefinition, declared: ErrorDefinition, task_id: str, failure: StoredFailure, data: Mapping[str, Any]
+    definition: TaskDefinition,
+    declared: ErrorDefinition,
+    task_id: str,
+    failure: StoredFailure,
+    data: Mapping[str, object],
 ) -> Exception:
     original = failure.original
     if isinstance(original, TaskError) and type(original) is declared.cls and values_of(original) is not None:
@@ -156,7 +160,7 @@ def _decode_declared(
     return _remote(definition.name, task_id, failure, _misfits(fields, declared.code, data.get("fields")))
 
 
-def _misfits(fields: ErrorFields, code: str, data: Any) -> list[Fault]:
+def _misfits(fields: ErrorFields, code: str, data: object) -> list[Fault]:
     try:
         fields.payload.decode(data)
     except ValidationError as error:
@@ -202,11 +206,11 @@ def _is_genuine(cls: type[BaseException]) -> bool:
     return found is cls
 
 
-def _is_of_data(args: tuple[Any, ...]) -> bool:
+def _is_of_data(args: tuple[object, ...]) -> bool:
     return len(args) == _STORED_LENGTH and isinstance(args[0], str) and isinstance(args[1], Mapping)
 
 
-def _text_of(args: tuple[Any, ...]) -> str:
+def _text_of(args: tuple[object, ...]) -> str:
     """Return the text of an exception with these arguments; of text and data, the text alone: data may hold secrets."""
     if _is_of_data(args) or len(args) == 1:
         return str(args[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.contract.definition import TaskDefinition
 
@@ -18,7 +18,7 @@ def contract_headers(definition: TaskDefinition) -> Mapping[str, str]:
     return {CONTRACT_HEADER: definition.contract, DIGEST_HEADER: definition.digest}
 
 
-def headers_of(request: Any) -> Mapping[str, Any]:
+def headers_of(request: object) -> Mapping[str, object]:
     """Return the headers of a message that tell of its sender's contract."""
     digest = getattr(request, DIGEST_HEADER, None)
     if digest is not None:
@@ -27,17 +27,17 @@ def headers_of(request: Any) -> Mapping[str, Any]:
     return headers if isinstance(headers, Mapping) else {}
 
 
-def is_from_contract_peer(headers: Mapping[str, Any] | None) -> bool:
+def is_from_contract_peer(headers: Mapping[str, object] | None) -> bool:
     """Return whether a message was made by this library."""
     return headers is not None and DIGEST_HEADER in headers
 
 
-def is_current(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> bool:
+def is_current(definition: TaskDefinition, headers: Mapping[str, object] | None) -> bool:
     """Return whether a message was made from the very contract that this process knows."""
     return headers is not None and headers.get(DIGEST_HEADER) == definition.digest
 
 
-def mismatch_note(definition: TaskDefinition, headers: Mapping[str, Any] | None) -> str:
+def mismatch_note(definition: TaskDefinition, headers: Mapping[str, object] | None) -> str:
     """Tell in what a message's contract differs from the one here, for an error that happened anyway."""
     sent = (headers or {}).get(DIGEST_HEADER)
     if not sent or sent == definition.digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,11 +22,11 @@ class SealedResult:
 
     __slots__ = ("data", "shown")
 
-    def __init__(self, data: Any, shown: str) -> None:
+    def __init__(self, data: object, shown: str) -> None:
         self.data = data
         self.shown = shown
 
-    def __json__(self) -> Any:
+    def __json__(self) -> object:
         """Return the JSON data."""
         return self.data
 
@@ -36,7 +35,7 @@ class SealedResult:
         return self.shown
 
 
-def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, Any] | None = None) -> Any:
+def encode_result(definition: TaskDefinition, value: object, headers: Mapping[str, object] | None = None) -> object:
     """Validate and encode what an implementation returned."""
     payload = definition.result
     remedy = mismatch_note(definition, headers) or "correct the implementation, or widen the contract's result"
@@ -51,7 +50,7 @@ def encode_result(definition: TaskDefinition, value: Any, headers: Mapping[str, 
     return SealedResult(data, UNSHOWN if payload.veiled else shown(valid)) if payload.sensitive else data
 
 
-def decode_result(definition: TaskDefinition, data: Any) -> Any:
+def decode_result(definition: TaskDefinition, data: object) -> object:
     """Decode a stored result, whoever stored it."""
     try:
         return definition.result.decode(data.data if isinstance(data, SealedResult) else data)

@@ -106,7 +106,7 @@ def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def failing_argument(definition: TaskDefinition, values: Mapping[str, Any]) -> tuple[str, Payload, Exception]:
+def failing_argument(definition: TaskDefinition, values: Mapping[str, object]) -> tuple[str, Payload, Exception]:
     """Find the argument that does not encode."""
     for parameter in definition.parameters:
         if parameter.name in values:

@@ -83,7 +83,7 @@ def _spec(task: TaskDefinition, args: Args, kwargs: Kwargs, sent_with: SentWith,
     return WorkflowSpec(steps=(step,), immutable=immutable, ends=(task,), app=sent_with[0])
 
 
-def _step(task: TaskDefinition, call: EncodedCall, sent_with: SentWith, *, immutable: bool) -> Step[Any]:
+def _step(task: TaskDefinition, call: EncodedCall, sent_with: SentWith, *, immutable: bool) -> Step[object]:
     app, options = sent_with
     return Step(task, call, message_options(task, step_options(task.name, options)), immutable=immutable, app=app)
 
@@ -136,7 +136,7 @@ def group(
 def group(members: Iterable[GroupMember[T]], /) -> GroupSignature[T]: ...
 @overload
 def group(members: Iterable[PartialSignature[A, T]], /) -> PartialGroup[A, T]: ...
-def group(*members: Any) -> Any:
+def group(*members: object) -> object:
     """Put calls or workflows side by side.
 
     Args:
@@ -211,7 +211,7 @@ def chain(first: Workflow[A], second: PartialGroup[A, Any, S], third: PartialSig
 def chain(tasks: Iterable[ImmutableSignature[T]], /) -> Workflow[T]: ...
 @overload
 def chain(tasks: Iterable[PartialSignature[T, T]], /) -> PartialSignature[T, T]: ...
-def chain(*tasks: Any) -> Any:
+def chain(*tasks: object) -> object:
     """Put calls or workflows one after another, each taking the result of the one before: the same as ``a | b | c``.
 
     Args:
@@ -246,7 +246,7 @@ def chord(header: GroupWorkflow[Any, S], body: PartialSignature[S, B]) -> Workfl
 def chord(
     header: Iterable[GroupMember[T]], body: PartialSignature[list[T], B] | ImmutableSignature[B]
 ) -> Workflow[B]: ...
-def chord(header: Any, body: Any) -> Any:
+def chord(header: Any, body: object) -> object:
     """Put a task after a group, which takes all results at once: the same as ``group(header) | body``.
 
     Args:
@@ -263,7 +263,7 @@ def chord(header: Any, body: Any) -> Any:
     return in_sequence(first, body)
 
 
-def _signatures(name: str, given: tuple[Any, ...]) -> tuple[list[TypedSignature[Any]], bool]:
+def _signatures(name: str, given: tuple[Any, ...]) -> tuple[list[TypedSignature[object]], bool]:
     """Return typed signatures, and whether they were given one by one rather than as one iterable."""
     only = given[0] if len(given) == 1 else None
     one_by_one = not isinstance(only, Iterable) or isinstance(only, (str, Mapping))  # a signature is a dict

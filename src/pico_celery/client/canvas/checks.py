@@ -30,7 +30,7 @@ _INTERNAL: Final = frozenset(
 _Signature = TypeVar("_Signature", bound=AnySignature)
 
 
-def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
+def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, object]:
     """Return checked send options, durations in seconds; what Celery's canvas adds is passed on unchecked."""
     internal = {*_INTERNAL, *(options.get("stamped_headers") or ())}
     given = {name: value for name, value in options.items() if value is not None or name == "timeout"}
@@ -38,7 +38,7 @@ def checked_options(options: Mapping[str, Any], subject: str) -> dict[str, Any]:
     return {**checked, **{name: value for name, value in given.items() if name in internal}}
 
 
-def step_options(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def step_options(task: str, options: Mapping[str, object]) -> dict[str, object]:
     """Return checked options as Celery's signature carries them.
 
     An idempotency key is an `OptionError`: a workflow sends its steps as new calls.
@@ -47,7 +47,7 @@ def step_options(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return defer_timeout(options)
 
 
-def set_options(signature: _Signature, immutable: bool | None, options: Mapping[str, Any]) -> _Signature:
+def set_options(signature: _Signature, immutable: bool | None, options: Mapping[str, object]) -> _Signature:
     """Change the options of a call's signature in place, and return it."""
     if immutable is not None:
         signature.set_immutable(immutable)
@@ -57,7 +57,7 @@ def set_options(signature: _Signature, immutable: bool | None, options: Mapping[
 
 
 def send_workflow(
-    spec: WorkflowSpec, app: Celery, options: Mapping[str, Any], send: Callable[..., ResultBase]
+    spec: WorkflowSpec, app: Celery, options: Mapping[str, object], send: Callable[..., ResultBase]
 ) -> ResultBase:
     """Send a workflow by Celery's own ``apply_async``; a ``timeout`` among the options is that of the whole workflow."""
     checked = checked_options(options, spec.name)
@@ -72,7 +72,7 @@ def send_workflow(
     return result
 
 
-def require_app(signature: CopiedSignature[Any]) -> Celery:
+def require_app(signature: CopiedSignature[object]) -> Celery:
     """Return the application that sends a signature; without one it is an `UnboundClientError`."""
     app = signature.bound_app
     if app is None:
@@ -102,7 +102,7 @@ def check_joinable(spec: WorkflowSpec, app: Celery) -> None:
         raise CompositionError.of(spec.name, [fault]) from None
 
 
-def as_callback(workflow: CopiedSignature[Any], callback: AnySignature) -> AnySignature:
+def as_callback(workflow: CopiedSignature[object], callback: AnySignature) -> AnySignature:
     """Return a callback as Celery keeps it; a typed one must take the result, one of Celery's is not checked."""
     if not isinstance(callback, CopiedSignature):
         return callback
@@ -110,7 +110,7 @@ def as_callback(workflow: CopiedSignature[Any], callback: AnySignature) -> AnySi
     return callback.plain()
 
 
-def as_errback(workflow: CopiedSignature[Any], errback: AnySignature) -> AnySignature:
+def as_errback(workflow: CopiedSignature[object], errback: AnySignature) -> AnySignature:
     """Return an errback as Celery keeps it; a typed one must take a task id, one of Celery's is not checked."""
     if not isinstance(errback, CopiedSignature):
         return errback

@@ -39,7 +39,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
     def __init__(
         self,
         id: str,  # noqa: A002 - Celery's own name
-        results: Sequence[AsyncResult[Any]],
+        results: Sequence[AsyncResult[object]],
         parent: ResultBase | None = None,
         *,
         app: Celery | None = None,
@@ -73,7 +73,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
     def get(
         self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
     ) -> S_co | Sequence[T_co | BaseException]: ...
-    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: object) -> object:
         """Wait for all members and return their validated values.
 
         Args:
@@ -105,7 +105,7 @@ class GroupResult(CeleryGroupResult, Generic[T_co, S_co]):
     def join(
         self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
     ) -> S_co | Sequence[T_co | BaseException]: ...
-    def join(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+    def join(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: object) -> object:
         """Wait as `get` does, under Celery's older name for it."""
         return self.get(timeout, propagate, **options)
 
@@ -172,7 +172,7 @@ async def _cancelled(waits: Collection[asyncio.Future[Any]]) -> None:
     await asyncio.gather(*waits, return_exceptions=True)
 
 
-def typed_result(result: ResultBase, definition: TaskDefinition, app: Celery) -> AsyncResult[Any]:
+def typed_result(result: ResultBase, definition: TaskDefinition, app: Celery) -> AsyncResult[object]:
     """Return a result that Celery's canvas gave, with the types of the contract."""
     if isinstance(result, AsyncResult):
         return result
@@ -187,7 +187,7 @@ def typed_result(result: ResultBase, definition: TaskDefinition, app: Celery) ->
 
 def typed_group(
     result: ResultBase, definitions: Sequence[TaskDefinition], app: Celery, *, as_tuple: bool
-) -> GroupResult[Any, Any]:
+) -> GroupResult[object, object]:
     """Return what Celery's canvas gave for a group (one result, for a group of one) with typed members."""
     group = cast("CeleryGroupResult", result)
     members = list(group.results or ()) if isinstance(result, CeleryGroupResult) else [result]
@@ -197,7 +197,7 @@ def typed_group(
     return GroupResult(str(group.id), typed, group.parent, app=app, as_tuple=as_tuple)
 
 
-def _set_parent(parent: ResultBase | None, member: CeleryAsyncResult[Any]) -> None:
+def _set_parent(parent: ResultBase | None, member: CeleryAsyncResult[object]) -> None:
     """Give a member the parent of its group: where that fails, the member never runs."""
     first: Any = member
     while first.parent is not None:

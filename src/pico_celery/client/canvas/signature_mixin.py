@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast, overload
 
 from celery import Celery
 
@@ -42,14 +42,14 @@ class SignatureMixin(Generic[P, R_co]):
         """The task."""
 
     @abstractmethod
-    def _sent_with(self) -> tuple[Celery | None, Mapping[str, Any]]:
+    def _sent_with(self) -> tuple[Celery | None, Mapping[str, object]]:
         """Return the application, where there is one, and the options of the call."""
 
     @overload
     def s(self, *args: P.args, **kwargs: P.kwargs) -> TaskSignature[R_co]: ...  # type: ignore[overload-overlap]  # nothing at all is complete where nothing is needed
     @overload
     def s(self: TakesFirst[A, T]) -> PartialSignature[A, T]: ...
-    def s(self, *args: Any, **kwargs: Any) -> Any:
+    def s(self, *args: object, **kwargs: object) -> object:
         """Validate the arguments of a call, and return it as a signature, which can be joined and sent.
 
         Args:
@@ -125,7 +125,7 @@ class SignatureMixin(Generic[P, R_co]):
         return cast("GroupSignature[T]", mapped_calls(task, items, args, kwargs, sent_with))
 
 
-def _task_of(sender: object) -> tuple[TaskDefinition, tuple[Celery | None, Mapping[str, Any]]]:
+def _task_of(sender: object) -> tuple[TaskDefinition, tuple[Celery | None, Mapping[str, object]]]:
     """Return the task of a sender and what it sends with; warn the caller of the public method if it is deprecated."""
     mixin = cast("SignatureMixin[..., object]", sender)
     warn_if_deprecated(mixin._task)

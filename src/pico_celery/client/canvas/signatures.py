@@ -275,7 +275,7 @@ class Workflow(GroupMember[R_co], CompleteSignature[R_co, AsyncResult[R_co]], Si
     def __or__(self, other: PartialSignature[R_co, T] | ImmutableSignature[T], /) -> Workflow[T]: ...
     @overload
     def __or__(self, other: PartialGroup[R_co, T, S], /) -> GroupWorkflow[T, S]: ...
-    def __or__(self, other: Any, /) -> Any:
+    def __or__(self, other: object, /) -> object:
         """Put a task or a group after this workflow; it takes its result.
 
         Args:
@@ -307,7 +307,7 @@ class Workflow(GroupMember[R_co], CompleteSignature[R_co, AsyncResult[R_co]], Si
         following: Any = sender
         return cast("Workflow[T]", in_sequence(self, following.partial(*args, **kwargs)))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """Do what Celery does: run a call here and now, send a chain or a chord."""
         return self._typed(super().__call__(*args, **kwargs))
 
@@ -381,7 +381,7 @@ class TaskSignature(Workflow[R_co], Step[R_co]):
         """Run the call here and now, as Celery does where the task is registered."""
         return EagerAsyncResult(Step.apply(self, *args, **kwargs), self.definition)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """Run the call here and now, as Celery does where the task is registered, and return its typed value."""
         return decode_result(self.definition, Step.__call__(self, *args, **kwargs))
 
@@ -409,7 +409,7 @@ class GroupWorkflow(CompleteSignature[S_co, GroupResult[T_co, S_co]], ManyResult
         """
         return cast("Workflow[T]", in_sequence(self, other))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """Send it, as Celery does."""
         send: Callable[..., object] = self.apply_async
         return send(args, **kwargs)
@@ -428,7 +428,7 @@ class PartialSignature(
     def __or__(self, other: PartialSignature[R_co, T] | ImmutableSignature[T], /) -> PartialSignature[A_contra, T]: ...
     @overload
     def __or__(self, other: PartialGroup[R_co, T, S], /) -> PartialGroup[A_contra, T, S]: ...
-    def __or__(self, other: Any, /) -> Any:
+    def __or__(self, other: object, /) -> object:
         """Put a task or a group after this one; it takes its result, as `Workflow.__or__` says."""
         return in_sequence(self, other)
 
@@ -461,7 +461,7 @@ class PartialGroup(
         return cast("PartialSignature[A_contra, T]", in_sequence(self, other))
 
 
-def _kinds(typed: type[TypedSignature[Any]], **classes: type) -> dict[str, type[TypedSignature[Any]]]:
+def _kinds(typed: type[TypedSignature[object]], **classes: type) -> dict[str, type[TypedSignature[object]]]:
     """Return the subclass of a typed signature for each kind of Celery's, which dispatches on its own classes."""
     made = {}
     for kind, celery_class in classes.items():
@@ -482,7 +482,7 @@ _KINDS: Final[dict[tuple[bool, bool], dict[str, type[TypedSignature[Any]]]]] = {
 }
 
 
-def signature_of(spec: WorkflowSpec) -> TypedSignature[Any]:
+def signature_of(spec: WorkflowSpec) -> TypedSignature[object]:
     """Return the typed signature of a workflow."""
     plain = spec.steps[0] if len(spec.steps) == 1 else chain_of(spec.steps, spec.app)
     kind = "task" if isinstance(plain, Step) else str(plain.subtask_type)
@@ -492,7 +492,7 @@ def signature_of(spec: WorkflowSpec) -> TypedSignature[Any]:
     return signature
 
 
-def in_sequence(first: TypedSignature[Any], second: object) -> TypedSignature[Any]:
+def in_sequence(first: TypedSignature[object], second: object) -> TypedSignature[object]:
     """Return the signature of one after another; raise a `CompositionError` if they do not fit."""
     if isinstance(second, TypedSignature):
         return signature_of(join(first.spec, second.spec))

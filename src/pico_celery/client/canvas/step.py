@@ -44,7 +44,9 @@ class CopiedSignature(Signature[R_co]):
         dict.update(adopted, plain)
         return adopted
 
-    def clone(self, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None, **opts: Any) -> Self:
+    def clone(
+        self, args: tuple[object, ...] | None = None, kwargs: dict[str, object] | None = None, **opts: Any
+    ) -> Self:
         """Return a copy that may be changed, of the same class."""
         own = {name: value for name, value in vars(self).items() if name not in CACHED}
         return self.adopt(super().clone(args, kwargs, **opts), **own)
@@ -63,7 +65,7 @@ class Step(CopiedSignature[R_co]):
         self,
         definition: TaskDefinition,
         call: EncodedCall,
-        options: dict[str, Any],
+        options: dict[str, object],
         *,
         immutable: bool = False,
         app: Celery | None = None,
@@ -100,6 +102,6 @@ class Step(CopiedSignature[R_co]):
         return f"{self.definition.name}({self.call.kwargsrepr})"
 
 
-def step_of(signature: Step[Any]) -> Step[Any]:
+def step_of(signature: Step[object]) -> Step[object]:
     """Return a plain step that shares nothing with the signature that Celery changes."""
     return Step.adopt(signature.clone())

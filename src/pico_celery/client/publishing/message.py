@@ -56,10 +56,10 @@ class Post:
         self,
         definition: TaskDefinition,
         call: EncodedCall,
-        options: Mapping[str, Any],
+        options: Mapping[str, object],
         result: Sent,
-        producer: Any = None,
-    ) -> Any:
+        producer: object = None,
+    ) -> object:
         """Post a call."""
         if not _PLAIN.issuperset(options) or not self._is_celerys():
             chosen: dict[str, Any] = {} if producer is None else {"producer": producer}
@@ -92,7 +92,7 @@ class Post:
         producer: Any,
         definition: TaskDefinition,
         call: EncodedCall,
-        options: dict[str, Any],
+        options: dict[str, object],
         result: Sent,
     ) -> Sent:
         parent = self._app.current_worker_task

@@ -40,13 +40,13 @@ class PreparedCall:
 
 
 def prepare(
-    definition: TaskDefinition, args: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    definition: TaskDefinition, args: Any, kwargs: Mapping[str, object], options: Mapping[str, object]
 ) -> PreparedCall:
     """Validate and encode a call, and work out what it is sent with."""
     return prepare_encoded(definition, encode_call(definition, args, kwargs), options)
 
 
-def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, Any]) -> PreparedCall:
+def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapping[str, object]) -> PreparedCall:
     """Work out what an encoded call is sent with, at the time when it is sent."""
     resolved, deadline = fix_deadline(definition.name, options)
     key = resolve_key(definition, call.kwargs, resolved)
@@ -55,7 +55,7 @@ def prepare_encoded(definition: TaskDefinition, call: EncodedCall, options: Mapp
     )
 
 
-def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, Any]:
+def message_options(definition: TaskDefinition, options: Mapping[str, Any]) -> dict[str, object]:
     """Return options of sending with the headers of the contract."""
     own, headers = options.get("headers"), contract_headers(definition)
     return {**options, "headers": {**own, **headers} if own else dict(headers)}
@@ -79,7 +79,7 @@ def resolve_deadline(options: Mapping[str, Any]) -> tuple[dict[str, Any], dateti
     return resolved, deadline
 
 
-def fix_deadline(task: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
+def fix_deadline(task: str, options: Mapping[str, object]) -> tuple[dict[str, Any], datetime | None]:
     """Resolve the deadline of what is sent now, and refuse what cannot begin before it."""
     resolved, deadline = resolve_deadline(options)
     if deadline is not None:
@@ -101,7 +101,7 @@ def _check_in_time(task: str, given: Mapping[str, Any], deadline: datetime) -> N
         raise DeadlineExceeded.of(task, str(given.get("task_id") or ""), deadline, "unsent")
 
 
-def _seconds_until_eta(given: Mapping[str, Any]) -> float:
+def _seconds_until_eta(given: Mapping[str, object]) -> float:
     eta = given.get("eta")
     # A time without a zone is one in the application's zone, which the worker knows.
     return seconds_until(eta) if isinstance(eta, datetime) and eta.tzinfo is not None else 0.0

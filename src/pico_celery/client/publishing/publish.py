@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def publish(
-    app: Celery, prepared: PreparedCall, result: AsyncResult[Any] | None = None, producer: Any = None
+    app: Celery, prepared: PreparedCall, result: AsyncResult[object] | None = None, producer: object = None
 ) -> AsyncResult[Any]:
     """Publish one call, unless another one has its idempotency key, holding the calling thread."""
     if is_eager(app, prepared.definition):
@@ -42,7 +42,7 @@ def publish(
     return send_once(app, prepared.key, opened.id, send, opened._adopt)
 
 
-def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[Any], producer: Any) -> AsyncResult[Any]:
+def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[object], producer: object) -> AsyncResult[object]:
     definition, runtime = prepared.definition, runtime_of(app)
     try:
         with runtime.results.sending([result]) as added:
@@ -54,7 +54,7 @@ def _send(app: Celery, prepared: PreparedCall, result: AsyncResult[Any], produce
     return cast("AsyncResult[Any]", sent)
 
 
-def _execute(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
+def _execute(app: Celery, prepared: PreparedCall) -> AsyncResult[object]:
     definition, call = prepared.definition, prepared.call
     eager = app.tasks[definition.name].apply(call.args, call.kwargs, **prepared.options)
     result: EagerAsyncResult[Any] = EagerAsyncResult(eager, definition)
@@ -122,7 +122,7 @@ async def published(future: Future[T], name: str, deadline: datetime | None) -> 
     return await waiting
 
 
-def open_result(app: Celery, prepared: PreparedCall) -> AsyncResult[Any]:
+def open_result(app: Celery, prepared: PreparedCall) -> AsyncResult[object]:
     """Return the result of a call that has not been sent yet."""
     options = prepared.options
     task_id = options.get("task_id") or runtime_of(app).ids.new()

@@ -30,14 +30,14 @@ class Job:
     __slots__ = ("alone", "context", "done", "send")
 
     def __init__(
-        self, send: Callable[[Any], Any], done: Callable[[BaseException | None], None], *, alone: bool = False
+        self, send: Callable[[object], object], done: Callable[[BaseException | None], None], *, alone: bool = False
     ) -> None:
         self.send = send
         self.done = done
         self.alone = alone
         self.context = contextvars.copy_context()
 
-    def run(self, producer: Any = None) -> None:
+    def run(self, producer: object = None) -> None:
         """Publish it."""
         self.context.run(self.send, producer)
 
@@ -53,7 +53,7 @@ class Publisher:
         self._busy = False
         self._is_armed = False
 
-    def submit(self, job: Job, call_soon: Callable[[Callable[[], None]], Any] | None = None) -> None:
+    def submit(self, job: Job, call_soon: Callable[[Callable[[], None]], object] | None = None) -> None:
         """Publish something, soon."""
         sender = self._app.current_worker_task
         if sender:
@@ -76,7 +76,7 @@ class Publisher:
             self._is_armed = False
             self._changed.notify_all()
 
-    def future_of(self, send: Callable[[Any], T], *, alone: bool = False) -> Future[T]:
+    def future_of(self, send: Callable[[object], T], *, alone: bool = False) -> Future[T]:
         """Publish something, soon, and keep what comes of it."""
         future: Future[T] = Future()
         made: list[T] = []
@@ -87,7 +87,7 @@ class Publisher:
                 begun.append(future.set_running_or_notify_cancel())
             return begun[0]
 
-        def send_unless_withdrawn(producer: Any) -> None:
+        def send_unless_withdrawn(producer: object) -> None:
             if begin():
                 made.append(send(producer))
 
@@ -102,7 +102,7 @@ class Publisher:
         self.submit(Job(send_unless_withdrawn, done, alone=alone))
         return future
 
-    def call(self, function: Callable[[], Any]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Call something that may block, soon."""
         self.submit(Job(lambda _: function(), _log_failure, alone=True))
 

@@ -34,7 +34,7 @@ def certain_batch() -> Any:  # noqa: C901 - a class whose base is known only her
     class CertainBatch(base):  # type: ignore[misc]  # kombu has no types
         """As kombu's, in one transaction with a mark."""
 
-        def __init__(self, channel: Any, max_size: int) -> None:
+        def __init__(self, channel: object, max_size: int) -> None:
             super().__init__(channel, max_size)
             self._mark = f"pico-celery.batch.{uuid4()}"
             self._is_watched = False
@@ -50,7 +50,7 @@ def certain_batch() -> Any:  # noqa: C901 - a class whose base is known only her
                     raise
             self._is_watched = False
 
-        def publish(self, message: Any, **kwargs: Any) -> Any:
+        def publish(self, message: object, **kwargs: object) -> object:
             """Buffer a message."""
             if not self._is_watched:
                 self.pipeline.watch(self._mark)
@@ -81,7 +81,7 @@ class BrokerConnection(Connection):
             return _redis_transport()
         return transport
 
-    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
+    def Pool(self, limit: int | None = None, **options: object) -> ConnectionPool:  # noqa: N802 - kombu's name
         """Return a pool of such connections."""
         return _BrokerConnectionPool(self, limit, **options)
 
@@ -109,7 +109,7 @@ def _redis_transport() -> Any:
         _held: Any = None
 
         @contextmanager
-        def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        def conn_or_acquire(self, client: Any = None) -> Iterator[object]:
             """Give a client: that of the caller, or the channel's own, which any thread may use."""
             if client is None:
                 client = self._held
@@ -119,7 +119,7 @@ def _redis_transport() -> Any:
                         client = self._held = made
             yield client
 
-        def create_publish_batch(self, max_size: int) -> Any:
+        def create_publish_batch(self, max_size: int) -> object:
             """Make a batch of which one can tell afterwards whether it was sent."""
             return certain_batch()(self, max_size)
 

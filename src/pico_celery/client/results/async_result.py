@@ -7,12 +7,15 @@ import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from celery import Celery, current_task, states
 from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
-from celery.result import assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
+from celery.result import (
+    ResultBase,
+    assert_will_not_block,  # type: ignore[attr-defined]  # celery-types lacks it
+)
 from vine import Thenable
 
 from pico_celery.celery_port import store_meta
@@ -27,6 +30,9 @@ from pico_celery.contract.conformance import is_assignable
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.messaging.results import decode_result
+
+if TYPE_CHECKING:
+    from celery.backends.base import Backend
 
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
@@ -60,10 +66,10 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def __init__(
         self,
         id: str,  # noqa: A002 - Celery's own name
-        backend: Any = None,
+        backend: Backend | None = None,
         task_name: str | None = None,
         app: Celery | None = None,
-        parent: Any = None,
+        parent: ResultBase | None = None,
         *,
         definition: TaskDefinition,
         deadline: datetime | None = None,
@@ -182,7 +188,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def get(
         self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
     ) -> R_co | BaseException: ...
-    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+    def get(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> object:
         """Wait for the task and return its validated result.
 
         Args:
@@ -232,7 +238,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     def wait(
         self, timeout: float | timedelta | None = ..., propagate: bool = ..., **options: Any
     ) -> R_co | BaseException: ...
-    def wait(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: Any) -> Any:
+    def wait(self, timeout: float | timedelta | None = None, propagate: bool = True, **options: object) -> object:
         """Wait as `get` does, under Celery's older name for it."""
         return self.get(timeout, propagate, **options)
 
@@ -312,7 +318,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
                 return Err(error)
             raise
 
-    def throw(self, *args: Any, **kwargs: Any) -> None:
+    def throw(self, *args: object, **kwargs: object) -> None:
         """Raise a failure, as Celery does; what is stored of it is made the exception that it is to a caller.
 
         Args:
@@ -326,7 +332,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
             args = (self._failure(args[0], self.traceback), *args[1:])
         super().throw(*args, **kwargs)
 
-    def _failure(self, value: Any, traceback: object, state: str = "") -> Exception:
+    def _failure(self, value: object, traceback: object, state: str = "") -> Exception:
         """Return the exception that a stored failure is to the caller, the same one each time."""
         if self._failed is None or self._failed[0] is not value:
             if self.definition.declared:
@@ -351,7 +357,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
                 yield node.definition
             node = node.parent
 
-    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
+    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, object], object] | None = None) -> Any:
         """Raise what the task raised, or return its validated result.
 
         Args:
@@ -403,22 +409,22 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         own: dict[str, Any] = {"definition": self.definition, "deadline": self.deadline, "key": self.key}
         return AsyncResult(self.id, self.backend, app=self.app, parent=self.parent, **own)
 
-    def __deepcopy__(self, _memo: Any) -> AsyncResult[R_co]:
+    def __deepcopy__(self, _memo: object) -> AsyncResult[R_co]:
         """Return another handle of the same task."""
         return self.__copy__()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the names of task and id; the application is the current one where it is read."""
         return _reopen, (self.definition.name, self.id, self.parent, self.deadline, self.key)
 
-    def _understood(self, meta: dict[str, Any]) -> dict[str, Any]:
+    def _understood(self, meta: dict[str, object]) -> dict[str, object]:
         """Return what was stored, its failure made of what is stored; Celery would make the class that it names."""
         if meta["status"] in states.EXCEPTION_STATES:
             meta["result"] = error = self._failure(meta["result"], meta.get("traceback"), meta["status"])
             self._failed = (error, error)
         return meta
 
-    def _typed(self, value: Any) -> Any:
+    def _typed(self, value: object) -> object:
         if self._value is _UNSET:
             self._value = decode_result(self.definition, value)
         return self._value
@@ -458,7 +464,7 @@ def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> Non
         result._hub.unwatch(waiter)
 
 
-def _refuse_inside_task(result: AsyncResult[Any]) -> None:
+def _refuse_inside_task(result: AsyncResult[object]) -> None:
     running: Any = current_task
     if running and running_loop() is not None:
         raise ExecutionError(
@@ -469,7 +475,7 @@ def _refuse_inside_task(result: AsyncResult[Any]) -> None:
 
 def _reopen(
     name: str, task_id: str, parent: Any, deadline: datetime | None = None, key: IdempotencyKey | None = None
-) -> CeleryAsyncResult[Any]:
+) -> CeleryAsyncResult[object]:
     definition = default_catalog.get(name)
     if definition is None:  # no contract here types it
         return CeleryAsyncResult(task_id, parent=parent)

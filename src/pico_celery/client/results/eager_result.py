@@ -43,7 +43,7 @@ class EagerAsyncResult(EagerResult[R_co], AsyncResult[R_co]):  # type: ignore[mi
         """Return the same outcome again."""
         return _refill(self.definition, self._outcome)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle the outcome, and the task by its name."""
         return _reopen_eager, (self.definition.name, self._outcome)
 

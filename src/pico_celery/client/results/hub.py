@@ -155,7 +155,7 @@ class ResultHub:
             _sending.active = before
 
     @property
-    def reply_options(self) -> dict[str, Any]:
+    def reply_options(self) -> dict[str, object]:
         """Options by which replies come to this process, where results are replies over the broker."""
         return {"reply_to": self.backend.oid} if is_rpc(type(self.backend)) else {}
 
@@ -179,10 +179,10 @@ class ResultHub:
         """Whether the caller runs on the thread that receives, which a wait would stop for everybody."""
         return threading.current_thread() is self._thread
 
-    def _make_backend(self) -> Any:
+    def _make_backend(self) -> object:
         return private_backend(self._app, self._take, self._replies)
 
-    def _is_shared(self, backend: Any) -> bool:
+    def _is_shared(self, backend: object) -> bool:
         """Return whether any number of threads may read from a backend."""
         return is_redis(type(backend)) or is_rpc(type(backend))
 
@@ -285,7 +285,7 @@ def _quieten(backend: Any) -> None:
         return
     subscribe = backend.on_task_call
 
-    def on_task_call(producer: Any, task_id: str) -> Any:
+    def on_task_call(producer: object, task_id: str) -> object:
         return None if _sending.active else subscribe(producer, task_id)
 
     backend.on_task_call = on_task_call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
 from celery import states
@@ -88,7 +88,7 @@ def is_failure(stored: object) -> bool:
 
 
 def failure_of(
-    definitions: Sequence[TaskDefinition], task_id: str, stored: Any, traceback: object, state: str = ""
+    definitions: Sequence[TaskDefinition], task_id: str, stored: object, traceback: object, state: str = ""
 ) -> Exception:
     """Return the exception that a stored failure of a contract's task is to its caller."""
     failure = StoredFailure.of(stored, traceback)

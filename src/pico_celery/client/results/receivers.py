@@ -51,7 +51,7 @@ class Receiver(Protocol):
         """Stop listening."""
 
 
-def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
+def private_backend(app: Any, sink: Any, replies: str = "") -> object:
     """Return a result backend of the hub's own, beside those that Celery keeps for each thread."""
     found: Any = by_url(app.backend_cls or app.conf.result_backend, app.loader)
     cls, url = found
@@ -72,28 +72,28 @@ def private_backend(app: Any, sink: Any, replies: str = "") -> Any:
     return cls(app=app, url=url)
 
 
-def _acknowledged(sink: Any) -> Any:
+def _acknowledged(sink: Any) -> object:
     # Without it, replies on their way when a connection breaks would be lost. What comes twice is known already.
-    def on_state_change(_: Any, meta: Any, message: Any) -> None:
+    def on_state_change(_: object, meta: object, message: Any) -> None:
         sink(meta)
         message.ack()
 
     return on_state_change
 
 
-def _reply_queue(backend: Any) -> Any:
+def _reply_queue(backend: Any) -> object:
     # Celery's own is deleted with its connection: a reply that comes before the next one would be lost.
     return backend.Queue(
         backend.oid, backend.exchange, backend.oid, durable=True, auto_delete=False, expires=_REPLY_QUEUE_SECONDS
     )
 
 
-def is_redis(cls: Any) -> bool:
+def is_redis(cls: object) -> bool:
     """Return whether a backend's class is Celery's for Redis, or a subclass (Sentinel)."""
     return _is_of(cls, "celery.backends.redis")
 
 
-def is_rpc(cls: Any) -> bool:
+def is_rpc(cls: object) -> bool:
     """Return whether a backend's class is Celery's for replies over the broker."""
     return _is_of(cls, "celery.backends.rpc")
 

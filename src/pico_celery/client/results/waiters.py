@@ -162,7 +162,7 @@ class Waiters:
         return bool(waiting)
 
 
-def _call(function: Callable[..., None], *args: Any) -> None:
+def _call(function: Callable[..., None], *args: object) -> None:
     """Call what may be a caller's own code: it must cost neither the thread nor the others that wait."""
     try:
         function(*args)

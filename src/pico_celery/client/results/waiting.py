@@ -44,7 +44,7 @@ def wait_for(
     seconds: float | None,
     *,
     with_parents: bool = True,
-    interval: tuple[float, Callable[[], Any] | None] = (0.5, None),
+    interval: tuple[float, Callable[[], object] | None] = (0.5, None),
 ) -> None:
     """Wait until a result is there, holding the calling thread."""
     told = threading.Event()
@@ -65,7 +65,9 @@ def wait_for(
         raise failures[0]
 
 
-def _wait(told: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], Any] | None) -> bool:
+def _wait(
+    told: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], object] | None
+) -> bool:
     if on_interval is None:
         return told.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
     end = None if seconds is None else monotonic() + seconds
@@ -174,7 +176,7 @@ def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:
 
 
 def _failure_of(
-    result: Awaited, parent: CeleryAsyncResult[Any], tell: Told
+    result: Awaited, parent: CeleryAsyncResult[object], tell: Told
 ) -> Callable[[Meta | None, BaseException | None], None]:
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
         if meta is not None and meta["status"] in states.PROPAGATE_STATES:
@@ -184,7 +186,7 @@ def _failure_of(
     return resolve
 
 
-def _tell_failure(result: Awaited, parent: CeleryAsyncResult[Any], tell: Told) -> None:
+def _tell_failure(result: Awaited, parent: CeleryAsyncResult[object], tell: Told) -> None:
     try:
         parent.maybe_throw()
     except Exception as error:  # noqa: BLE001 - it is what the task before raised
