@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, Par
 from celery import Celery, current_task, states
 from celery.exceptions import TimeoutError as TimedOut
 from celery.result import AsyncResult as CeleryAsyncResult
-from celery.result import (
-    ResultBase,
-    assert_will_not_block,  # type: ignore[attr-defined]  # celery-types lacks it
-)
+from celery.result import ResultBase, assert_will_not_block  # type: ignore[attr-defined]  # celery-types lacks it
 from vine import Thenable
 
 from pico_celery.celery_port import store_meta
