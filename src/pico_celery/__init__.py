@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from pico_celery.client.periodic import PeriodicTask as PeriodicTask, schedule
     from pico_celery.client.results.async_result import AsyncResult
     from pico_celery.client.results.outcome import Err, Ok, Outcome
-    from pico_celery.client.runtime import close
+    from pico_celery.client.publishing.runtime import close
     from pico_celery.client.sender import TaskSender
     from pico_celery.worker.declaration import ImplementationOptions as ImplementationOptions, task
     from pico_celery.worker.registrar import (
@@ -161,7 +161,7 @@ _LATE = {
     "TaskContext": "pico_celery.worker.task_context",
     "TaskSender": "pico_celery.client.sender",
     "celery": "pico_celery.client.declaration",
-    "close": "pico_celery.client.runtime",
+    "close": "pico_celery.client.publishing.runtime",
     "create_app": "pico_celery.app.factory",
     "schedule": "pico_celery.client.periodic",
     "send_task": "pico_celery.client.declaration",

@@ -13,7 +13,7 @@ from celery import Celery
 from kombu import Connection
 from redis import Redis
 
-from pico_celery.client.runtime import close_runtime
+from pico_celery.client.publishing.runtime import close_runtime
 
 _SCALARS = (str, int, float, bool)
 

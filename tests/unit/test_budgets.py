@@ -24,7 +24,7 @@ from pydantic import BaseModel, field_validator
 from redis import Redis
 
 from pico_celery import CeleryClient, celery, contract, send_task, task
-from pico_celery.client.runtime import close_runtime
+from pico_celery.client.publishing.runtime import close_runtime
 from pico_celery.contract.marks import marks_of
 from pico_celery.messaging.calls import decode_call, encode_call
 from pico_celery.messaging.results import decode_result, encode_result

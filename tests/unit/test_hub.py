@@ -34,11 +34,11 @@ from pico_celery import (
     send_task,
 )
 from pico_celery.client.publishing.publisher import Job, Publisher
+from pico_celery.client.publishing.runtime import close_runtime, runtime_of
 from pico_celery.client.results import hub as hubs
 from pico_celery.client.results.hub import hub_of
 from pico_celery.client.results.receivers import TaskIds
 from pico_celery.client.results.waiters import Waiter, Waiters
-from pico_celery.client.runtime import close_runtime, runtime_of
 
 SOON = 10
 

@@ -18,8 +18,8 @@ from pico_celery.client.publishing.prepare import PreparedCall, prepare
 from pico_celery.client.publishing.publish import is_eager, open_result, publish, published
 from pico_celery.client.publishing.publisher import Job
 from pico_celery.client.publishing.redis_transport import NotPublishedError
+from pico_celery.client.publishing.runtime import runtime_of
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import BatchError, Fault, PayloadError
 

@@ -17,8 +17,8 @@ from celery import Celery
 
 from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publish import publish_in_background, published
+from pico_celery.client.publishing.runtime import runtime_of
 from pico_celery.client.results.async_result import AsyncResult
-from pico_celery.client.runtime import runtime_of
 from pico_celery.errors import DeadlineExceeded, ExecutionError, Fault, ResultError
 from pico_celery.threads import submit
 

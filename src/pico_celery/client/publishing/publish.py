@@ -16,9 +16,9 @@ from pico_celery.client.deadlines import patience_seconds
 from pico_celery.client.idempotency import EagerKeys, IdempotencyKey, send_once
 from pico_celery.client.publishing.prepare import PreparedCall
 from pico_celery.client.publishing.publisher import Job
+from pico_celery.client.publishing.runtime import runtime_of
 from pico_celery.client.results.async_result import AsyncResult
 from pico_celery.client.results.eager_result import EagerAsyncResult
-from pico_celery.client.runtime import runtime_of
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.errors import DeadlineExceeded, Fault, PayloadError
 from pico_celery.messaging.deadline import after, seconds_of
