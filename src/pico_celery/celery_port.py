@@ -16,21 +16,23 @@ from importlib import import_module
 from logging import Logger, getLogger
 from operator import attrgetter
 from types import MethodType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import celery
-from celery import Celery, Signature, Task
-from celery.app.task import Context
-from celery.result import AsyncResult
+from celery import Celery
 from kombu import Message as KombuMessage
 
 from pico_celery.errors import ExecutionError
 
-if TYPE_CHECKING:  # a client needs neither
+if TYPE_CHECKING:  # a client that only declares its calls needs none of them
+    from celery.app.task import Context, Task
+    from celery.canvas import Signature
+    from celery.result import AsyncResult
     from celery.worker.request import Request
     from kombu.asynchronous import Hub
 
-AnyTask = Task[..., Any]
+
+AnyTask: TypeAlias = "Task[..., Any]"
 SUPPORTED: Final = "celery>=5.7,<5.8"
 _PROBE: Final = "pico-celery-probe"
 _logger = getLogger(__name__)

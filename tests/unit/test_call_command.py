@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -433,7 +434,8 @@ def test_a_result_backend_that_says_nothing_is_told(here: Path, document: Docume
             close_app(app)
     assert done.exit_code == 2
     assert "the result backend" in done.stderr
-    assert "look again: celery -A given result " in done.stderr
+    # Whether the time or the patience with the server ends first depends on the machine.
+    assert re.search(r"look again( when it can be)?: celery -A given result ", done.stderr)
 
 
 def test_a_result_backend_that_is_not_there_is_told(document: Document) -> None:
