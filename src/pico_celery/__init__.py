@@ -169,7 +169,7 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import a late name, once."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - it takes longer than the rest of this module

@@ -174,7 +174,7 @@ def celery(cls: _Class, /) -> _Class: ...
 def celery(
     *,
     scope: str = ...,
-    name: Any = ...,
+    name: Any = ...,  # noqa: ANN401
     qualifiers: Iterable[str] = ...,
     primary: bool = ...,
     lazy: bool = ...,

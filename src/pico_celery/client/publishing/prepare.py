@@ -40,7 +40,10 @@ class PreparedCall:
 
 
 def prepare(
-    definition: TaskDefinition, args: Any, kwargs: Mapping[str, object], options: Mapping[str, object]
+    definition: TaskDefinition,
+    args: Any,
+    kwargs: Mapping[str, object],
+    options: Mapping[str, object],  # noqa: ANN401
 ) -> PreparedCall:
     """Validate and encode a call, and work out what it is sent with."""
     return prepare_encoded(definition, encode_call(definition, args, kwargs), options)

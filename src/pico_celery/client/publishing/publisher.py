@@ -45,7 +45,7 @@ class Job:
 class Publisher:
     """The thread that publishes."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any) -> None:  # noqa: ANN401
         self._app = app
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()

@@ -77,7 +77,7 @@ class ResultHub:
         self._trouble: BaseException | None = None
 
     @property
-    def backend(self) -> Any:
+    def backend(self) -> Any:  # noqa: ANN401
         """The result backend that results of this application are read from."""
         if self._backend is None:
             with self._lock:
@@ -279,7 +279,7 @@ def _close(receiver: Receiver) -> None:
         _logger.debug("closing the receiver of results failed", exc_info=True)
 
 
-def _quieten(backend: Any) -> None:
+def _quieten(backend: Any) -> None:  # noqa: ANN401
     """Let a backend of Celery's, which belongs to this thread, not subscribe to what the hub listens to."""
     if "on_task_call" in vars(backend):
         return

@@ -154,7 +154,7 @@ def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
     return waiters
 
 
-def store(result: Any, meta: Meta) -> None:
+def store(result: Any, meta: Meta) -> None:  # noqa: ANN401
     """Store what a backend has of a task in its result, one of this library or of Celery."""
     if hasattr(result, "_store"):
         result._store(meta)
