@@ -26,7 +26,6 @@ from tests.acceptance.pages import INDEX, PAGES, README, Page
 
 DOCS = INDEX.path.parent
 HEAVY = ("celery", "kombu", "pico_ioc", "redis", "greenlet")
-OF_COMMANDS = {"docs", "new"}  # extras of single commands
 README_WORKER = "celery -A worker:celery_app worker -Q orders -l INFO"
 
 
@@ -431,4 +430,4 @@ def test_the_readme_names_the_python_versions_and_extras_that_the_package_has() 
 
     assert project["requires-python"] == ">=3.11"
     assert "This needs Python 3.11 or newer." in README.text
-    assert named - OF_COMMANDS == set(project["optional-dependencies"]) - OF_COMMANDS
+    assert named == set(project["optional-dependencies"])
