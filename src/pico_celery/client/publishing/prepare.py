@@ -41,9 +41,9 @@ class PreparedCall:
 
 def prepare(
     definition: TaskDefinition,
-    args: Any,
+    args: Any,  # noqa: ANN401
     kwargs: Mapping[str, object],
-    options: Mapping[str, object],  # noqa: ANN401
+    options: Mapping[str, object],
 ) -> PreparedCall:
     """Validate and encode a call, and work out what it is sent with."""
     return prepare_encoded(definition, encode_call(definition, args, kwargs), options)

@@ -473,9 +473,9 @@ def _refuse_inside_task(result: AsyncResult[object]) -> None:
 def _reopen(
     name: str,
     task_id: str,
-    parent: Any,
+    parent: Any,  # noqa: ANN401
     deadline: datetime | None = None,
-    key: IdempotencyKey | None = None,  # noqa: ANN401
+    key: IdempotencyKey | None = None,
 ) -> CeleryAsyncResult[object]:
     definition = default_catalog.get(name)
     if definition is None:  # no contract here types it
