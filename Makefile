@@ -28,7 +28,7 @@ test: $(STAMP)
 	$(BIN)/lint-imports
 	@status=0; \
 	$(BIN)/pytest -n 2 --dist loadscope $(COMPUTING) || status=1; \
-	$(BIN)/pytest -n 6 --dist loadscope $(WAITING) || status=1; \
+	$(BIN)/pytest -n 4 --dist loadscope $(WAITING) || status=1; \
 	exit $$status
 
 test-slow: $(STAMP)

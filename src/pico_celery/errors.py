@@ -43,6 +43,35 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
+__all__ = [
+    "BatchError",
+    "CallError",
+    "CompositionError",
+    "ConformanceError",
+    "ContractError",
+    "DeadlineExceeded",
+    "DeclarationError",
+    "DecoratorError",
+    "DeprecatedTaskWarning",
+    "EmbeddedBrokerError",
+    "ErrorClassError",
+    "ErrorFieldsError",
+    "ExecutionError",
+    "Fault",
+    "FaultsError",
+    "IncompatibleContainerError",
+    "LockFileError",
+    "OptionError",
+    "PayloadError",
+    "PicoCeleryError",
+    "RemoteError",
+    "ResultError",
+    "SettingsError",
+    "UnboundClientError",
+    "UndeclaredTaskWarning",
+    "UnknownTaskError",
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:

@@ -179,7 +179,6 @@ def test_the_demo_tells_its_steps_stops_everything_and_ends_well(short_folder: P
         "Receipt(order_id=1, total=Decimal('13.00')",
         "20 receipts",
         "Err(PaymentDeclined(reason='the voucher is worth less', missing=Decimal('8.00')))",
-        "answered after 0.5 s",
         "mail to ada@example.org: Please pay order 7",
         "PayloadError: orders.place: the arguments do not fit the contract, 2 faults:",
         "order.lines.0.quantity: expected a value greater than 0",
@@ -187,6 +186,7 @@ def test_the_demo_tells_its_steps_stops_everything_and_ends_well(short_folder: P
         "Worker and broker have been stopped.",
     ):
         assert text in output
+    assert re.search(r"answered after \d+\.\d s", output)
     assert_nothing_is_left(output, short_folder, processes=2)
 
 

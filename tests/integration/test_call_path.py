@@ -13,7 +13,7 @@ import pytest
 from tests.integration.conftest import Served, StartWorker
 
 OUT = 21
-BACK = 8
+BACK = 9
 
 
 @pytest.fixture(scope="module")
