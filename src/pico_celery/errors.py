@@ -196,7 +196,7 @@ class ErrorClassError(ContractError):
 
 
 class LockFileError(DeclarationError):
-    """A lock file, or what a worker tells of its contracts, cannot be read."""
+    """A lock file, or what a worker reports of its contracts, cannot be read."""
 
     headline = "{subject} cannot be read, {count}"
 
@@ -280,7 +280,7 @@ class ErrorFieldsError(FaultsError, TypeError):
 class RemoteError(PicoCeleryError):
     """A task raised what its contract does not declare.
 
-    It tells what the worker stored. Nothing is imported or built because the worker named it.
+    It shows what the worker stored. Nothing is imported or built because the worker named it.
     """
 
     @classmethod
@@ -314,7 +314,7 @@ class RemoteError(PicoCeleryError):
         else:
             remedy = "declare it as a TaskError and list it in the contract's @task_options(errors=[...]) to catch it by its class"
             text = f"{text}; {remedy}"
-        told = {
+        details = {
             "task": task,
             "task_id": task_id,
             "remote_type": remote_type,
@@ -322,7 +322,7 @@ class RemoteError(PicoCeleryError):
             "remote_traceback": remote_traceback,
             "faults": [asdict(fault) for fault in found],
         }
-        return cls(text, told)
+        return cls(text, details)
 
     @property
     def task(self) -> str:
@@ -491,7 +491,7 @@ class BatchError(PicoCeleryError):
 
     @property
     def unknown(self) -> tuple[int, ...]:
-        """Positions of the calls of which nobody can tell: the connection broke before the broker answered."""
+        """Positions of the calls that may or may not have been sent: the connection broke before the broker answered."""
         return tuple(self.data.get("unknown", ()))
 
 

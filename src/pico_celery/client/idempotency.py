@@ -86,7 +86,7 @@ def claim(app: Celery, key: IdempotencyKey, task_id: str) -> str:
     ttl = _ttl_of(backend, key)
     name = backend.get_key_for_task(key.name)
     while True:
-        # One round trip: whoever the key belongs to, the second command tells.
+        # One round trip: whoever the key belongs to, the second command shows it.
         pipeline = backend.client.pipeline(transaction=False)
         pipeline.set(name, task_id, nx=True, px=_milliseconds(min(ttl, CLAIM_SECONDS)))
         pipeline.get(name)

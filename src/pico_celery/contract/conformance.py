@@ -133,7 +133,7 @@ Side = Literal["implementation", "client"]
 
 
 def conformance_error(subject: str, faults: Iterable[Fault]) -> ConformanceError:
-    """Return the error that tells faults of conformance."""
+    """Return the error that lists faults of conformance."""
     found = list(faults)
     only_names = all(fault.code == "unknown_task" for fault in found)
     return (UnknownTaskError if only_names else ConformanceError).of(subject, found)

@@ -1,4 +1,4 @@
-"""What a payload's pydantic-core schema tells that its Python type does not.
+"""Read from a payload's pydantic-core schema what its Python type does not show.
 
 The walk is generic: it follows every mapping and list of the schema and looks at the few node types that matter here,
 so a node type that is new to it is passed through, not misread.
@@ -36,7 +36,7 @@ _KEYS: Final = frozenset(
     {"str", "int", "float", "bool", "any", "uuid", "date", "datetime", "time", "timedelta", "decimal", "url", "bytes"}
     | {"multi-host-url", "definition-ref", "function-plain"}
 )
-# A custom validator or serializer around a model decides itself what its JSON is; only a run can tell then.
+# A custom validator or serializer around a model decides itself what its JSON is; only a run shows it then.
 _CUSTOM: Final = ("function-before", "function-wrap", "function-plain")
 _FIELDS: Final = ("model-fields", "dataclass-args", "typed-dict")
 _SKIPPED: Final = ("serialization", "metadata", "strict_schema", "python_schema", "computed_fields", "cls", "config")
@@ -72,7 +72,7 @@ class SchemaFacts:
     masked: bool = False
     """A secret is declared that pydantic masks in JSON."""
     uncertain: bool = False
-    """A custom validator or serializer decides what the JSON is, so that only a run tells if it can be read."""
+    """A custom validator or serializer decides what the JSON is, so that only a run shows whether it can be read."""
     unreadable: list[Unreadable] = field(default_factory=list)
     """Fields that a model cannot read from its own JSON."""
 
@@ -175,7 +175,7 @@ def _function_of(node: Mapping[str, object]) -> object:
 
 
 def _note(node: Mapping[str, Any], config: Mapping[str, object], facts: SchemaFacts) -> Mapping[str, object]:
-    """Note what one node tells, and return the config that is in force below it."""
+    """Note what one node says, and return the config that is in force below it."""
     kind = node["type"]
     facts.unsendable.update(_unsendable(node))
     if kind == "bytes":
@@ -343,7 +343,7 @@ _TEMPORAL: Final = frozenset({"microseconds_precision"})
 _OBJECT: Final = frozenset({"fields", "extra_behavior", "computed_fields"})
 # The core schemas that JSON Schema describes in full, with those of their attributes that it describes, or that do not
 # make them accept less.
-_TOLD: Final[Mapping[str, frozenset[str]]] = {
+_DESCRIBED: Final[Mapping[str, frozenset[str]]] = {
     "any": frozenset(),
     "none": frozenset(),
     "bool": frozenset(),
@@ -383,8 +383,8 @@ _TOLD: Final[Mapping[str, frozenset[str]]] = {
     "typed-dict-field": frozenset({*_ALIASES, "schema", "required"}),
 }
 _LOOKED_AT: Final = frozenset({"keys_schema", "custom_init", "post_init", "validation_alias", "config"})
-_TOLD_AT_ONCE: Final = {kind: (told | _ALWAYS) - _LOOKED_AT for kind, told in _TOLD.items()}
-"""Attributes of which nothing has to be known to say that JSON Schema tells all of them: most nodes have no others."""
+_DESCRIBED_AT_ONCE: Final = {kind: (names | _ALWAYS) - _LOOKED_AT for kind, names in _DESCRIBED.items()}
+"""Attributes of which nothing has to be known to say that JSON Schema describes all of them: most nodes have no others."""
 _CONFIG: Final = frozenset(
     {"title", "strict", "extra_fields_behavior", "populate_by_name", "validate_by_name", "validate_by_alias"}
     | {"serialize_by_alias", "from_attributes", "hide_input_in_errors", "typed_dict_total"}
@@ -427,8 +427,8 @@ def core_nodes(node: object) -> Iterator[Mapping[str, object]]:
 
 
 def _is_told(node: Mapping[str, Any]) -> bool:
-    told = _TOLD.get(node["type"])
-    if told is None or not set(node) <= told | _ALWAYS:
+    described = _DESCRIBED.get(node["type"])
+    if described is None or not set(node) <= described | _ALWAYS:
         return False
     if node["type"] == "dict" and node.get("keys_schema", {"type": "str"}).get("type") != "str":
         return False  # JSON Schema knows nothing of keys
@@ -439,7 +439,7 @@ def _is_told(node: Mapping[str, Any]) -> bool:
 
 
 class TellingSchema(GenerateJsonSchema):
-    """JSON Schema that tells a Decimal's text from others, and which fields are always sent."""
+    """JSON Schema that distinguishes a Decimal's text from others, and which fields are always sent."""
 
     def decimal_schema(self, _schema: object) -> JsonSchemaValue:
         """Return what a Decimal is on the wire: text, which is not any text."""
@@ -455,17 +455,17 @@ class TellingSchema(GenerateJsonSchema):
 def untold(node: Mapping[str, Any]) -> dict[str, object]:
     """Return what a part of a type demands and JSON Schema does not describe."""
     kind = node.get("type")
-    if not isinstance(kind, str) or node.keys() <= _TOLD_AT_ONCE.get(kind, frozenset()):
+    if not isinstance(kind, str) or node.keys() <= _DESCRIBED_AT_ONCE.get(kind, frozenset()):
         return {}
     if kind.startswith("function-"):
         return {"functions": [f"{kind.removeprefix('function-')}:{_function_name(node['function'])}"]}
-    told = _TOLD.get(kind)
+    described = _DESCRIBED.get(kind)
     found = {
         name: value if isinstance(value, (str, int, float, bool)) else str(value)
         for name, value in node.items()
-        if name not in (told or ()) and name not in _ALWAYS and not isinstance(value, (Mapping, list, tuple))
+        if name not in (described or ()) and name not in _ALWAYS and not isinstance(value, (Mapping, list, tuple))
     }
-    if told is None:
+    if described is None:
         found["type"] = kind
     if kind == "dict" and node.get("keys_schema", {"type": "str"}).get("type") != "str":
         found["keys"] = digest(canonical_core_schema(node["keys_schema"]))

@@ -23,7 +23,7 @@ from pico_celery.errors import ContractError, Fault
 
 
 def alias_faults(cls: str, tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
-    """Tell what is wrong with the aliases of a contract's own tasks, as far as the class alone says it."""
+    """Return the faults of the aliases of a contract's own tasks that the class alone shows."""
     names = {task.name: task for task in tasks.values()}
     seen: dict[str, TaskDefinition] = {}
     faults = []
@@ -251,7 +251,7 @@ def _own_tasks(
 
 
 def _code_faults(cls: type[object], tasks: Mapping[str, TaskDefinition]) -> list[Fault]:
-    """Tell which errors of different tasks have one code: whoever reads a code must know the error."""
+    """Return the faults of errors of different tasks that share a code: a code must mean one error."""
     seen: dict[str, ErrorDefinition] = {}
     faults = []
     for name, task in tasks.items():

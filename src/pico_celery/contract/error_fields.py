@@ -94,7 +94,7 @@ class ErrorFields:
         return data
 
     def faults(self, subject: str, error: ValidationError) -> list[Fault]:
-        """Tell what is wrong with fields.
+        """Return the faults of fields.
 
         Args:
             subject: Name of the class or task.

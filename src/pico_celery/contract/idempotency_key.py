@@ -1,4 +1,4 @@
-"""``key=`` of a contract's method: which calls of a task are the same call, told from its arguments."""
+"""``key=`` of a contract's method: which calls of a task count as the same call, by their arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYW
 
 
 def key_faults(definition: TaskDefinition, subject: str) -> list[Fault]:
-    """Tell what is wrong with the parameters of a task's ``key``."""
+    """Return the faults of the parameters of a task's ``key``."""
     key = definition.options.get("key")
     if key is None:
         return []

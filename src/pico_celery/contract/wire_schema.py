@@ -112,7 +112,7 @@ def _is_veiled(annotation: object, seen: set[int]) -> bool:
         try:
             hints = get_type_hints(annotation, include_extras=True)
         except NameError:
-            return False  # pydantic has resolved it where this cannot; what it hides is told by nobody
+            return False  # pydantic has resolved it where this cannot; nobody reports what it hides
         return any(_is_veiled(hint, seen) for hint in hints.values())
     metadata = getattr(annotation, "__metadata__", ())
     return any(_is_veiled(item, seen) for item in (*get_args(annotation), *metadata))

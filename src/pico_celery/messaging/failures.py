@@ -24,7 +24,7 @@ from pico_celery.errors import CallError, DeadlineExceeded, Fault, PicoCeleryErr
 _OWN: Final[Mapping[str, type[PicoCeleryError]]] = {
     f"{cls.__module__}.{cls.__qualname__}": cls
     for cls in vars(errors).values()
-    # A RemoteError that a task let pass tells of another task: it is one more failure that the contract does not declare.
+    # A RemoteError that a task let pass is about another task: it is one more failure that the contract does not declare.
     if isinstance(cls, type) and issubclass(cls, PicoCeleryError) and cls is not RemoteError
 }
 _STORED_LENGTH: Final = 2
@@ -49,11 +49,11 @@ class StoredFailure:
     @classmethod
     def of(cls, stored: object, traceback: object = None) -> StoredFailure:
         """Read a failure."""
-        told = "" if traceback is None else str(traceback)
+        trace = "" if traceback is None else str(traceback)
         if isinstance(stored, BaseException):
-            return _of_exception(stored, told)
+            return _of_exception(stored, trace)
         if not isinstance(stored, Mapping):
-            return cls(type_name="Exception", module="", args=(stored,), text=str(stored), traceback=told)
+            return cls(type_name="Exception", module="", args=(stored,), text=str(stored), traceback=trace)
         message = stored.get("exc_message", "")
         args = tuple(message) if isinstance(message, (list, tuple)) else (message,)
         return cls(
@@ -61,7 +61,7 @@ class StoredFailure:
             module=str(stored.get("exc_module") or ""),
             args=args,
             text=_text_of(args),
-            traceback=told,
+            traceback=trace,
         )
 
     @property

@@ -19,7 +19,7 @@ def contract_headers(definition: TaskDefinition) -> Mapping[str, str]:
 
 
 def headers_of(request: object) -> Mapping[str, object]:
-    """Return the headers of a message that tell of its sender's contract."""
+    """Return the headers of a message that name its sender's contract."""
     digest = getattr(request, DIGEST_HEADER, None)
     if digest is not None:
         return {DIGEST_HEADER: digest, CONTRACT_HEADER: getattr(request, CONTRACT_HEADER, "")}
@@ -38,7 +38,7 @@ def is_current(definition: TaskDefinition, headers: Mapping[str, object] | None)
 
 
 def mismatch_note(definition: TaskDefinition, headers: Mapping[str, object] | None) -> str:
-    """Tell in what a message's contract differs from the one here, for an error that happened anyway."""
+    """Describe how a message's contract differs from the one here, for an error that happened anyway."""
     sent = (headers or {}).get(DIGEST_HEADER)
     if not sent or sent == definition.digest:
         return ""

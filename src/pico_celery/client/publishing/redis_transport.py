@@ -62,7 +62,7 @@ def certain_batch() -> Any:  # noqa: ANN401, C901
             try:
                 with self.channel.conn_or_acquire() as client:
                     is_mine = client.set(self._mark, 0, nx=True, ex=_MARK_SECONDS)
-            except Exception:  # noqa: BLE001 - then nobody can tell
+            except Exception:  # noqa: BLE001 - then nobody knows
                 raise error from None
             if is_mine:
                 raise NotPublishedError("the batch was not sent") from error
@@ -120,7 +120,7 @@ def _redis_transport() -> Any:  # noqa: ANN401
             yield client
 
         def create_publish_batch(self, max_size: int) -> object:
-            """Make a batch of which one can tell afterwards whether it was sent."""
+            """Make a batch whose outcome can be verified after a lost connection."""
             return certain_batch()(self, max_size)
 
     transport: Any = redis_transport().Transport

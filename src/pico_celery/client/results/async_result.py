@@ -189,8 +189,8 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Wait for the task and return its validated result.
 
         Args:
-            timeout: How long to wait, in seconds or as a `timedelta`; without it until the deadline of the call, or for
-                ever where it has none.
+            timeout: How long to wait, in seconds or as a `timedelta`; without it until the deadline of the call, or
+                forever where it has none.
             propagate: Whether a failure is raised; it is returned otherwise.
             **options: Those of `celery.result.AsyncResult.get`.
 
@@ -277,7 +277,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         """Wait for the task and return how it ended, as a value to match.
 
         Args:
-            timeout: How long to wait, in seconds or as a `timedelta`; for ever without it.
+            timeout: How long to wait, in seconds or as a `timedelta`; forever without it.
 
         Returns:
             `Ok` with the validated result; `Err` with what `get` would raise of the task, or of one before it in its chain:
@@ -341,7 +341,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return self._failed[1]
 
     def _is_of_the_call(self, error: Exception) -> bool:
-        """Return whether an error tells how the call ended, and not that the waiting for it failed."""
+        """Return whether an error says how the call ended, rather than that waiting for it failed."""
         if isinstance(error, (ResultError, DeadlineExceeded)):  # what does not fit, or is not heard of by the deadline
             return self._unsent is None
         return error is self._failed_before or (self._failed is not None and error is self._failed[1])

@@ -72,10 +72,10 @@ CONTROLS: Final[dict[str, type[Exception]]] = {
     "pico_celery.worker.contract_task.SealedMaxRetriesExceededError": MaxRetriesExceededError,
     "pico_celery.worker.coroutine.SoftTimeLimitCancelled": SoftTimeLimitExceeded,
 }
-"""Exceptions of Celery that tell what became of a task, by the names under which they are stored.
+"""Exceptions of Celery that say how a task ended, by the names under which they are stored.
 
-All others of Celery's and kombu's, such as a time-out or a broker that cannot be reached, tell what failed inside the task;
-to a caller they would tell the same of its own wait or broker.
+All others of Celery's and kombu's, such as a time-out or a broker that cannot be reached, say what failed inside the task;
+to a caller they would say the same of its own wait or broker.
 """
 
 

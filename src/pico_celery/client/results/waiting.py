@@ -20,7 +20,7 @@ from pico_celery.contract.definition import TaskDefinition
 if TYPE_CHECKING:
     import asyncio
 
-Told = Callable[[BaseException | None], None]
+Notify = Callable[[BaseException | None], None]
 
 
 class Awaited(Sent, Protocol):
@@ -47,17 +47,17 @@ def wait_for(
     interval: tuple[float, Callable[[], object] | None] = (0.5, None),
 ) -> None:
     """Wait until a result is there, holding the calling thread."""
-    told = threading.Event()
+    done = threading.Event()
     failures: list[BaseException] = []
 
-    def tell(error: BaseException | None) -> None:
+    def notify(error: BaseException | None) -> None:
         if error is not None:
             failures.append(error)
-        told.set()
+        done.set()
 
-    waiters = _watch(result, tell, with_parents=with_parents)
+    waiters = _watch(result, notify, with_parents=with_parents)
     try:
-        if not _wait(told, seconds, *interval):
+        if not _wait(done, seconds, *interval):
             raise timed_out(result, seconds)
     finally:
         _unwatch(result, waiters)
@@ -66,12 +66,12 @@ def wait_for(
 
 
 def _wait(
-    told: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], object] | None
+    done: threading.Event, seconds: float | None, interval: float, on_interval: Callable[[], object] | None
 ) -> bool:
     if on_interval is None:
-        return told.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+        return done.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
     end = None if seconds is None else monotonic() + seconds
-    while not told.wait(interval if end is None else max(0.0, min(interval, end - monotonic()))):
+    while not done.wait(interval if end is None else max(0.0, min(interval, end - monotonic()))):
         if end is not None and monotonic() >= end:
             return False
         on_interval()
@@ -96,13 +96,13 @@ async def wait_for_on_loop(result: Awaited, seconds: float | None) -> None:
         else:
             future.set_exception(error)
 
-    def tell(error: BaseException | None) -> None:
+    def notify(error: BaseException | None) -> None:
         try:
             loop.call_soon_threadsafe(finish, error)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
-    waiters = _watch(result, tell, with_parents=True)
+    waiters = _watch(result, notify, with_parents=True)
     timer = None if seconds is None else loop.call_later(seconds, lambda: finish(timed_out(result, seconds)))
     try:
         await future
@@ -132,11 +132,11 @@ def timed_out(result: Awaited, seconds: float | None) -> CeleryTimeoutError:
     )
 
 
-def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
+def _watch(result: Awaited, notify: Notify, *, with_parents: bool) -> list[Waiter]:
     def resolve(meta: Meta | None, error: BaseException | None) -> None:
         if meta is not None:
             result._store(meta)
-        tell(error)
+        notify(error)
 
     known = result.id
     waiters = [result._hub.watch(known, resolve, result._heard)]
@@ -144,9 +144,9 @@ def _watch(result: Awaited, tell: Told, *, with_parents: bool) -> list[Waiter]:
         if result.id != known:  # it became that of another call meanwhile
             result._hub.move(known, result.id)
         if with_parents and result.parent is not None:
-            waiters.extend(_watch_parents(result, tell))
+            waiters.extend(_watch_parents(result, notify))
         if result.on_ready.ready:  # it came before it was watched
-            tell(None)
+            notify(None)
         result._raise_unsent()
     except BaseException:
         _unwatch(result, waiters)
@@ -162,36 +162,36 @@ def store(result: Any, meta: Meta) -> None:  # noqa: ANN401
         resolve_result(result, meta)
 
 
-def _watch_parents(result: Awaited, tell: Told) -> list[Waiter]:
+def _watch_parents(result: Awaited, notify: Notify) -> list[Waiter]:
     """Hear of a task before it in a chain that fails: then the result never comes."""
     waiters = []
     node = result.parent
     while node is not None:
         if isinstance(node, CeleryAsyncResult):
-            waiters.append(result._hub.watch(node.id, _failure_of(result, node, tell), getattr(node, "_heard", 0)))
+            waiters.append(result._hub.watch(node.id, _failure_of(result, node, notify), getattr(node, "_heard", 0)))
             if node.on_ready.ready and node.state in states.PROPAGATE_STATES:  # it came before it was watched
-                _tell_failure(result, node, tell)
+                _notify_failure(result, node, notify)
         node = node.parent
     return waiters
 
 
 def _failure_of(
-    result: Awaited, parent: CeleryAsyncResult[object], tell: Told
+    result: Awaited, parent: CeleryAsyncResult[object], notify: Notify
 ) -> Callable[[Meta | None, BaseException | None], None]:
     def resolve(meta: Meta | None, _: BaseException | None) -> None:
         if meta is not None and meta["status"] in states.PROPAGATE_STATES:
             store(parent, meta)
-            _tell_failure(result, parent, tell)
+            _notify_failure(result, parent, notify)
 
     return resolve
 
 
-def _tell_failure(result: Awaited, parent: CeleryAsyncResult[object], tell: Told) -> None:
+def _notify_failure(result: Awaited, parent: CeleryAsyncResult[object], notify: Notify) -> None:
     try:
         parent.maybe_throw()
     except Exception as error:  # noqa: BLE001 - it is what the task before raised
         result._failed_before = error
-        tell(error)
+        notify(error)
 
 
 def _unwatch(result: Awaited, waiters: list[Waiter]) -> None:
