@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pico_celery_tooling.new.plan import Plan
 from pico_celery_tooling.output import ToolError
@@ -50,9 +49,8 @@ def write(changes: Sequence[Change]) -> None:
     """
     for change in changes:
         _check_unchanged(change)
-    undo = contextlib.ExitStack()
     try:
-        with undo:
+        with contextlib.ExitStack() as undo:
             for change in changes:
                 _make_folders(change.path.parent, undo)
                 _replace(change, undo) if change.before is not None else _create(change, undo)
@@ -112,13 +110,13 @@ class Report:
     """What a plan comes to."""
 
     changes: tuple[Change, ...]
-    data: dict[str, Any]
+    data: dict[str, object]
     text: str
 
 
 def report_of(plan: Plan) -> Report:
     """Return what a plan comes to."""
-    drafts = plan.drafts.drafts
+    drafts = plan.drafts.by_path
     changes = tuple(
         Change(path=path, before=draft.before.raw if draft.before else None, after=draft.file.raw)
         for path, draft in drafts.items()
@@ -132,7 +130,13 @@ def report_of(plan: Plan) -> Report:
         for path, draft in drafts.items()
     ]
     steps = _steps(plan)
-    data = {"task": plan.request.name.full, "files": files, "models": plan.made, "notes": plan.notes, "next": steps}
+    data: dict[str, object] = {
+        "task": plan.request.name.full,
+        "files": files,
+        "models": plan.new_classes,
+        "notes": plan.notes,
+        "next": steps,
+    }
     broad = max(len(str(entry["file"])) for entry in files)
     lines = [f"{entry['change']:<8}  {entry['file']:<{broad}}  {', '.join(entry['with'])}" for entry in files]
     lines += [f"note: {note}" for note in plan.notes]
@@ -142,10 +146,10 @@ def report_of(plan: Plan) -> Report:
 
 def _steps(plan: Plan) -> list[str]:
     steps = []
-    for draft in plan.drafts.drafts.values():
+    for draft in plan.drafts.by_path.values():
         path = plan.project.shown(draft.file.path)
         if draft.file.module == plan.contract_module:
-            steps += [f"{path}:{_line(draft.file.tree, model)}: give {model} its fields" for model in plan.made]
+            steps += [f"{path}:{_line(draft.file.tree, model)}: give {model} its fields" for model in plan.new_classes]
         elif plan.worker in draft.added:
             steps.append(f"{path}:{_line(draft.file.tree, plan.worker)}: write what the task does")
     steps.append(f"python -m pytest {plan.project.shown(plan.test_path)}")
