@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.new.writing import Change
-from pico_celery_tooling.new.writing import write as write_changes
+from pico_celery_tooling.new.drafts import Change
+from pico_celery_tooling.new.drafts import write as write_changes
 from pico_celery_tooling.output import ToolError
 
 PLACE = ("orders.place", "--into", "shop", "--param", "order:Order", "--returns", "Receipt")
@@ -150,8 +150,11 @@ SHAPES = (
 )
 
 
-@pytest.mark.parametrize("width", [60, 79, 88, 120])
-def test_what_is_written_has_the_form_of_the_formatter(new: New, folder: Path, width: int) -> None:
+@pytest.mark.parametrize("width", [60, 88, 120])
+def test_without_a_formatter_code_is_laid_out_as_formatters_do(
+    new: New, folder: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     (folder / "ruff.toml").write_text(f"line-length = {width}\n")
 
     for number, arguments in enumerate(SHAPES):
@@ -159,6 +162,37 @@ def test_what_is_written_has_the_form_of_the_formatter(new: New, folder: Path, w
         new(f"shop_{number}.orders.v2.place", *arguments)
 
     check_form(folder)
+
+
+def test_the_formatter_of_the_project_is_run(new: New, folder: Path) -> None:
+    (folder / "ruff.toml").write_text("line-length = 70\nformat.quote-style = 'single'\n")
+    new(*PLACE)
+    assert "SETTINGS = {'celery': {'broker_url': 'embedded'}}\n" in files(folder)["shop/app.py"]
+    ruff(folder, "format", "--diff")
+
+    path = folder / "shop/workers/orders.py"
+    path.write_text(path.read_text() + '\n\nMINE = "double"\n')
+    new("orders.cancel", "--queue", "slow")
+
+    assert '"double"' in path.read_text()
+    assert "@task_options(queue='slow')\n" in files(folder)["shop/contracts/orders.py"]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, "# formatted by black --quiet --stdin-filename"), (1, '"""')])
+def test_black_is_run_if_it_is_configured(
+    new: New, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: str
+) -> None:
+    tools = folder / "tools"
+    tools.mkdir()
+    (tools / "black").write_text(f'#!/bin/sh\necho "# formatted by black $@"\ncat\nexit {code}\n')
+    (tools / "black").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "executable", str(tools / "python"))
+    (folder / "pyproject.toml").write_text("[tool.ruff]\n[tool.black]\n")
+
+    new(*PLACE)
+
+    assert files(folder)["shop/workers/orders.py"].startswith(expected)
 
 
 def test_a_second_task_extends_every_file_and_makes_none(new: New, folder: Path) -> None:

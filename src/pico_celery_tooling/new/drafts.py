@@ -1,11 +1,19 @@
-"""Files before they are written: code is inserted with libcst, so that everything else keeps its form and comments."""
+"""Files before they are written, and writing them: all or none.
+
+Code is inserted with libcst, so that everything else in a file keeps its form and its comments.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import itertools
+import os
 import re
+import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -109,6 +117,13 @@ class Drafts:
             draft.file = replace(draft.file, text=text)
             if draft.before is None or self.project.formatted(draft.before) == draft.before.text:
                 draft.file = replace(draft.file, text=self.project.formatted(draft.file))
+
+    def changes(self) -> list[Change]:
+        """Return what is to be written."""
+        return [
+            Change(path=path, before=draft.before.raw if draft.before else None, after=draft.file.raw)
+            for path, draft in self.by_path.items()
+        ]
 
 
 class Section(IntEnum):
@@ -387,3 +402,91 @@ def _without_end(lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:
     while kept and _is_blank(kept[-1]):
         kept.pop()
     return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The content of a file before and after."""
+
+    path: Path
+    before: bytes | None
+    """``None`` if there is no file."""
+    after: bytes
+
+
+def diff(changes: Sequence[Change], root: Path) -> str:
+    """Return changes as a unified diff, which ``git apply`` and ``patch`` accept."""
+    parts: list[str] = []
+    for change in changes:
+        name = change.path.relative_to(root).as_posix()
+        old = "/dev/null" if change.before is None else f"a/{name}"
+        lines = difflib.unified_diff(_lines(change.before or b""), _lines(change.after), old, f"b/{name}")
+        parts.extend(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return "".join(parts)
+
+
+def _lines(raw: bytes) -> list[str]:
+    return raw.decode(errors="replace").splitlines(keepends=True)
+
+
+def write(changes: Sequence[Change]) -> None:
+    """Write all files, or none.
+
+    What somebody else wrote meanwhile is never overwritten.
+    """
+    for change in changes:
+        _check_unchanged(change)
+    try:
+        with contextlib.ExitStack() as undo:
+            for change in changes:
+                _make_folders(change.path.parent, undo)
+                _replace(change, undo) if change.before is not None else _create(change, undo)
+            undo.pop_all()
+    except OSError as error:
+        where = error.filename or ""
+        raise ToolError(
+            f"nothing was written: {where}: {error.strerror or error}", "see that the directory can be written to"
+        ) from None
+
+
+def _check_unchanged(change: Change) -> None:
+    there = change.path.read_bytes() if change.path.exists() else None
+    if there != change.before:
+        raise ToolError(f"nothing was written: {change.path} was changed meanwhile", "run it again")
+
+
+def _make_folders(folder: Path, undo: contextlib.ExitStack) -> None:
+    for missing in _missing(folder):
+        missing.mkdir()
+        undo.callback(missing.rmdir)
+
+
+def _missing(folder: Path) -> Iterator[Path]:
+    if not folder.exists():
+        yield from _missing(folder.parent)
+        yield folder
+
+
+def _create(change: Change, undo: contextlib.ExitStack) -> None:
+    with change.path.open("xb") as file:  # refuses what is there
+        undo.callback(change.path.unlink, missing_ok=True)
+        file.write(change.after)
+
+
+def _replace(change: Change, undo: contextlib.ExitStack) -> None:
+    path = change.path.resolve()  # a link stays one
+    undo.callback(_put, path, change.before or b"")
+    _put(path, change.after)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Replace the content of a file, in one step."""
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
