@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pico_celery_tooling.cli.main import pico_celery
-from pico_celery_tooling.new.writing import Change
-from pico_celery_tooling.new.writing import write as write_changes
+from pico_celery_tooling.new.drafts import Change
+from pico_celery_tooling.new.drafts import write as write_changes
 from pico_celery_tooling.output import ToolError
 
 PLACE = ("orders.place", "--into", "shop", "--param", "order:Order", "--returns", "Receipt")
@@ -150,8 +150,11 @@ SHAPES = (
 )
 
 
-@pytest.mark.parametrize("width", [60, 79, 88, 120])
-def test_what_is_written_has_the_form_of_the_formatter(new: New, folder: Path, width: int) -> None:
+@pytest.mark.parametrize("width", [60, 88, 120])
+def test_without_a_formatter_code_is_laid_out_as_formatters_do(
+    new: New, folder: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     (folder / "ruff.toml").write_text(f"line-length = {width}\n")
 
     for number, arguments in enumerate(SHAPES):
@@ -159,6 +162,37 @@ def test_what_is_written_has_the_form_of_the_formatter(new: New, folder: Path, w
         new(f"shop_{number}.orders.v2.place", *arguments)
 
     check_form(folder)
+
+
+def test_the_formatter_of_the_project_is_run(new: New, folder: Path) -> None:
+    (folder / "ruff.toml").write_text("line-length = 70\nformat.quote-style = 'single'\n")
+    new(*PLACE)
+    assert "SETTINGS = {'celery': {'broker_url': 'embedded'}}\n" in files(folder)["shop/app.py"]
+    ruff(folder, "format", "--diff")
+
+    path = folder / "shop/workers/orders.py"
+    path.write_text(path.read_text() + '\n\nMINE = "double"\n')
+    new("orders.cancel", "--queue", "slow")
+
+    assert '"double"' in path.read_text()
+    assert "@task_options(queue='slow')\n" in files(folder)["shop/contracts/orders.py"]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, "# formatted by black --quiet --stdin-filename"), (1, '"""')])
+def test_black_is_run_if_it_is_configured(
+    new: New, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: str
+) -> None:
+    tools = folder / "tools"
+    tools.mkdir()
+    (tools / "black").write_text(f'#!/bin/sh\necho "# formatted by black $@"\ncat\nexit {code}\n')
+    (tools / "black").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "executable", str(tools / "python"))
+    (folder / "pyproject.toml").write_text("[tool.ruff]\n[tool.black]\n")
+
+    new(*PLACE)
+
+    assert files(folder)["shop/workers/orders.py"].startswith(expected)
 
 
 def test_a_second_task_extends_every_file_and_makes_none(new: New, folder: Path) -> None:
@@ -253,10 +287,10 @@ def test_a_contract_of_the_user_is_extended_in_place(new: New, folder: Path) -> 
         "\n"
         '    @task_options(queue="slow", errors=[TooLate])\n'
         "    async def cancel(self, order: Order, why: Reason) -> None:\n"
-        '        """Do ``cancel``. Say here what callers can rely on.\n'
+        '        """Do ``cancel``. Describe here what callers can rely on.\n'
         "\n"
         "        Raises:\n"
-        "            TooLate: Say here when.\n"
+        "            TooLate: Say when.\n"
         '        """\n'
         "        ...\n"
         "\n\n"
@@ -339,7 +373,7 @@ def test_modules_that_are_files_are_extended_and_so_are_aliases(new: New, folder
         (["orders.placeAll"], "lower case", "did you mean 'orders.place_all'?"),
         (["orders.list"], "hides the type 'list'", "'list_all'"),
         (["orders.v1.place"], "version 1", "'orders.place' for version 1"),
-        (["celery.place"], "the class Celery would have the name", "another domain"),
+        (["celery.place"], "its class Celery would hide one", "another domain"),
         (["orders.pay", "--into", "json"], "standard library", "hides it"),
         (["orders.pay", "--into", "celery"], "'celery' is installed", "another name"),
         (["orders.pay", "--into", "../shop"], "not below this directory", "where the package is"),
@@ -350,11 +384,11 @@ def test_modules_that_are_files_are_extended_and_so_are_aliases(new: New, folder
         (["orders.pay", "--param", "a:int, b:int"], "is not one parameter", "name:type"),
         (["orders.pay", "--param", "a b:int"], "is not a parameter", "name:type"),
         (["orders.pay", "--param", "class:int"], "is not a parameter", "name:type"),
-        (["orders.pay", "--param", "self:int"], "no parameter can be called so", "another name"),
+        (["orders.pay", "--param", "self:int"], "a parameter cannot have this name", "another name"),
         (["orders.pay", "--param", "a:int", "--param", "a:str"], "--param a is there twice", "on the wire"),
         (["orders.pay", "--param", "a:int=1", "--param", "b:int"], "--param b has no default", "--keyword-only"),
-        (["orders.pay", "--param", "a:int=ten"], "the default ten is no value", "text needs quotes"),
-        (["orders.pay", "--param", "a:bool=Flase"], "the default Flase is no value", "did you mean 'False'"),
+        (["orders.pay", "--param", "a:int=ten"], "the default ten is not a value", "text needs quotes"),
+        (["orders.pay", "--param", "a:bool=Flase"], "the default Flase is not a value", "did you mean 'False'"),
         (["orders.pay", "--param", "a:int='ten'"], 'int cannot have the default "ten"', "valid integer"),
         (["orders.pay", "--param", "a:Decimal=1"], "Decimal cannot have the default 1", "instance of Decimal"),
         (["orders.pay", "--param", "a:list[int]=[]"], "shared by all calls", "use None or ()"),
@@ -368,14 +402,18 @@ def test_modules_that_are_files_are_extended_and_so_are_aliases(new: New, folder
         ),
         (["orders.pay", "--param", "a:shop.models.Order"], "'shop.models.Order' is not known here", "has no 'Order'"),
         (["orders.pay", "--returns", "list["], "'list[' is not a type", "list[int]"),
-        (["orders.pay", "--returns", "Protocol"], "'Protocol' of typing is no type of data", "name a model"),
-        (["orders.pay", "--returns", "BaseModel"], "'BaseModel' of pydantic is no type of data", "name a model"),
-        (["orders.pay", "--returns", "OrdersWorker"], "'OrdersWorker' of shop.workers.orders is no", "name a model"),
-        (["orders.pay", "--returns", "Field"], "Field alone is no type", "Annotated[int, Field(gt=0)]"),
-        (["orders.pay", "--returns", "list[Field(gt=0)]"], "Field(gt=0) is no type", "list[int]"),
-        (["orders.pay", "--returns", "3"], "3 is no type", "list[int]"),
-        (["orders.pay", "--error", "Receipt"], "Receipt (shop/contracts/orders.py) is no declared error", "TaskError"),
-        (["orders.pay", "--error", "datetime"], "datetime is no declared error", "TaskError"),
+        (["orders.pay", "--returns", "Protocol"], "'Protocol' of typing is not a type of data", "name a model"),
+        (["orders.pay", "--returns", "BaseModel"], "'BaseModel' of pydantic is not a type of data", "name a model"),
+        (["orders.pay", "--returns", "OrdersWorker"], "'OrdersWorker' of shop.workers.orders is not", "name a model"),
+        (["orders.pay", "--returns", "Field"], "Field alone is not a type", "Annotated[int, Field(gt=0)]"),
+        (["orders.pay", "--returns", "list[Field(gt=0)]"], "Field(gt=0) is not a type", "list[int]"),
+        (["orders.pay", "--returns", "3"], "3 is not a type", "list[int]"),
+        (
+            ["orders.pay", "--error", "Receipt"],
+            "Receipt (shop/contracts/orders.py) is not a declared error",
+            "TaskError",
+        ),
+        (["orders.pay", "--error", "datetime"], "datetime is not a declared error", "TaskError"),
         (["orders.pay", "--error", "no-name"], "--error no-name: no type", "capital letter"),
         (["orders.pay", "--model", "Other"], "--model Other: no parameter", "leave it out"),
         (["orders.pay", "--queue", "a b"], "'a b' is not the name of a queue", "--queue orders"),
@@ -403,7 +441,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
 def test_a_refusal_is_json_where_that_was_asked_for(new: New) -> None:
     told = json.loads(new("orders.import", "--into", "shop", "--json", code=2).stdout)
 
-    assert told["error"]["message"] == "'orders.import': 'import' is a keyword of Python and names no method"
+    assert told["error"]["message"] == "'orders.import': 'import' is a keyword of Python and cannot name a method"
     assert told["error"]["remedy"] == "such as 'import_'"
 
 
@@ -645,7 +683,7 @@ def test_an_application_of_the_user_stays_and_is_named(new: New, folder: Path) -
     shown = new("orders.place").output
 
     assert "shop/app.py" not in files(folder)
-    assert "note: shop/main.py: see that its container scans shop.clients\n" in shown
+    assert "note: shop/main.py: add shop.clients to what its container scans\n" in shown
     assert '"shop.db"' in files(folder)["tests/test_orders.py"]
     assert "celery -A" not in shown
     text = "from celery import Celery\n\nfrom shop.main import container\n\nqueue = container.get(Celery)\n"
@@ -780,3 +818,17 @@ def test_the_command_needs_neither_celery_nor_the_container(folder: Path) -> Non
     done = subprocess.run([sys.executable, "-c", code], check=False, cwd=folder, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "libcst"])
+def test_without_the_extra_it_is_named(folder: Path, missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pico_celery_tooling.cli.main import pico_celery\n"
+        f"pico_celery(['new', *{list(PLACE)!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=folder, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert done.stderr == f"error: pico-celery new needs {missing}\n  pip install 'pico-celery[new]'\n"
+    assert list(folder.iterdir()) == []

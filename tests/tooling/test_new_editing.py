@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pico_celery_tooling.new.editing import add_definition, add_import, add_member, add_module_import
+from pico_celery_tooling.new.drafts import add_definition, add_imports, add_member
+from pico_celery_tooling.new.project import Found
 
 NAMES = {
     "datetime": ("date", "datetime", "UTC", "timedelta"),
@@ -46,11 +47,11 @@ def test_imports_are_where_the_formatter_puts_them(tmp_path: Path) -> None:
         choice = random.Random(number)
         text = choice.choice(HEADS)
         for module, name in choice.sample(PAIRS, choice.randint(1, 18)):
-            text = add_import(text, module, name, first_party=OWN, width=88)
-            assert add_import(text, module, name, first_party=OWN, width=88) == text
+            text = add_imports(text, {name: Found(module, name)}, first_party=OWN, width=88)
+            assert add_imports(text, {name: Found(module, name)}, first_party=OWN, width=88) == text
         for module in choice.sample(MODULES, choice.randint(0, 2)):
             if f"import {module}\n" not in text:
-                text = add_module_import(text, module, module, first_party=OWN)
+                text = add_imports(text, {module: Found(module, "")}, first_party=OWN, width=88)
         (tmp_path / "shop" / f"module_{number}.py").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "I", "."],
@@ -75,7 +76,7 @@ def test_imports_are_where_the_formatter_puts_them(tmp_path: Path) -> None:
     ],
 )
 def test_an_import_with_a_form_of_its_own_keeps_it(before: str, after: str) -> None:
-    assert add_import(before, "a", "c", first_party=(), width=88) == after
+    assert add_imports(before, {"c": Found("a", "c")}, first_party=(), width=88) == after
 
 
 @pytest.mark.parametrize(

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import keyword
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from pico_celery.contract.naming import did_you_mean
-from pico_celery_tooling.new.names import check_package_name
 from pico_celery_tooling.new.python_file import Binding, Defined, Imported, PythonFile
-from pico_celery_tooling.new.source_text import WIDTH
 from pico_celery_tooling.output import ToolError
 
-_NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "build", "dist", "node_modules", "src"})
+WIDTH: Final = 88
+"""The line length of both formatters without a configuration."""
+_NO_PACKAGES: Final = frozenset({"tests", "test", "docs", "examples", "build", "dist", "node_modules", "src"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,24 @@ def locate(root: Path, text: str, option: str) -> Location:
     return Location(found, name)
 
 
+def check_package_name(name: str, option: str) -> None:
+    """Refuse a name that a package of the user cannot have."""
+    parts = name.split(".")
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+        raise ToolError(f"{option}: {name!r} is not the name of a package", f"such as {option} shop")
+    if parts[0] in sys.stdlib_module_names:
+        raise ToolError(
+            f"{option}: {parts[0]!r} is a module of Python's standard library", "a package of that name hides it"
+        )
+
+
 def only_package(root: Path) -> Location:
     """Return the only package that there is."""
     there = {found.package: found for found in packages(root)}
     if len(there) == 1:
         return next(iter(there.values()))
     remedy = did_you_mean("", there) if there else "there is none yet: --into shop makes one"
-    raise ToolError("which package does the task go into?", f"name it with --into; {remedy}")
+    raise ToolError("no package given", f"name it with --into; {remedy}")
 
 
 def packages(root: Path) -> list[Location]:
@@ -162,7 +178,7 @@ class Project:
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        named = _ruff(self.root).get("src")
+        named = (self._ruff or {}).get("src")
         places = [place for place in named if isinstance(place, str)] if isinstance(named, list) else [".", "src"]
         bases = {(self.root / place).resolve() for place in places}
         found = {place.top for place in (self.home, self.contracts) if place and place.base.resolve() in bases}
@@ -172,9 +188,41 @@ class Project:
         return frozenset(found)
 
     @cached_property
+    def _ruff(self) -> _Table | None:
+        return _settings(self.root, _RUFF)
+
+    @cached_property
+    def _black(self) -> _Table | None:
+        return _settings(self.root, _BLACK)
+
+    @cached_property
     def width(self) -> int:
-        """Characters of a line, as the project's formatter has it."""
-        return _width(self.root)
+        """The line length that the project's formatter has, in characters."""
+        found = [(table or {}).get("line-length") for table in (self._ruff, self._black)]
+        return next((width for width in found if isinstance(width, int)), WIDTH)
+
+    @cached_property
+    def _formatter(self) -> list[str]:
+        """The project's formatter as a command; empty if none is configured, or it is not installed."""
+        name = "black" if self._black is not None else "ruff"
+        here = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        found = None if self._black is None and self._ruff is None else shutil.which(name, path=here)
+        if found is None:
+            return []
+        return [found, "--quiet"] if name == "black" else [found, "format", "--quiet"]
+
+    def formatted(self, file: PythonFile) -> str:
+        """Return what the project's formatter makes of a file; its text as it is where there is no formatter."""
+        if not self._formatter:
+            return file.text
+        command = [*self._formatter, "--stdin-filename", str(file.path), "-"]
+        try:
+            done = subprocess.run(  # noqa: S603 - the formatter that the project names
+                command, input=file.text, capture_output=True, encoding="utf-8", cwd=self.root, timeout=60, check=False
+            )
+        except (OSError, subprocess.SubprocessError):
+            return file.text
+        return file.text if done.returncode else done.stdout  # it could not: what is written is Python all the same
 
     @cached_property
     def files(self) -> dict[str, PythonFile]:
@@ -251,35 +299,26 @@ def _paths(place: Location) -> list[Path]:
     )
 
 
-def _width(root: Path) -> int:
-    for table in (_ruff(root), _settings(root, [("pyproject.toml", ("tool", "black"))])):
-        found = table.get("line-length")
-        if isinstance(found, int):
-            return found
-    return WIDTH
+_Table = dict[str, object]
+_RUFF: Final = (("ruff.toml", ()), (".ruff.toml", ()), ("pyproject.toml", ("tool", "ruff")))
+_BLACK: Final = (("pyproject.toml", ("tool", "black")),)
 
 
-def _ruff(root: Path) -> dict[str, Any]:
-    return _settings(root, [("ruff.toml", ()), (".ruff.toml", ()), ("pyproject.toml", ("tool", "ruff"))])
-
-
-def _settings(root: Path, places: list[tuple[str, tuple[str, ...]]]) -> dict[str, Any]:
+def _settings(root: Path, places: Iterable[tuple[str, tuple[str, ...]]]) -> _Table | None:
     """Return a table of the nearest configuration file that has it, up to the top of the project."""
     for directory in (root, *root.parents):
-        for file, keys in places:
-            found = _table(directory / file, keys)
-            if found:
-                return found
-        if (directory / "pyproject.toml").exists() or (directory / ".git").exists():
-            break
-    return {}
+        tables = (_table(directory / file, keys) for file, keys in places)
+        found = next((table for table in tables if table is not None), None)
+        if found is not None or (directory / "pyproject.toml").exists() or (directory / ".git").exists():
+            return found
+    return None
 
 
-def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+def _table(path: Path, keys: tuple[str, ...]) -> _Table | None:
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        table: object = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
+        return None
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
-    return table if isinstance(table, dict) else {}
+    return table if isinstance(table, dict) else None

@@ -1,48 +1,143 @@
-"""What ``new`` was asked for: the task, its parameters and its options, parsed and checked."""
+"""What ``new`` is asked for: the task's name, its parameters and its options, parsed and checked."""
 
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from pico_celery.contract.naming import did_you_mean
-from pico_celery_tooling.new.examples import BUILTINS, KNOWN, namespace
-from pico_celery_tooling.new.names import TaskName, parse_task_name
-from pico_celery_tooling.new.source_text import Expression, annotated, names_in, source
+from pico_celery.contract.naming import did_you_mean, is_domain, prefix_of, snake_case
+from pico_celery_tooling.new.python_file import names_in, source
+from pico_celery_tooling.new.task_types import BUILTINS, KNOWN, TAKEN, namespace
 from pico_celery_tooling.output import ToolError
 
-MARK: Final = "*"
-"""What stands, as in a signature, before the parameters that can be given by name only."""
-_FORM: Final = "write name:type, or name:type=default, such as --param order:Order --param dry_run:bool=False"
+_VERSION: Final = re.compile(r"v(\d+)")
+_NAME_FORM: Final = (
+    "a task is called domain.action, such as orders.place, or orders.v2.place for version 2 of its contract"
+)
+_PARAMETER_FORM: Final = "write name:type, or name:type=default, such as --param order:Order --param dry_run:bool=False"
+_TYPES: Final = frozenset(name for name, value in vars(builtins).items() if isinstance(value, type))
+_KEYWORD_ONLY: Final = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter."""
+class TaskName:
+    """A task's name, and the names that follow from it."""
+
+    domain: str
+    """Of its contract: ``orders``."""
+    version: int
+    """Of its contract, from 1."""
+    action: str
+    """Its method: ``place``."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the contract's tasks begin with: ``orders`` or ``orders.v2``."""
+        return prefix_of(self.domain, self.version)
+
+    @property
+    def full(self) -> str:
+        """The name on the wire."""
+        return f"{self.prefix}.{self.action}"
+
+    @property
+    def identifier(self) -> str:
+        """The prefix as an identifier, for functions and files: ``orders_v2``."""
+        return self.prefix.replace(".", "_")
+
+    @property
+    def module(self) -> str:
+        """The modules of the domain."""
+        return self.domain.replace(".", "_")
+
+    @property
+    def contract(self) -> str:
+        """The contract's class: ``Orders`` or ``OrdersV2``."""
+        name = "".join(part.capitalize() for part in re.split(r"[._]", self.domain) if part)
+        return name if self.version == 1 else f"{name}V{self.version}"
+
+    @property
+    def fixture(self) -> str:
+        """The fixture of the contract's tests."""
+        return f"{self.identifier}_client"
+
+    @property
+    def test(self) -> str:
+        """The test of the task."""
+        return f"test_{self.identifier}_{self.action}"
+
+
+def parse_task_name(text: str) -> TaskName:
+    """Parse the name of a new task."""
+    *domain, action = text.split(".")
+    version = 1
+    if len(domain) > 1 and (match := _VERSION.fullmatch(domain[-1])):
+        version = int(match[1])
+        domain.pop()
+        if version < 2 or match[1] != str(version):  # noqa: PLR2004 - a first version is not written
+            plain = ".".join([*domain, action])
+            raise ToolError(
+                f"{text!r} names version {match[1]}, which no task name does", f"write {plain!r} for version 1"
+            )
+    if not domain or not is_domain(".".join(domain)) or not action:
+        raise ToolError(f"{text!r} cannot be the name of a task", _NAME_FORM)
+    for part in (*domain, action):
+        _check_part(text, part)
+    if action in _TYPES:
+        raise ToolError(
+            f"{text!r}: a method called {action!r} hides the type {action!r} from the methods after it",
+            f"call it {action + '_all'!r}, or what it does exactly",
+        )
+    name = TaskName(domain=".".join(domain), version=version, action=action)
+    clashes = {name.contract, f"{name.contract}Worker", f"{name.contract}Client"} & TAKEN
+    if clashes:
+        raise ToolError(f"{text!r}: its class {min(clashes)} would hide one that it needs", "choose another domain")
+    return name
+
+
+def _check_part(text: str, part: str) -> None:
+    if keyword.iskeyword(part):
+        raise ToolError(
+            f"{text!r}: {part!r} is a keyword of Python and cannot name a method", f"such as {part + '_'!r}"
+        )
+    if not part.isidentifier() or part.startswith("_"):
+        suggestion = re.sub(r"\W+", "_", part).strip("_")
+        remedy = f"did you mean {text.replace(part, suggestion)!r}?" if suggestion.isidentifier() else _NAME_FORM
+        raise ToolError(f"{text!r}: {part!r} is not a name that a method or module can have", remedy)
+    if part != part.lower():
+        raise ToolError(
+            f"{text!r}: task names are in lower case, as methods and modules are",
+            f"did you mean {text.replace(part, snake_case(part))!r}?",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewParameter:
+    """A parameter of a new task."""
 
     name: str
-    """Its name, which is its name on the wire."""
     type: ast.expr
     default: ast.expr | None = None
-    """Its default, where it has one."""
     keyword_only: bool = False
-    """Whether it cannot be given by position."""
 
     @property
     def role(self) -> str:
-        """What it is called in messages."""
+        """What messages call it."""
         return f"--param {self.name}"
 
 
-def parse_parameters(texts: Sequence[str], *, keyword_only: bool) -> tuple[Parameter, ...]:
-    """Read the parameters."""
-    parameters: list[Parameter] = []
+def parse_parameters(texts: Sequence[str], *, keyword_only: bool) -> tuple[NewParameter, ...]:
+    """Parse the parameters; a lone ``*`` makes those after it keyword-only."""
+    parameters: list[NewParameter] = []
     for text in texts:
-        if text.strip() == MARK:
+        if text.strip() == _KEYWORD_ONLY:
             keyword_only = True
             continue
         parameter = replace(_parse(text), keyword_only=keyword_only)
@@ -50,57 +145,52 @@ def parse_parameters(texts: Sequence[str], *, keyword_only: bool) -> tuple[Param
             raise ToolError(f"{parameter.role} is there twice", "a parameter's name is its name on the wire")
         if not keyword_only and parameter.default is None and parameters and parameters[-1].default is not None:
             raise ToolError(
-                f"{parameter.role} has no default and follows --param {parameters[-1].name}, which has one",
-                f"put it first, or make what follows keyword-only: --param '{MARK}' or --keyword-only",
+                f"{parameter.role} has no default and follows {parameters[-1].role}, which has one",
+                f"put it first, or make it keyword-only: --param '{_KEYWORD_ONLY}' or --keyword-only",
             )
         parameters.append(parameter)
     return tuple(parameters)
 
 
-def _parse(text: str) -> Parameter:
+def _parse(text: str) -> NewParameter:
     name = text.partition(":")[0].partition("=")[0].strip()
     try:
         function = ast.parse(f"def f(*, {text}): ...").body[0]
     except SyntaxError as error:
-        raise ToolError(f"--param {text!r} is not a parameter: {error.msg}", _FORM) from None
-    if not isinstance(function, ast.FunctionDef) or _count(function.args) != 1 or not function.args.kwonlyargs:
-        raise ToolError(f"--param {text!r} is not one parameter", _FORM)
+        raise ToolError(f"--param {text!r} is not a parameter: {error.msg}", _PARAMETER_FORM) from None
+    found = [node for node in ast.iter_child_nodes(getattr(function, "args", function)) if isinstance(node, ast.arg)]
+    if not isinstance(function, ast.FunctionDef) or function.args.kwonlyargs != found or len(found) != 1:
+        raise ToolError(f"--param {text!r} is not one parameter", _PARAMETER_FORM)
     argument, default = function.args.kwonlyargs[0], function.args.kw_defaults[0]
+    if argument.annotation is None:
+        raise ToolError(f"--param {name} has no type", _PARAMETER_FORM)
     if isinstance(default, ast.Name) and isinstance(argument.annotation, ast.Name) and argument.annotation.id == "str":
         default = ast.Constant(default.id)  # the shell took its quotes
-    if argument.annotation is None:
-        raise ToolError(f"--param {name} has no type", _FORM)
     if name == "self" or name.startswith("__"):
-        raise ToolError(f"--param {name}: no parameter can be called so", "choose another name")
-    parameter = Parameter(name=argument.arg, type=argument.annotation, default=default)
+        raise ToolError(f"--param {name}: a parameter cannot have this name", "choose another name")
+    parameter = NewParameter(name=argument.arg, type=argument.annotation, default=default)
     source(parameter.type, parameter.role)
     if default is not None:
         _check_default(parameter, default)
     return parameter
 
 
-def _count(arguments: ast.arguments) -> int:
-    single = [found for found in (arguments.vararg, arguments.kwarg) if found is not None]
-    return len([*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *single])
-
-
-def _check_default(parameter: Parameter, default: ast.expr) -> None:
-    """Refuse a default of another type, where no class of the user is needed to tell."""
+def _check_default(parameter: NewParameter, default: ast.expr) -> None:
+    """Refuse a default of another type, as far as that shows without a class of the user."""
     shown = source(default, parameter.role)
-    unknown = [name for name in names_in(default) if "." not in name and name not in KNOWN and name not in BUILTINS]
-    if isinstance(default, ast.Name) and unknown:
+    if isinstance(default, ast.Name) and default.id not in {*KNOWN, *BUILTINS}:
         raise ToolError(
-            f"{parameter.role}: the default {unknown[0]} is no value",
-            f"{did_you_mean(unknown[0], ['True', 'False', 'None'])}; text needs quotes that the shell leaves: '{parameter.name}:str=\"a text\"'",
+            f"{parameter.role}: the default {default.id} is not a value",
+            f"{did_you_mean(default.id, ['True', 'False', 'None'])}; "
+            f"text needs quotes that the shell leaves: '{parameter.name}:str=\"a text\"'",
         )
-    names = {*names_in(parameter.type), *names_in(default)}
-    if not names <= {*BUILTINS, *KNOWN}:
+    if not {*names_in(parameter.type), *names_in(default)} <= {*BUILTINS, *KNOWN}:
         return
     type_text = source(parameter.type, parameter.role)
     space = namespace()
     try:
-        value = eval(shown, space)  # noqa: S307 - constants, and calls of these types: `source` refuses anything else
-        TypeAdapter(eval(type_text, space)).validate_python(value, strict=True)  # noqa: S307
+        value: object = eval(shown, space)  # noqa: S307 - constants, and calls of these types: `source` refuses anything else
+        TypeAdapter(eval(type_text, space)).validate_python(value, strict=True)  # noqa: S307 - as above
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]["msg"]
         raise ToolError(f"{parameter.role}: {type_text} cannot have the default {shown}: {detail}") from None
@@ -108,48 +198,34 @@ def _check_default(parameter: Parameter, default: ast.expr) -> None:
         raise ToolError(f"{parameter.role}: {type_text}={shown}: {type(error).__name__}: {error}") from None
 
 
-def in_signature(parameters: Sequence[Parameter], annotations: Sequence[str]) -> list[Expression]:
-    """Return the parameters as they stand in a signature, ``self`` first."""
-    texts: list[Expression] = ["self"]
-    was_keyword_only = False
-    for parameter, annotation in zip(parameters, annotations, strict=True):
-        if parameter.keyword_only and not was_keyword_only:
-            texts.append(MARK)
-            was_keyword_only = True
-        default = "" if parameter.default is None else f" = {source(parameter.default, parameter.role)}"
-        texts.append(annotated(annotation, f"{parameter.name}: ", default))
-    return texts
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A task that is to be."""
+    """A task to be started."""
 
     name: TaskName
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[NewParameter, ...] = ()
     returns: str = "None"
-    """Its result, as text."""
     errors: tuple[str, ...] = ()
-    """The errors that it declares, by the names of their classes."""
+    """Names of the classes of its declared errors."""
     queue: str | None = None
     doc: str | None = None
     models: tuple[str, ...] = ()
-    """Models to make although there are others that look alike."""
+    """Models to make although there are similar names."""
 
     @classmethod
-    def of(  # noqa: PLR0917 - one argument for each option of the command
+    def of(
         cls,
         name: str,
+        *,
         params: Sequence[str] = (),
         returns: str | None = None,
         errors: Sequence[str] = (),
         queue: str | None = None,
         doc: str | None = None,
         models: Sequence[str] = (),
-        *,
         keyword_only: bool = False,
     ) -> Request:
-        """Read what the command line says."""
+        """Parse the command line."""
         return cls(
             name=parse_task_name(name),
             parameters=parse_parameters(params, keyword_only=keyword_only),
@@ -160,6 +236,16 @@ class Request:
             models=tuple(models),
         )
 
+    def signature(self, annotations: Sequence[str]) -> list[str]:
+        """Return the parameters as a signature has them, with these types and ``self`` first."""
+        texts = ["self"]
+        for parameter, annotation in zip(self.parameters, annotations, strict=True):
+            if parameter.keyword_only and _KEYWORD_ONLY not in texts:
+                texts.append(_KEYWORD_ONLY)
+            default = "" if parameter.default is None else f" = {source(parameter.default, parameter.role)}"
+            texts.append(f"{parameter.name}: {annotation}{default}")
+        return texts
+
 
 def _queue(name: str | None) -> str | None:
     if name is not None and (not name or not name.isprintable() or any(character.isspace() for character in name)):
@@ -168,7 +254,7 @@ def _queue(name: str | None) -> str | None:
 
 
 def _text(doc: str | None) -> str | None:
-    """Return a text as a docstring has it: one paragraph, with a full stop at its end."""
+    """Return a text as a docstring has it: one paragraph that ends with a full stop."""
     if doc is None or not doc.strip():
         return None
     if "\\" in doc or '"""' in doc or doc.rstrip().endswith('"'):
