@@ -36,7 +36,7 @@ from pico_celery import (
 from pico_celery.client.publishing.publisher import Job, Publisher
 from pico_celery.client.publishing.runtime import close_runtime, runtime_of
 from pico_celery.client.results import hub as hubs
-from pico_celery.client.results.hub import hub_of
+from pico_celery.client.results.hub import ResultHub, hub_of
 from pico_celery.client.results.receivers import TaskIds
 from pico_celery.client.results.waiters import Waiter, Waiters
 
@@ -537,3 +537,28 @@ def test_a_wait_may_be_longer_than_a_thread_can_wait(celery_app: Celery) -> None
     result = NumbersClient(celery_app).double(1)
     celery_app.backend.store_result(result.id, 2, "SUCCESS")
     assert result.get(timeout=timedelta.max) == 2
+
+
+def test_who_listens_first_is_not_left_by_a_thread_that_starts_slower_than_it_lingers(
+    celery_app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Listening:
+        transient = True
+
+        def step(self) -> bool:
+            return True
+
+        def wake(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("pico_celery.client.results.hub._LINGER_SECONDS", 0.02)
+    monkeypatch.setattr("pico_celery.client.results.hub._START_SECONDS", 5.0)
+    hub = ResultHub(celery_app)
+    monkeypatch.setattr(hub, "_make_receiver", Listening)
+    released = threading.Event()
+    hub._ending = threading.Thread(target=released.wait, args=(5,))  # the one before, which still closes its connection
+    hub._ending.start()
+    threading.Timer(0.3, released.set).start()
+    hub._listen_first()
+    hub.close()

@@ -39,6 +39,7 @@ _DISABLED: Final = "disabled"
 _LINGER_SECONDS: Final = 2.0
 _UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait get an error
 _START_SECONDS: Final = 10.0
+_RENEW_SECONDS: Final = 0.05
 _EXIT_SECONDS: Final = 10.0
 _FIRST_RETRY_SECONDS: Final = 0.05
 _LONGEST_RETRY_SECONDS: Final = 1.0
@@ -207,13 +208,15 @@ class ResultHub:
 
     def _listen_first(self) -> None:
         """Listen before a call is sent, where what nobody hears is lost."""
-        with self._lock:
-            self._used = time.monotonic()
-            self._start()
-        if not self._listening.wait(_START_SECONDS):
-            raise OperationalError(
-                f"replies over the broker cannot be received: {self._trouble or 'it does not answer'}"
-            )
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end:
+            # Again and again: a thread that takes longer to connect than it lingers ends before it has listened.
+            with self._lock:
+                self._used = time.monotonic()
+                self._start()
+            if self._listening.wait(_RENEW_SECONDS):
+                return
+        raise OperationalError(f"replies over the broker cannot be received: {self._trouble or 'it does not answer'}")
 
     def _start(self) -> None:
         if self._thread is None and not self._closing:
