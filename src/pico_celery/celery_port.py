@@ -1,10 +1,10 @@
 """The one door to what Celery and kombu do not document: every reach, typed, and checked before it is used.
 
-`WORKER_REACHES`, `CLIENT_REACHES` and `REDIS_REACHES` list them, each with what would make it unnecessary upstream. The
+`WORKER_REACHES`, `CLIENT_REACHES`, `CANVAS_REACHES` and `REDIS_REACHES` list them, each with what would make it unnecessary upstream. The
 checks fail closed: a release of Celery that renames one of them stops the worker at start, or the client at its first
 call, instead of logging a secret, running a revoked task or losing a batch later.
 
-A client imports this module too, so it imports nothing of `celery.worker` and no transport before they are in use.
+A client imports this module too, so it imports no canvas, no worker and no transport before they are in use.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ WORKER_REACHES: Final = (
 CLIENT_REACHES: Final = (
     _Reach("celery.result", "AsyncResult._maybe_set_cache", _RESULTS, "a public way to give a result its outcome"),
     _Reach("celery.result", "AsyncResult._set_cache", _RESULTS, "a public way to give a result its outcome"),
+)
+CANVAS_REACHES: Final = (
     _Reach("celery.canvas", "_chain.unchain_tasks", "the type of a chain's result", "public access to a chain's links"),
 )
 REDIS_REACHES: Final = (
@@ -242,7 +244,7 @@ def task_stack() -> Stack:
     return cast("Stack", _get("celery._state", "_task_stack"))
 
 
-def request_stack(task: AnyTask) -> Stack:
+def request_stack(task: Task[..., Any]) -> Stack:
     """Return the stack that ``task.request`` reads; Celery's types call a part of it read-only."""
     return cast("Stack", task.request_stack)
 
@@ -323,9 +325,9 @@ def wrap_task_handler(consumer: Consumer, wrap: Callable[[MessageHandler], Messa
     consumer.create_task_handler = create_task_handler
 
 
-def ignores_result(task: AnyTask, request: Context) -> bool:
+def ignores_result(task: Task[..., Any], request: Context) -> bool:
     """Return whether nothing is stored of an execution, by its call or else by its task."""
-    ignores = cast("Callable[[AnyTask, Context], bool]", _get("celery.app.task", "get_actual_ignore_result"))
+    ignores = cast("Callable[[Task[..., Any], Context], bool]", _get("celery.app.task", "get_actual_ignore_result"))
     return ignores(task, request)
 
 
@@ -341,8 +343,13 @@ def resolve_result(result: AsyncResult[Any], meta: Mapping[str, object]) -> None
 
 def chain_links(signature: Signature[Any]) -> tuple[Signature[Any], ...] | None:
     """Return copies of a chain's tasks, which have its links; None of another signature."""
-    chain = cast("type", _get("celery.canvas", "_chain"))
-    return tuple(attrgetter("unchain_tasks")(signature)()) if isinstance(signature, chain) else None
+    return tuple(attrgetter("unchain_tasks")(signature)()) if isinstance(signature, _chain_class()) else None
+
+
+@cache
+def _chain_class() -> type:
+    _check(CANVAS_REACHES)
+    return cast("type", _get("celery.canvas", "_chain"))
 
 
 def result_consumer_of(backend: type) -> type | None:

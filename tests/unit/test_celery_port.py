@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from celery import Celery, Task, _state
+from celery import Celery, Signature, Task, _state
 from celery.app import task as tasks
 from celery.backends.cache import CacheBackend
 from celery.backends.rpc import RPCBackend
@@ -21,11 +21,11 @@ from pico_ioc import PicoContainer, component
 from pydantic import SecretStr
 from vine import promise
 
-from pico_celery import ExecutionError, task
-from pico_celery.celery_port import CLIENT_REACHES as CLIENT_LIST
-from pico_celery.celery_port import REDIS_REACHES as REDIS_LIST
+from pico_celery import ExecutionError, celery_port, task
 from pico_celery.celery_port import (
+    CANVAS_REACHES,
     WORKER_REACHES,
+    chain_links,
     check_celery,
     check_client,
     check_redaction,
@@ -36,6 +36,8 @@ from pico_celery.celery_port import (
     worker_of,
     wrap_task_handler,
 )
+from pico_celery.celery_port import CLIENT_REACHES as CLIENT_LIST
+from pico_celery.celery_port import REDIS_REACHES as REDIS_LIST
 from pico_celery.client.results.hub import ResultHub
 from pico_celery.worker.message_guard import SealedRequest
 
@@ -48,6 +50,7 @@ def _unchecked() -> Iterator[None]:
     yield
     check_client.cache_clear()
     redis_transport.cache_clear()
+    celery_port._chain_class.cache_clear()
 
 
 @component
@@ -80,7 +83,6 @@ REACHES = [
 CLIENT_REACHES = [
     (AsyncResult, "_maybe_set_cache"),
     (AsyncResult, "_set_cache"),
-    (chain, "unchain_tasks"),
 ]
 redis: Any = import_module("kombu.transport.redis")  # kombu's types lack it
 REDIS_REACHES = [
@@ -100,8 +102,10 @@ def test_the_installed_celery_passes() -> None:
 
 
 def test_every_reach_of_the_list_is_broken_here() -> None:
-    broken = {name for _, name in (*REACHES, *CLIENT_REACHES, *REDIS_REACHES, (promise, "fun"))}
-    listed = (*WORKER_REACHES, *CLIENT_LIST, *REDIS_LIST)
+    broken = {
+        name for _, name in (*REACHES, *CLIENT_REACHES, *REDIS_REACHES, (promise, "fun"), (chain, "unchain_tasks"))
+    }
+    listed = (*WORKER_REACHES, *CLIENT_LIST, *CANVAS_REACHES, *REDIS_LIST)
     assert {reach.attribute.rpartition(".")[2] for reach in listed} <= broken
     assert all(reach.unnecessary_with for reach in listed)
 
@@ -121,6 +125,18 @@ def test_a_client_without_an_attribute_sends_nothing(
     check_client.cache_clear()
     with pytest.raises(ExecutionError, match=rf"Celery 5\.\S+ has changed .*{attribute}.*install 'celery>=5.7,<5.8'"):
         ResultHub(Celery(broker="memory://", backend="cache+memory://"))
+
+
+def test_a_chain_without_its_links_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    one: Signature[Any] = Signature("one")
+    assert chain_links(one) is None
+    assert chain_links(chain(one, one)) is not None
+    monkeypatch.delattr(chain, "unchain_tasks")
+    with pytest.raises(AttributeError, match="unchain_tasks"):
+        chain_links(chain(one, one))
+    celery_port._chain_class.cache_clear()
+    with pytest.raises(ExecutionError, match=r"has changed celery\.canvas\._chain\.unchain_tasks"):
+        chain_links(one)
 
 
 @pytest.mark.parametrize(("owner", "attribute"), REDIS_REACHES, ids=[name for _, name in REDIS_REACHES])

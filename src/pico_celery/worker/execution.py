@@ -18,15 +18,16 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 
-from celery import Signature
+from celery import Signature, Task
 from celery.app.task import Context
 from celery.exceptions import Ignore, Retry
 from celery.utils.threads import LocalStack, get_ident
 
-from pico_celery.celery_port import AnyTask, Stack, request_stack, task_stack
+from pico_celery.celery_port import Stack, request_stack, task_stack
 from pico_celery.errors import ExecutionError
 
 T = TypeVar("T")
+AnyTask = Task[..., Any]
 STORE_SECONDS: Final = 10.0
 
 

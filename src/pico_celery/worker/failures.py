@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from celery.exceptions import TaskPredicate
 
-from pico_celery.celery_port import AnyTask
 from pico_celery.contract.definition import TaskDefinition
 from pico_celery.contract.options import CELERY_RETRIES
 from pico_celery.contract.retry_policy import NEVER_RETRIED, RetryPolicy
 from pico_celery.contract.task_error import TaskError
 from pico_celery.messaging.failures import declared_error, encode_failure
+from pico_celery.worker.execution import AnyTask
 
 _logger = logging.getLogger(__name__)
 _logged: Final[set[tuple[str, type]]] = set()

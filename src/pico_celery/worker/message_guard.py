@@ -21,11 +21,12 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from celery.worker.strategy import default
 
-from pico_celery.celery_port import AnyTask, Consumer, Message, MessageHandler, seal_request, wrap_task_handler
+from pico_celery.celery_port import Consumer, Message, MessageHandler, seal_request, wrap_task_handler
 from pico_celery.errors import Fault, PayloadError
 from pico_celery.messaging.calls import UNSHOWN
 from pico_celery.messaging.deadline import DEADLINE_HEADER, read_deadline
 from pico_celery.messaging.headers import is_from_contract_peer
+from pico_celery.worker.execution import AnyTask
 
 if TYPE_CHECKING:
     from celery.worker.request import _InfoDict
