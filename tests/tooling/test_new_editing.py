@@ -114,3 +114,11 @@ def test_a_definition_goes_before_what_runs_at_the_end() -> None:
     assert add_definition("import a\n\nif __name__ == '__main__':\n    a()\n", "class A: ...") == (
         "import a\n\n\nclass A: ...\n\n\nif __name__ == '__main__':\n    a()\n"
     )
+
+
+def test_a_definition_above_a_class_is_below_the_title_of_a_section() -> None:
+    text = "import a\n\n\n# --- section\n\n\n# of A\nclass A: ...\n"
+
+    assert add_definition(text, "class B: ...", before="A") == (
+        "import a\n\n\n# --- section\n\n\nclass B: ...\n\n\n# of A\nclass A: ...\n"
+    )

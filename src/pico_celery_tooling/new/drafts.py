@@ -380,7 +380,11 @@ def add_definition(text: str, block: str, *, before: str | None = None) -> str:
     index = named[0] if named else max(defined) + 1 if defined else guards[0] if guards else len(body)
     is_last = index == len(body)
     below = list(tree.footer) if is_last else _leading(body[index])
-    above = below if is_last and not defined else [] if named else list(itertools.takewhile(_is_indented, below))
+    above = list(itertools.takewhile(_is_indented, below))
+    if is_last and not defined:
+        above = below
+    elif named:  # comments that a blank line parts from the class are not about it
+        above = below[: len(below) - len(list(itertools.takewhile(lambda line: not _is_blank(line), below[::-1])))]
     below = below[len(above) :]
     gap = [_BLANK] * 2 if index or above or tree.header else []
     new = _led(_parsed(block, tree.default_indent, tree), [*_without_end(above), *gap])

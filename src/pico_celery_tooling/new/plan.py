@@ -291,17 +291,8 @@ def _write_contract(plan: Plan, draft: Draft, there: ClassLocation | None) -> No
 def _write_worker(plan: Plan, contract: ClassLocation | None) -> None:
     """Write the method of the worker."""
     drafts, types = plan.drafts, plan.types
-    draft, there = _place(plan, "workers", worker_of, contract, f"{plan.name.contract}Worker")
-    worker = f"{plan.name.contract}Worker" if there is None else there
-    local = _contract_in(plan, draft)
-    block = plan.render("worker", is_new=there is None, worker=worker, contract_here=local)
-    if there is None:
-        drafts.define(draft, block)
-        drafts.require(draft, "component", Found("pico_ioc", "component"))
-    else:
-        drafts.member(draft, there, block)
+    draft, worker = _write_part(plan, "worker", worker_of, contract, {("pico_ioc", "component")})
     plan.worker, plan.worker_module = f"{worker}.{plan.name.action}", draft.file.module
-    draft.added.append(plan.worker)
     mentioned = {name for text in [*types.annotations, types.result] for name in names_in(parse_type(text, ""))}
     models = {(plan.contract_module, model) for model in types.models if model in mentioned}
     drafts.require_all(draft, {("pico_celery", "task"), *models})
@@ -312,44 +303,51 @@ def _write_worker(plan: Plan, contract: ClassLocation | None) -> None:
 
 def _write_client(plan: Plan, contract: ClassLocation | None) -> None:
     """Write the attribute of the client."""
-    drafts = plan.drafts
-    draft, there = _place(plan, "clients", client_of, contract, f"{plan.name.contract}Client")
-    plan.client = f"{plan.name.contract}Client" if there is None else there
+    needed = {("pico_celery", "CeleryClient"), ("pico_celery", "celery")}
+    draft, plan.client = _write_part(plan, "client", client_of, contract, needed)
+    plan.client_module = draft.file.module
+    plan.drafts.require(draft, "send_task", Found("pico_celery", "send_task"))
+
+
+def _write_part(
+    plan: Plan, kind: str, find: _Find, contract: ClassLocation | None, class_needs: set[tuple[str, str]]
+) -> tuple[Draft, str]:
+    """Write the member of a worker or client, with the class if there is none; return its file and the class."""
+    drafts, class_name = plan.drafts, f"{plan.name.contract}{kind.capitalize()}"
+    draft, there = _place(plan, kind, find, contract, class_name)
+    class_name = there or class_name
     local = _contract_in(plan, draft)
-    block = plan.render("client", is_new=there is None, contract_here=local)
+    block = plan.render(kind, is_new=there is None, class_name=class_name, contract_here=local)
     if there is None:
         drafts.define(draft, block)
-        drafts.require_all(draft, {("pico_celery", "CeleryClient"), ("pico_celery", "celery")})
+        drafts.require_all(draft, class_needs)
     else:
-        drafts.member(draft, there, block, blank=False)
-    drafts.require(draft, "send_task", Found("pico_celery", "send_task"))
-    draft.added.append(f"{plan.client}.{plan.name.action}")
-    plan.client_module = draft.file.module
+        drafts.member(draft, class_name, block, blank=kind == "worker")
+    draft.added.append(f"{class_name}.{plan.name.action}")
+    return draft, class_name
 
 
 def _place(
     plan: Plan, kind: str, find: _Find, contract: ClassLocation | None, class_name: str
 ) -> tuple[Draft, str | None]:
     """Return the file that a worker or client goes into, and the class that it extends."""
-    there = find(plan.project, plan.name, contract)
+    drafts, project, decorator = plan.drafts, plan.project, {"worker": "component", "client": "celery"}[kind]
+    there = find(project, plan.name, contract)
     if there is None:
         near = _other_version(plan, find)
-        draft = (
-            _conventional(plan.drafts, plan.name, kind) if near is None else plan.drafts.open(near.path, near.module)
-        )
+        draft = _conventional(drafts, plan.name, f"{kind}s") if near is None else drafts.open(near.path, near.module)
         node = None if draft.before is None else draft.before.class_named(class_name)
-        marks = {"component", "celery"} if node is None else {last_name(mark) for mark in node.decorator_list}
-        if draft.before is None or node is None or ("component" if kind == "workers" else "celery") not in marks:
+        if draft.before is None or node is None or decorator not in map(last_name, node.decorator_list):
             _refuse_taken(plan, draft, class_name)
             return draft, None
         there = ClassLocation(file=draft.before, node=node)
     for member in there.node.body:
         if plan.name.action in bound_by(member):
             raise ToolError(
-                f"{plan.project.shown(there.file.path)}:{member.lineno}: {there.name} has a {plan.name.action!r} already",
+                f"{project.shown(there.file.path)}:{member.lineno}: {there.name} has a {plan.name.action!r} already",
                 "rename it, or choose another action",
             )
-    return plan.drafts.open(there.file.path, there.file.module), there.name
+    return drafts.open(there.file.path, there.file.module), there.name
 
 
 def _other_version(plan: Plan, find: _Find) -> PythonFile | None:

@@ -1,4 +1,4 @@
-"""The package that a task goes into: where it is, its files, and what a name in them stands for."""
+"""The package that a task goes into: where it is, its files, what their names refer to, and its formatter."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _NO_PACKAGES: Final = frozenset({"tests", "test", "docs", "examples", "build", "
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A package or module in a directory."""
+    """A package or module, which may not exist yet."""
 
     base: Path
     """The directory from which it is imported."""
     package: str
-    """Its name, as it is imported."""
+    """The dotted name by which it is imported."""
 
     @property
     def directory(self) -> Path:
@@ -53,7 +53,7 @@ class Location:
 
 
 def locate(root: Path, text: str, option: str) -> Location:
-    """Find the package that is meant."""
+    """Find a package by its name or directory; one that does not exist is going to be made."""
     path = Path(text)
     if path.is_absolute() or ".." in path.parts:
         raise ToolError(f"{option}: {text!r} is not below this directory", "run it where the package is")
@@ -83,7 +83,7 @@ def check_package_name(name: str, option: str) -> None:
 
 
 def only_package(root: Path) -> Location:
-    """Return the only package that there is."""
+    """Return the package here, if there is only one."""
     there = {found.package: found for found in packages(root)}
     if len(there) == 1:
         return next(iter(there.values()))
@@ -92,7 +92,7 @@ def only_package(root: Path) -> Location:
 
 
 def packages(root: Path) -> list[Location]:
-    """Return the packages that are in a directory, or in ``src`` in it."""
+    """Return the packages in a directory and in its ``src``."""
     return [
         Location(base, entry.name)
         for base in _bases(root)
@@ -102,7 +102,7 @@ def packages(root: Path) -> list[Location]:
 
 
 def modules(root: Path) -> list[Location]:
-    """Return the single modules that are in a directory, or in ``src`` in it."""
+    """Return the single modules in a directory and in its ``src``."""
     return [
         Location(base, path.stem)
         for base in _bases(root)
@@ -116,12 +116,12 @@ def _bases(root: Path) -> list[Path]:
 
 
 def _is_plain(directory: Path) -> bool:
-    """Return whether it is a directory that packages are in, and none itself."""
+    """Return whether a directory is not a package, but may contain some."""
     return (directory.is_dir() and not (directory / "__init__.py").exists()) or directory.name == "src"
 
 
 def _refuse_foreign(base: Path, top: str, subject: str) -> None:
-    """Refuse a package that would hide one that is installed."""
+    """Refuse a new package that would hide an installed one."""
     if (base / top).exists() or (base / f"{top}.py").exists():
         return
     spec = PathFinder.find_spec(top)
@@ -134,30 +134,28 @@ def _refuse_foreign(base: Path, top: str, subject: str) -> None:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a name is defined: in a file of the package, or by another module."""
+    """Where a name is defined."""
 
     module: str
-    """Name of the module."""
     name: str
+    """Empty for the module itself."""
     file: PythonFile | None = None
-    """The file, where it is one of the package."""
+    """The file, if it belongs to the package; as ``node``, the definition in it."""
     node: ast.stmt | None = None
-    """The definition, where it is one of the package."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A package in a directory."""
+    """The directory that the command runs in, with the package that a task goes into."""
 
     root: Path
-    """The directory of the project, where its tests are."""
     home: Location
     contracts: Location | None = None
-    """Where its contracts are, if that is another package or module."""
+    """The package or module of the contracts, if it is another one."""
 
     @classmethod
     def find(cls, root: Path, into: str | None, contracts: str | None = None) -> Project:
-        """Find the package that is meant."""
+        """Find the package and, if it is another one, that of the contracts."""
         apart = None if contracts is None else locate(root, contracts, "--contracts")
         home = only_package(root) if into is None else locate(root, into, "--into")
         if home.is_module:
@@ -170,7 +168,7 @@ class Project:
         return self.home.package
 
     def first_party(self, module: str) -> frozenset[str]:
-        """Return the names that count as the project's own in a module, as ``ruff`` has it.
+        """Return the top-level names that ``ruff`` takes for the project's own in a module.
 
         Source: https://docs.astral.sh/ruff/faq/#how-does-ruff-determine-which-of-my-imports-are-first-party-third-party-etc
         """
@@ -226,13 +224,13 @@ class Project:
 
     @cached_property
     def files(self) -> dict[str, PythonFile]:
-        """The files of the package by the names of their modules."""
+        """The files of the package and of its contracts, by module."""
         found = {}
-        for place in (self.contracts, self.home):
-            for path in [] if place is None else _paths(place):
-                parts = path.relative_to(place.base).with_suffix("").parts if place is not None else ()
+        for place in [self.home] if self.contracts is None else [self.contracts, self.home]:
+            for path in _paths(place):
+                parts = path.relative_to(place.base).with_suffix("").parts
                 module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-                with contextlib.suppress(ToolError):  # what Python cannot read is no part of the package
+                with contextlib.suppress(ToolError):  # Python could not import it either
                     found[module] = PythonFile.read(path, module)
         return found
 
@@ -244,11 +242,11 @@ class Project:
         return base / "__init__.py" if package else base.with_name(f"{base.name}.py")
 
     def shown(self, path: Path) -> str:
-        """Return a path as people read it here."""
+        """Return a path as messages show it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def resolve(self, file: PythonFile, name: str) -> Found | None:
-        """Return what a name at the top of a file stands for, through the imports of the package."""
+        """Return what a name in a file refers to, through the imports of the package."""
         seen: set[tuple[str, str]] = set()
         while (binding := file.bindings.get(name)) is not None and (file.module, name) not in seen:
             seen.add((file.module, name))
@@ -263,7 +261,7 @@ class Project:
         return None
 
     def defining(self, name: str) -> Iterator[Found]:
-        """Iterate over the definitions of a name at the top of the package's files."""
+        """Iterate over the definitions of a name in the package."""
         pattern = re.compile(rf"^(class\s+)?{re.escape(name)}\b", re.MULTILINE)
         for file in self.files.values():
             if pattern.search(file.text):
@@ -272,7 +270,7 @@ class Project:
                     yield Found(file.module, name, file, binding.node)
 
     def imports(self, file: PythonFile, module: str) -> bool:
-        """Return whether a file imports a module of the package, directly or through others."""
+        """Return whether a file imports a module, directly or through others of the package."""
         seen: set[str] = set()
         waiting = [file]
         while waiting:
