@@ -462,6 +462,35 @@ def test_whatever_would_be_replaced_is_named_with_its_place(new: New, folder: Pa
     new("orders.pay")
 
 
+@pytest.mark.parametrize(
+    ("imported", "name"),
+    [
+        ("from shop.contracts.orders import Orders", "Orders"),
+        ("from shop.contracts.orders import Orders as Tasks", "Tasks"),
+        ("from shop.contracts import orders", "orders.Orders"),
+        ("import shop.contracts.orders", "shop.contracts.orders.Orders"),
+        ("import shop.contracts.orders as those", "those.Orders"),
+    ],
+)
+def test_a_worker_is_extended_however_it_imports_the_contract(
+    new: New, folder: Path, placed: Path, imported: str, name: str
+) -> None:
+    shutil.copytree(placed, folder, dirs_exist_ok=True)
+    text = (folder / "shop/workers/orders.py").read_text()
+    (folder / "shop/workers/orders.py").unlink()
+    text = text.replace("import Order, Orders, Receipt", "import Order, Receipt").replace(
+        "Orders.place)", f"{name}.place)"
+    )
+    path = write(
+        folder, "shop/mine.py", text.replace("OrdersWorker", "Mine").replace("\n\n\n", f"\n{imported}\n\n\n", 1)
+    )
+
+    new("orders.cancel")
+
+    assert "    async def cancel(self) -> None:\n" in path.read_text()
+    assert not (folder / "shop/workers/orders.py").exists()
+
+
 def test_a_name_given_by_hand_counts_too(new: New, folder: Path) -> None:
     write(
         folder,

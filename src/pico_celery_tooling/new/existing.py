@@ -131,7 +131,8 @@ def _is_contract(project: Project, file: PythonFile, node: ast.expr, contract: C
     found = project.resolve(file, first)
     if contract is None or found is None:
         return False
-    return (found.module, found.name or rest) == (contract.file.module, contract.name)
+    # The name may be imported as a class, or reached through any module above it.
+    return ".".join(filter(None, [found.module, found.name, rest])) == f"{contract.file.module}.{contract.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,10 +158,11 @@ def _parse(text: str) -> NewParameter:
         function = ast.parse(f"def f(*, {text}): ...").body[0]
     except SyntaxError as error:
         raise ToolError(f"--param {text!r} is not a parameter: {error.msg}", _PARAMETER_FORM) from None
-    found = [node for node in ast.iter_child_nodes(getattr(function, "args", function)) if isinstance(node, ast.arg)]
-    if not isinstance(function, ast.FunctionDef) or function.args.kwonlyargs != found or len(found) != 1:
+    arguments = next(node for node in ast.walk(function) if isinstance(node, ast.arguments))  # those of f
+    found = [node for node in ast.iter_child_nodes(arguments) if isinstance(node, ast.arg)]
+    if len(found) != 1 or arguments.kwonlyargs != found:
         raise ToolError(f"--param {text!r} is not one parameter", _PARAMETER_FORM)
-    argument, default = function.args.kwonlyargs[0], function.args.kw_defaults[0]
+    argument, default = arguments.kwonlyargs[0], arguments.kw_defaults[0]
     if argument.annotation is None:
         raise ToolError(f"--param {name} has no type", _PARAMETER_FORM)
     if isinstance(default, ast.Name) and isinstance(argument.annotation, ast.Name) and argument.annotation.id == "str":
