@@ -3,7 +3,7 @@
 A contract is a `typing.Protocol` (`contract`, `task_options`, `upcast`); a worker implements it (`task`), a client calls it
 (`celery`, `send_task`, `CeleryClient`), a result is an `AsyncResult` of the contract's type.
 
-The names in `__all__` are public: import them from here. Everything else, modules included, may change in any release.
+The names in `__all__` and the classes of `pico_celery.errors` are public. Everything else may change in any release.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     )
     from pico_celery.worker.task_context import RetryOptions, TaskContext
 
-# The names that a project uses daily. The others above are here too, for `except` and annotations, but not in this list.
+# The names that a project uses daily. The others above can be imported from here too: error classes, and what annotations need.
 __all__ = [
     "AsyncResult",
     "BatchError",
@@ -169,7 +169,7 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of any type
     """Import a late name, once."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - it takes longer than the rest of this module

@@ -16,7 +16,7 @@ from importlib import import_module
 from logging import Logger, getLogger
 from operator import attrgetter
 from types import MethodType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
 
 import celery
 from celery import Celery
@@ -31,8 +31,6 @@ if TYPE_CHECKING:  # a client that only declares its calls needs none of them
     from celery.worker.request import Request
     from kombu.asynchronous import Hub
 
-
-AnyTask: TypeAlias = "Task[..., Any]"
 SUPPORTED: Final = "celery>=5.7,<5.8"
 _PROBE: Final = "pico-celery-probe"
 _logger = getLogger(__name__)

@@ -249,7 +249,7 @@ def _checked(name: str, value: object, faults: list[Fault]) -> object:
     if value is None:
         return None
     try:
-        return _ADAPTERS.get(kind, _ANY).validate_python(value)
+        return _adapter(kind).validate_python(value)
     except ValueError:  # of pydantic
         faults.append(
             Fault(
@@ -301,18 +301,26 @@ def _text(value: object) -> object:
 _Mapping = InstanceOf[Mapping[str, object]]
 _Sequence = InstanceOf[list[object]] | InstanceOf[tuple[object, ...]]
 _Several = _Sequence | InstanceOf[set[object]] | InstanceOf[frozenset[object]]
-_ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+_TYPES: Final[Mapping[str, Any]] = {
     # broker_use_ssl is a bool to Celery, and takes a mapping
-    "bool": TypeAdapter(Annotated[bool | _Mapping, BeforeValidator(_stripped)]),
-    "int": TypeAdapter(Annotated[int, BeforeValidator(_seconds)]),
-    "float": TypeAdapter(Annotated[float, BeforeValidator(_seconds)]),
+    "bool": Annotated[bool | _Mapping, BeforeValidator(_stripped)],
+    "int": Annotated[int, BeforeValidator(_seconds)],
+    "float": Annotated[float, BeforeValidator(_seconds)],
     # Celery takes lists of URLs, and callables, where it says string
-    "string": TypeAdapter(Annotated[Any, BeforeValidator(_text)]),
-    "dict": TypeAdapter(Annotated[_Mapping | _Sequence, BeforeValidator(_from_json)]),
-    "list": TypeAdapter(Annotated[_Several, BeforeValidator(_from_list)]),
-    "tuple": TypeAdapter(Annotated[_Several, BeforeValidator(_from_list)]),
+    "string": Annotated[Any, BeforeValidator(_text)],
+    "dict": Annotated[_Mapping | _Sequence, BeforeValidator(_from_json)],
+    "list": Annotated[_Several, BeforeValidator(_from_list)],
+    "tuple": Annotated[_Several, BeforeValidator(_from_list)],
 }
-_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[Any, BeforeValidator(_maybe_json)])
+_ANY: Final[Any] = Annotated[Any, BeforeValidator(_maybe_json)]
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    """Return what converts settings of a kind, built at the first of them."""
+    return TypeAdapter(_TYPES.get(kind, _ANY))
+
+
 _KIND_NAMES: Final = {"bool": "true or false", "int": "a whole number", "float": "a number", "string": "a text"}
 
 

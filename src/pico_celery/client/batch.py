@@ -103,7 +103,7 @@ def _open_results(app: Celery, calls: Sequence[PreparedCall]) -> list[AsyncResul
 class _Batch:
     """The calls of a batch, and how far they are."""
 
-    def __init__(self, app: Any, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[object]]) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, calls: Sequence[PreparedCall], results: Sequence[AsyncResult[object]]) -> None:  # noqa: ANN401 - kombu's and Celery's types lack what is used
         self.app = app
         self.calls = calls
         self.results = results
@@ -156,7 +156,7 @@ class _Batch:
                 raise
             raise NotPublishedError(str(error)) from error
 
-    def _send_together(self, producer: Any, positions: Sequence[int], added: Mapping[str, object]) -> None:  # noqa: ANN401
+    def _send_together(self, producer: Any, positions: Sequence[int], added: Mapping[str, object]) -> None:  # noqa: ANN401 - kombu's and Celery's types lack what is used
         try:
             with producer.batch(max_size=len(positions) * 16):
                 for position in positions:
@@ -207,7 +207,7 @@ class _Confirmations:
     Source: https://www.rabbitmq.com/docs/confirms#publisher-confirms
     """
 
-    def __init__(self, producer: Any) -> None:  # noqa: ANN401
+    def __init__(self, producer: Any) -> None:  # noqa: ANN401 - kombu's and Celery's types lack what is used
         self._connection = producer.connection
         self._stack = contextlib.ExitStack()
         self._confirmed: set[int] = set()

@@ -76,7 +76,7 @@ class Deadlines:
     sent: dict[str, datetime | None] = field(default_factory=dict)
     """Those of the messages that have been sent, by task id; the others are sent by workers, later."""
 
-    def give_to(self, result: Any) -> None:  # noqa: ANN401
+    def give_to(self, result: Any) -> None:  # noqa: ANN401 - a result of any kind that Celery has
         """Give results the deadlines of their calls."""
         while result is not None:
             for member in getattr(result, "results", None) or ():

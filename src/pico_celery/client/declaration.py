@@ -174,7 +174,7 @@ def celery(cls: _Class, /) -> _Class: ...
 def celery(
     *,
     scope: str = ...,
-    name: Any = ...,  # noqa: ANN401
+    name: Any = ...,  # noqa: ANN401 - as pico-ioc's own
     qualifiers: Iterable[str] = ...,
     primary: bool = ...,
     lazy: bool = ...,

@@ -157,7 +157,7 @@ class EagerKeys:
             self._kept.pop(key.name, None)
 
 
-def _redis_backend(app: Celery, key: IdempotencyKey) -> Any:  # noqa: ANN401
+def _redis_backend(app: Celery, key: IdempotencyKey) -> Any:  # noqa: ANN401 - a backend of Celery's, which has no types
     from celery.backends.redis import RedisBackend  # noqa: PLC0415 - only calls with a key need it
 
     backend: Any = app.backend
@@ -169,7 +169,7 @@ def _redis_backend(app: Celery, key: IdempotencyKey) -> Any:  # noqa: ANN401
     return backend
 
 
-def _ttl_of(backend: Any, key: IdempotencyKey) -> float:  # noqa: ANN401
+def _ttl_of(backend: Any, key: IdempotencyKey) -> float:  # noqa: ANN401 - a backend of Celery's, which has no types
     """Return how long a key is kept: never longer than a result, or a second call would wait for one that is gone."""
     kept = min([seconds for seconds in (backend.expires, backend.failure_expires) if seconds], default=None)
     if key.ttl_seconds is None:

@@ -181,7 +181,7 @@ _SEQUENCES: Final = (list, Sequence)
 _MAPPINGS: Final = (dict, Mapping)
 
 
-def is_compatible(result: Any, parameter: object) -> bool:  # noqa: ANN401
+def is_compatible(result: Any, parameter: object) -> bool:  # noqa: ANN401 - an annotation
     """Return whether every value of a result's type, as it travels, is accepted for a parameter."""
     try:
         return _known(result, parameter)

@@ -445,7 +445,7 @@ class TellingSchema(GenerateJsonSchema):
         """Return what a Decimal is on the wire: text, which is not any text."""
         return {"type": "string", "format": "decimal"}
 
-    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ANN401
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ANN401 - pydantic's core schemas
         """Return whether a field is always there: one with a default is always sent, and need not be received."""
         if self.mode != "serialization" or field["type"] == "typed-dict-field":
             return super().field_is_required(field, total)

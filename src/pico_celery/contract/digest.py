@@ -193,7 +193,7 @@ def _core_members(node: Mapping[str, Any], hashes: Mapping[str, str]) -> dict[st
     return result
 
 
-def _core_fields(fields: Any, hashes: Mapping[str, str]) -> dict[str, Any]:  # noqa: ANN401
+def _core_fields(fields: Any, hashes: Mapping[str, str]) -> dict[str, Any]:  # noqa: ANN401 - pydantic's core schemas
     named = fields.items() if isinstance(fields, Mapping) else ((info["name"], info) for info in fields)
     result = {}
     for name, info in named:

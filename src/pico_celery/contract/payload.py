@@ -130,11 +130,11 @@ class Payload:
             self._schemas[mode] = _json_schema(self.core_schema, mode)
         return self._schemas[mode]
 
-    def validate(self, value: object, *, strict: bool | None = None) -> Any:  # noqa: ANN401
+    def validate(self, value: object, *, strict: bool | None = None) -> Any:  # noqa: ANN401 - of the annotated type, or its JSON
         """Validate a Python value."""
         return self._validator.validate_python(value, strict=strict)
 
-    def encode(self, value: object) -> Any:  # noqa: ANN401
+    def encode(self, value: object) -> Any:  # noqa: ANN401 - of the annotated type, or its JSON
         """Turn a validated value into JSON data."""
         data = self._serializer.to_python(value, mode="json", by_alias=True, warnings="error")
         if self._facts.masked:
@@ -161,7 +161,7 @@ class Payload:
             path = ".".join(str(part) for part in detail["loc"])
             raise ValueError(f"its JSON cannot be read back: {path}: {detail['msg']}") from None
 
-    def decode(self, data: object) -> Any:  # noqa: ANN401
+    def decode(self, data: object) -> Any:  # noqa: ANN401 - of the annotated type, or its JSON
         """Turn JSON data into a validated value."""
         return self._validator.validate_json(self._text(data))
 
@@ -280,7 +280,7 @@ def _reveal_key(key: str, native: object) -> str:
     return str(native.get_secret_value()) if isinstance(native, _SECRETS) else key
 
 
-def _core_schema(annotation: Any) -> CoreSchema:  # noqa: ANN401
+def _core_schema(annotation: Any) -> CoreSchema:  # noqa: ANN401 - of the annotated type, or its JSON
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

@@ -135,7 +135,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_part(value: Any) -> bool:  # noqa: ANN401
+def _is_part(value: Any) -> bool:  # noqa: ANN401 - whatever a user wrote
     return isinstance(value, bool) or (_is_number(value) and 0 <= value <= 1)
 
 

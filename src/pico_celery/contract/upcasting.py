@@ -104,7 +104,7 @@ def names_of(upcasters: Sequence[Upcaster]) -> str:
     return f"{kind} {' and '.join(upcaster.name for upcaster in upcasters)}"
 
 
-def _copy(value: object) -> Any:  # noqa: ANN401
+def _copy(value: object) -> Any:  # noqa: ANN401 - JSON of any shape
     """Copy JSON data: what the function changes in it is nobody else's, a retry's above all."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}

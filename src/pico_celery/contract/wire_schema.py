@@ -36,7 +36,7 @@ def from_base64(value: object) -> object:
         raise PydanticCustomError("base64", "Input should be base64") from None
 
 
-def _to_base64(value: Any) -> str:  # noqa: ANN401
+def _to_base64(value: Any) -> str:  # noqa: ANN401 - pydantic's core schemas
     raw = value.get_secret_value() if isinstance(value, SecretBytes) else value
     return base64.urlsafe_b64encode(raw).decode("ascii")
 
@@ -54,7 +54,7 @@ def wire_schema(schema: CoreSchema) -> CoreSchema:
     return travelling
 
 
-def _changed(node: object) -> Any:  # noqa: ANN401
+def _changed(node: object) -> Any:  # noqa: ANN401 - pydantic's core schemas
     if isinstance(node, (list, tuple)):
         return type(node)(_changed(item) for item in node)
     return _changed_node(node) if isinstance(node, Mapping) else node
@@ -74,7 +74,7 @@ def _changed_node(node: Mapping[str, object]) -> object:
     return {key: _changed(value) if every or key in _NESTED else value for key, value in node.items()}
 
 
-def _in_base64(node: Any) -> object:  # noqa: ANN401
+def _in_base64(node: Any) -> object:  # noqa: ANN401 - pydantic's core schemas
     return core_schema.json_or_python_schema(
         json_schema=core_schema.no_info_before_validator_function(
             from_base64, node, json_schema_input_schema=core_schema.str_schema()
@@ -84,7 +84,7 @@ def _in_base64(node: Any) -> object:  # noqa: ANN401
     )
 
 
-def _serialized_by(function: Any) -> Any:  # noqa: ANN401
+def _serialized_by(function: Any) -> Any:  # noqa: ANN401 - pydantic's core schemas
     return core_schema.plain_serializer_function_ser_schema(
         function, return_schema=core_schema.str_schema(), when_used="json"
     )

@@ -38,7 +38,7 @@ class LockSchema(GenerateJsonSchema):
         super().__init__(by_alias=True, ref_template=REFERENCE + "{model}")
         self._seen: set[str] = set()
 
-    def generate_inner(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401 - pydantic's core schemas
         """Generate the schema of a part, with what JSON Schema does not say of it."""
         generated = _of_base64(schema) or super().generate_inner(schema)
         more = _more(schema)
@@ -57,19 +57,19 @@ class LockSchema(GenerateJsonSchema):
         generated = super().enum_schema(schema)
         return _with(generated, {DEMANDS: {MISSING: True}}) if _has_hook(schema["cls"]) else generated
 
-    def model_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401
+    def model_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401 - pydantic's core schemas
         """Generate the schema of a model, with the names that its fields have beside their aliases."""
         return self._with_names(schema, super().model_schema(schema))
 
-    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401
+    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401 - pydantic's core schemas
         """Generate the schema of a dataclass, as that of a model."""
         return self._with_names(schema, super().dataclass_schema(schema))
 
-    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401
+    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ANN401 - pydantic's core schemas
         """Generate the schema of a TypedDict, as that of a model."""
         return self._with_names(schema, super().typed_dict_schema(schema))
 
-    def _with_names(self, schema: Any, generated: JsonSchemaValue) -> JsonSchemaValue:  # noqa: ANN401
+    def _with_names(self, schema: Any, generated: JsonSchemaValue) -> JsonSchemaValue:  # noqa: ANN401 - pydantic's core schemas
         config = schema.get("config") or {}
         properties = generated.get("properties")
         if self.mode != "validation" or not (config.get("validate_by_name") or config.get("populate_by_name")):
@@ -92,7 +92,7 @@ class LockSchema(GenerateJsonSchema):
         keys = schema.get("keys_schema", {"type": "str"})
         return generated if keys["type"] == "str" else {**generated, KEYS: self.generate_inner(keys)}
 
-    def encode_default(self, dft: object) -> Any:  # noqa: ANN401
+    def encode_default(self, dft: object) -> Any:  # noqa: ANN401 - pydantic's core schemas
         """Encode a default; pydantic makes a serializer for each, which what is JSON already does not need."""
         return dft if type(dft) in _JSON else super().encode_default(dft)
 
@@ -101,14 +101,14 @@ class LockSchema(GenerateJsonSchema):
         del schema
         return False
 
-    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ANN401
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ANN401 - pydantic's core schemas
         """Return whether a field is always there: one with a default is always sent, and need not be received."""
         if self.mode != "serialization" or field["type"] == "typed-dict-field":
             return super().field_is_required(field, total)
         return not field.get("serialization_exclude") and "serialization_exclude_if" not in field
 
 
-def _of_base64(schema: Any) -> JsonSchemaValue | None:  # noqa: ANN401
+def _of_base64(schema: Any) -> JsonSchemaValue | None:  # noqa: ANN401 - pydantic's core schemas
     """Return the schema of bytes that travel as `pico_celery.contract.wire_schema` says: the same in both directions."""
     read = schema.get("json_schema")
     if read is None or (read.get("function") or {}).get("function") is not from_base64:
@@ -123,7 +123,7 @@ def _has_hook(cls: type[Enum]) -> bool:
     return next(hook for hook in hooks if hook is not None) is not vars(Enum)["_missing_"]
 
 
-def _aliased(schema: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+def _aliased(schema: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - pydantic's core schemas
     """Iterate over the fields of a model that are read by one alias, with it."""
     while "fields" not in schema:
         if "schema" not in schema:

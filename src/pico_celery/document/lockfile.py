@@ -19,7 +19,7 @@ def to_text(document: Document) -> str:
     return json.dumps(to_data(document), indent=2, ensure_ascii=False) + "\n"
 
 
-def to_data(document: Document) -> Any:  # noqa: ANN401
+def to_data(document: Document) -> Any:  # noqa: ANN401 - JSON of any shape
     """Return a document as JSON data, as `to_text` writes it."""
     return _pruned(document.model_dump(mode="json"))
 

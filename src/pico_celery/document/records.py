@@ -233,7 +233,7 @@ def references(node: object) -> Iterator[str]:
             yield from references(value)
 
 
-def relocated(node: object, base: str) -> Any:  # noqa: ANN401
+def relocated(node: object, base: str) -> Any:  # noqa: ANN401 - JSON of any shape
     """Return a schema whose references lead to another place."""
     if isinstance(node, Mapping):
         return {key: _relocated_part(key, value, base) for key, value in node.items()}
@@ -244,7 +244,7 @@ def relocated(node: object, base: str) -> Any:  # noqa: ANN401
     return node
 
 
-def _relocated_part(key: str, value: object, base: str) -> Any:  # noqa: ANN401
+def _relocated_part(key: str, value: object, base: str) -> Any:  # noqa: ANN401 - JSON of any shape
     if key in _NAMED and isinstance(value, Mapping):
         return {name: relocated(schema, base) for name, schema in value.items()}
     return value if key in _VALUES else relocated(value, base)

@@ -149,7 +149,7 @@ class TaskContext:
         return run is not None and run.interrupted
 
     @property
-    def request(self) -> Any:  # noqa: ANN401
+    def request(self) -> Any:  # noqa: ANN401 - Celery's, with an attribute for each header
         """Celery's own request."""
         return _here().request
 

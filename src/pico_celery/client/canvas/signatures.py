@@ -89,7 +89,7 @@ class TypedSignature(CopiedSignature[R_co]):
                 )
             return dict.get(self, *args)
 
-    def __ror__(self, other: Never, /) -> AnySignature:  # type: ignore[override]
+    def __ror__(self, other: Never, /) -> AnySignature:  # type: ignore[override]  # dict's own | takes dicts
         """Put this after one of Celery's signatures, as Celery does; nothing else can stand there."""
         before: object = other
         if isinstance(before, Signature):
@@ -307,7 +307,7 @@ class Workflow(GroupMember[R_co], CompleteSignature[R_co, AsyncResult[R_co]], Si
         following: Any = sender
         return cast("Workflow[T]", in_sequence(self, following.partial(*args, **kwargs)))
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as Celery's own
         """Do what Celery does: run a call here and now, send a chain or a chord."""
         return self._typed(super().__call__(*args, **kwargs))
 
@@ -381,7 +381,7 @@ class TaskSignature(Workflow[R_co], Step[R_co]):
         """Run the call here and now, as Celery does where the task is registered."""
         return EagerAsyncResult(Step.apply(self, *args, **kwargs), self.definition)
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as Celery's own
         """Run the call here and now, as Celery does where the task is registered, and return its typed value."""
         return decode_result(self.definition, Step.__call__(self, *args, **kwargs))
 
@@ -409,7 +409,7 @@ class GroupWorkflow(CompleteSignature[S_co, GroupResult[T_co, S_co]], ManyResult
         """
         return cast("Workflow[T]", in_sequence(self, other))
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - as Celery's own
         """Send it, as Celery does."""
         send: Callable[..., object] = self.apply_async
         return send(args, **kwargs)

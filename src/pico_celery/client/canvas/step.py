@@ -78,7 +78,7 @@ class Step(CopiedSignature[R_co]):
         self.call = call
 
     @property
-    def AsyncResult(self) -> Any:  # noqa: ANN401, N802
+    def AsyncResult(self) -> Any:  # noqa: ANN401, N802 - Celery's name; it calls it with the id
         """What Celery calls with an id for the result of this step."""
         return self._result
 

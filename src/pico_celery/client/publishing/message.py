@@ -47,7 +47,7 @@ _OF_THE_MESSAGE: Final = ("ignore_result", "shadow", "soft_time_limit", "time_li
 class Post:
     """Posts calls of one application."""
 
-    def __init__(self, app: Any) -> None:  # noqa: ANN401
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - Celery's types lack what is used
         self._app = app
         self._amqp = app.amqp
         self._origin = anon_nodename()
@@ -89,7 +89,7 @@ class Post:
 
     def _post(
         self,
-        producer: Any,  # noqa: ANN401
+        producer: Any,  # noqa: ANN401 - Celery's types lack what is used
         definition: TaskDefinition,
         call: EncodedCall,
         options: dict[str, object],

@@ -41,7 +41,7 @@ class PreparedCall:
 
 def prepare(
     definition: TaskDefinition,
-    args: Any,  # noqa: ANN401
+    args: Any,  # noqa: ANN401 - as the caller gave them
     kwargs: Mapping[str, object],
     options: Mapping[str, object],
 ) -> PreparedCall:

@@ -45,7 +45,7 @@ class Job:
 class Publisher:
     """The thread that publishes."""
 
-    def __init__(self, app: Any) -> None:  # noqa: ANN401
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - Celery's types lack what is used
         self._app = app
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()

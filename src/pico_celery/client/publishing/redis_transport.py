@@ -27,7 +27,7 @@ class NotPublishedError(BatchPublishError):  # type: ignore[misc]  # as above
 
 
 @cache
-def certain_batch() -> Any:  # noqa: ANN401, C901
+def certain_batch() -> Any:  # noqa: ANN401, C901 - a class whose base is known only here
     """Return the class of batches, which needs kombu's transport for Redis."""
     base: Any = redis_transport().PublishBatch
 
@@ -74,7 +74,7 @@ def certain_batch() -> Any:  # noqa: ANN401, C901
 class BrokerConnection(Connection):
     """As kombu's, but for the client of Redis channels; every other transport is left alone."""
 
-    def get_transport_cls(self) -> Any:  # noqa: ANN401
+    def get_transport_cls(self) -> Any:  # noqa: ANN401 - classes of kombu's, which have no types
         """Return the class of the transport."""
         transport: Any = super().get_transport_cls()
         if transport.__module__ == "kombu.transport.redis" and transport.__name__ == "Transport":
@@ -93,14 +93,14 @@ class _PooledBrokerConnection(BrokerConnection, PooledConnection):
 class _BrokerConnectionPool(ConnectionPool):
     """Makes pooled connections of this library's class."""
 
-    def new(self) -> Any:  # noqa: ANN401
+    def new(self) -> Any:  # noqa: ANN401 - classes of kombu's, which have no types
         """Make one."""
         pool: Any = self  # its own subclass takes the pool first
         return _PooledBrokerConnection(pool, **self.connection.info())
 
 
 @cache
-def _redis_transport() -> Any:  # noqa: ANN401
+def _redis_transport() -> Any:  # noqa: ANN401 - classes of kombu's, which have no types
     base: Any = redis_transport().Channel
 
     class Channel(base):  # type: ignore[misc]  # kombu has no types
@@ -109,7 +109,7 @@ def _redis_transport() -> Any:  # noqa: ANN401
         _held: Any = None
 
         @contextmanager
-        def conn_or_acquire(self, client: Any = None) -> Iterator[object]:  # noqa: ANN401
+        def conn_or_acquire(self, client: Any = None) -> Iterator[object]:  # noqa: ANN401 - classes of kombu's, which have no types
             """Give a client: that of the caller, or the channel's own, which any thread may use."""
             if client is None:
                 client = self._held

@@ -90,14 +90,14 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return hub_of(self.app)
 
     @property
-    def backend(self) -> Any:  # noqa: ANN401
+    def backend(self) -> Any:  # noqa: ANN401 - as Celery's own
         """The result backend that the result is read from."""
         if self._backend is _LATER:
             self._backend = self._hub.backend
         return self._backend
 
     @backend.setter
-    def backend(self, backend: Any) -> None:  # noqa: ANN401
+    def backend(self, backend: Any) -> None:  # noqa: ANN401 - as Celery's own
         self._backend = backend
 
     @property
@@ -136,7 +136,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         if self._unsent is not None:
             raise self._unsent
 
-    def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:  # noqa: ANN401
+    def then(self, callback: Callable[..., Any], on_error: Any = None, weak: bool = False) -> Any:  # noqa: ANN401 - as Celery's own
         """Call something when the result is there, on a thread of the library.
 
         Args:
@@ -354,7 +354,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
                 yield node.definition
             node = node.parent
 
-    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, object], object] | None = None) -> Any:  # noqa: ANN401
+    def maybe_throw(self, propagate: bool = True, callback: Callable[[str, object], object] | None = None) -> Any:  # noqa: ANN401 - as Celery's own
         """Raise what the task raised, or return its validated result.
 
         Args:
@@ -373,7 +373,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
     maybe_reraise = maybe_throw
 
     @property
-    def result(self) -> Any:  # noqa: ANN401
+    def result(self) -> Any:  # noqa: ANN401 - as Celery's own
         """The validated result of a task that succeeded, the exception of one that failed, or ``None``."""
         state, value = self.state, super().result
         if state not in states.READY_STATES and self.state in states.READY_STATES:
@@ -441,7 +441,7 @@ class AsyncResult(CeleryAsyncResult[R_co], Generic[R_co]):
         return ResultError.of(task, [fault])
 
 
-def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> None:  # noqa: ANN401
+def _watch_for(result: AsyncResult[Any], promised: Any, *, is_weak: bool) -> None:  # noqa: ANN401 - as Celery's own
     held: Callable[[], AsyncResult[Any] | None] = weakref.ref(result) if is_weak else lambda: result
 
     def resolve(meta: Meta | None, error: BaseException | None) -> None:
@@ -473,7 +473,7 @@ def _refuse_inside_task(result: AsyncResult[object]) -> None:
 def _reopen(
     name: str,
     task_id: str,
-    parent: Any,  # noqa: ANN401
+    parent: Any,  # noqa: ANN401 - as Celery's own
     deadline: datetime | None = None,
     key: IdempotencyKey | None = None,
 ) -> CeleryAsyncResult[object]:

@@ -39,7 +39,6 @@ _DISABLED: Final = "disabled"
 _LINGER_SECONDS: Final = 2.0
 _UNREACHABLE_SECONDS: Final = 30.0  # as long as this a backend may be away before those who wait get an error
 _START_SECONDS: Final = 10.0
-_RENEW_SECONDS: Final = 0.05
 _EXIT_SECONDS: Final = 10.0
 _FIRST_RETRY_SECONDS: Final = 0.05
 _LONGEST_RETRY_SECONDS: Final = 1.0
@@ -74,11 +73,12 @@ class ResultHub:
         self._closing = False
         self._epoch = 0
         self._listening = threading.Event()
+        self._listen_requests = 0
         self._used = 0.0
         self._trouble: BaseException | None = None
 
     @property
-    def backend(self) -> Any:  # noqa: ANN401
+    def backend(self) -> Any:  # noqa: ANN401 - a backend of Celery's, which has no types
         """The result backend that results of this application are read from."""
         if self._backend is None:
             with self._lock:
@@ -208,15 +208,17 @@ class ResultHub:
 
     def _listen_first(self) -> None:
         """Listen before a call is sent, where what nobody hears is lost."""
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
-            # Again and again: a thread that takes longer to connect than it lingers ends before it has listened.
+        with self._lock:
+            self._listen_requests += 1  # it may take longer to connect than the thread lingers
+            self._used = time.monotonic()
+            self._start()
+        try:
+            if not self._listening.wait(_START_SECONDS):
+                reason = self._trouble or "it does not answer"
+                raise OperationalError(f"replies over the broker cannot be received: {reason}")
+        finally:
             with self._lock:
-                self._used = time.monotonic()
-                self._start()
-            if self._listening.wait(_RENEW_SECONDS):
-                return
-        raise OperationalError(f"replies over the broker cannot be received: {self._trouble or 'it does not answer'}")
+                self._listen_requests -= 1
 
     def _start(self) -> None:
         if self._thread is None and not self._closing:
@@ -264,7 +266,11 @@ class ResultHub:
     def _is_needed(self, receiver: Receiver | None) -> bool:
         with self._lock:
             now = time.monotonic()
-            if self._waiters or (receiver is not None and receiver.transient and self._waiters.holds_any):
+            if (
+                self._waiters
+                or self._listen_requests
+                or (receiver is not None and receiver.transient and self._waiters.holds_any)
+            ):
                 self._used = now
             if not self._closing and now - self._used < _LINGER_SECONDS:
                 return True
@@ -282,7 +288,7 @@ def _close(receiver: Receiver) -> None:
         _logger.debug("closing the receiver of results failed", exc_info=True)
 
 
-def _quieten(backend: Any) -> None:  # noqa: ANN401
+def _quieten(backend: Any) -> None:  # noqa: ANN401 - a backend of Celery's, which has no types
     """Let a backend of Celery's, which belongs to this thread, not subscribe to what the hub listens to."""
     if "on_task_call" in vars(backend):
         return

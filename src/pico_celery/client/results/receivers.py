@@ -51,7 +51,7 @@ class Receiver(Protocol):
         """Stop listening."""
 
 
-def private_backend(app: Any, sink: Any, replies: str = "") -> object:  # noqa: ANN401
+def private_backend(app: Any, sink: Any, replies: str = "") -> object:  # noqa: ANN401 - a backend of Celery's, which has no types
     """Return a result backend of the hub's own, beside those that Celery keeps for each thread."""
     found: Any = by_url(app.backend_cls or app.conf.result_backend, app.loader)
     cls, url = found
@@ -72,16 +72,16 @@ def private_backend(app: Any, sink: Any, replies: str = "") -> object:  # noqa: 
     return cls(app=app, url=url)
 
 
-def _acknowledged(sink: Any) -> object:  # noqa: ANN401
+def _acknowledged(sink: Any) -> object:  # noqa: ANN401 - a backend of Celery's, which has no types
     # Without it, replies on their way when a connection breaks would be lost. What comes twice is known already.
-    def on_state_change(_: object, meta: object, message: Any) -> None:  # noqa: ANN401
+    def on_state_change(_: object, meta: object, message: Any) -> None:  # noqa: ANN401 - a backend of Celery's, which has no types
         sink(meta)
         message.ack()
 
     return on_state_change
 
 
-def _reply_queue(backend: Any) -> object:  # noqa: ANN401
+def _reply_queue(backend: Any) -> object:  # noqa: ANN401 - a backend of Celery's, which has no types
     # Celery's own is deleted with its connection: a reply that comes before the next one would be lost.
     return backend.Queue(
         backend.oid, backend.exchange, backend.oid, durable=True, auto_delete=False, expires=_REPLY_QUEUE_SECONDS
@@ -98,7 +98,7 @@ def is_rpc(cls: object) -> bool:
     return _is_of(cls, "celery.backends.rpc")
 
 
-def _is_of(cls: Any, module: str) -> bool:  # noqa: ANN401
+def _is_of(cls: Any, module: str) -> bool:  # noqa: ANN401 - a backend of Celery's, which has no types
     # By name: whoever uses another backend has not installed what these need.
     return any(base.__module__ == module for base in cls.__mro__)
 
@@ -165,7 +165,7 @@ class PollingReceiver:
 
     transient = False
 
-    def __init__(self, app: Any, waiters: Waiters) -> None:  # noqa: ANN401
+    def __init__(self, app: Any, waiters: Waiters) -> None:  # noqa: ANN401 - a backend of Celery's, which has no types
         self._backend: Any = app.backend  # this thread's own
         self._waiters = waiters
         self._interval = _FIRST_POLL_SECONDS
@@ -221,7 +221,7 @@ class SafetyLook:
         return self._waiters.ids_since(now - SAFETY_SECONDS)
 
 
-def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:  # noqa: ANN401
+def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:  # noqa: ANN401 - a backend of Celery's, which has no types
     """Look results up in a store that reads many keys at once, and resolve those that are there."""
     for first in range(0, len(task_ids), LOOK_UP_AT_ONCE):
         some = task_ids[first : first + LOOK_UP_AT_ONCE]
@@ -238,7 +238,7 @@ def look_up(backend: Any, waiters: Waiters, task_ids: list[str]) -> None:  # noq
                     resolve_ready(waiters, {**meta, "task_id": task_id})
 
 
-def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:  # noqa: ANN401
+def ready_in_database(backend: Any, task_ids: list[str]) -> list[str]:  # noqa: ANN401 - a backend of Celery's, which has no types
     """Ask a database for many tasks at once which of them have ended."""
     ready: list[str] = []
     task = backend.task_cls
@@ -289,7 +289,7 @@ class RedisReceiver:
 
     transient = False
 
-    def __init__(self, backend: Any, waiters: Waiters, ids: TaskIds) -> None:  # noqa: ANN401
+    def __init__(self, backend: Any, waiters: Waiters, ids: TaskIds) -> None:  # noqa: ANN401 - a backend of Celery's, which has no types
         self._backend = backend
         self._waiters = waiters
         self._ids = ids

@@ -154,7 +154,7 @@ def _watch(result: Awaited, notify: Notify, *, with_parents: bool) -> list[Waite
     return waiters
 
 
-def store(result: Any, meta: Meta) -> None:  # noqa: ANN401
+def store(result: Any, meta: Meta) -> None:  # noqa: ANN401 - a result of this library's or of Celery's
     """Store what a backend has of a task in its result, one of this library or of Celery."""
     if hasattr(result, "_store"):
         result._store(meta)
