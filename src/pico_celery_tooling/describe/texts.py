@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pico_celery.document.records import ContractRecord, Document, JsonSchema, ParameterRecord, TaskRecord, references
 from pico_celery_tooling.describe.docstrings import Docstring, read_docstring
-from pico_celery_tooling.describe.wording import in_words, model_name
+from pico_celery_tooling.schema.words import in_words, model_name
 
 Style = Callable[[str], str]
 _SECONDS: Final = frozenset(
