@@ -215,7 +215,7 @@ def test_a_task_is_described_with_all_that_is_known_of_it(name: str) -> None:
         '  Colour: "red" or "blue"\n'
         "  LostError: The tree is gone.\n"
         "    name  text\n"
-        "\nOptions\n  timeout  90 s\n"
+        "\nOptions\n  timeout  1 min 30 s\n"
         "\nExample\n"
     ) in text
 
