@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pico_celery.document.build import document_of
-from pico_celery_tooling.site.build import build_site
-from pico_celery_tooling.site.writer import write_site
+from pico_celery_tooling.site.build import build_site, write_site
 from tests.acceptance.commands import ROOT, run
 from tests.support.chromium import Browser, browser_path, running_browser
 from tests.support.nasty_contracts import catalog

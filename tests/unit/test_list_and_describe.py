@@ -26,7 +26,7 @@ from pico_celery.document.lockfile import to_text
 from pico_celery.document.records import Document
 from pico_celery_tooling.cli.main import pico_celery
 from pico_celery_tooling.describe.texts import describe_task, signature
-from pico_celery_tooling.describe.wording import in_words
+from pico_celery_tooling.schema.words import in_words
 
 SECRET = SecretStr("hunter2-0815")
 
@@ -204,7 +204,7 @@ def test_a_task_is_described_with_all_that_is_known_of_it(name: str) -> None:
     assert (
         "\nParameters\n"
         "  node  Node; required: Its root.\n"
-        "  deep  integer, above 0, at most 9; default 3; by keyword only\n"
+        "  deep  integer, greater than 0, at most 9; default 3; by keyword only\n"
         "\nResult\n  Node: What grew.\n"
         "\nErrors\n  trees.lost  LostError, tried again: If somebody took it.\n"
         "\nModels\n"
@@ -215,7 +215,7 @@ def test_a_task_is_described_with_all_that_is_known_of_it(name: str) -> None:
         '  Colour: "red" or "blue"\n'
         "  LostError: The tree is gone.\n"
         "    name  text\n"
-        "\nOptions\n  timeout  90 s\n"
+        "\nOptions\n  timeout  1 min 30 s\n"
         "\nExample\n"
     ) in text
 
@@ -268,7 +268,19 @@ def test_offline_nothing_is_imported_that_takes_its_time(arguments: list[str]) -
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     imported = set(ast.literal_eval(done.stdout.rpartition("imported: ")[2]))
-    heavy = {"asyncio", "celery", "greenlet", "jsonschema", "kombu", "multiprocessing", "pico_ioc", "redis"}
+    heavy = {
+        "asyncio",
+        "celery",
+        "greenlet",
+        "jinja2",
+        "jsonschema",
+        "kombu",
+        "markdown_it",
+        "multiprocessing",
+        "pico_ioc",
+        "pygments",
+        "redis",
+    }
     assert sorted(imported & heavy) == []
 
 
@@ -295,11 +307,11 @@ def even(number: int) -> int:
         (Decimal, "decimal number"),
         (
             Annotated[Decimal, Field(ge=0, max_digits=8, decimal_places=2)],
-            "decimal number, at least 0, decimal places at most 2, digits at most 8",
+            "decimal number, at least 0, at most 2 decimal places, at most 8 digits",
         ),
-        (Annotated[int, Field(ge=1, lt=10)], "integer, at least 1, below 10"),
+        (Annotated[int, Field(ge=1, lt=10)], "integer, at least 1, less than 10"),
         (Annotated[int, Field(multiple_of=5)], "integer, a multiple of 5"),
-        (Annotated[int, Field(strict=True)], "integer, not converted"),
+        (Annotated[int, Field(strict=True)], "integer, not converted from another type"),
         (Annotated[int, AfterValidator(even)], f"integer, checked by {__name__}.even"),
         (Annotated[str, Field(min_length=2, max_length=4)], "text, 2 to 4 characters"),
         (Annotated[str, Field(min_length=2, max_length=2)], "text, exactly 2 characters"),
@@ -312,8 +324,8 @@ def even(number: int) -> int:
         (Decimal | None, "decimal number or null"),
         (list[int], "list of integer"),
         (list[Any], "list"),
-        (Annotated[list[Node], Field(min_length=1)], "list of Node, at least 1"),
-        (Annotated[set[int], Field(max_length=3)], "set of integer, at most 3"),
+        (Annotated[list[Node], Field(min_length=1)], "list of Node, at least 1 item"),
+        (Annotated[set[int], Field(max_length=3)], "set of integer, at most 3 items"),
         (tuple[int, str], "list of integer and text, in this order"),
         (dict[str, int], "mapping of text to integer"),
         (dict[UUID, list[Node]], "mapping of UUID to list of Node"),

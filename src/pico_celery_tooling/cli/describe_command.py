@@ -1,4 +1,4 @@
-"""``describe``: all that is to be known of a task, or of a contract."""
+"""``describe``: all that is known about a task or a contract."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @click.command("describe")
 @click.argument("name", metavar="TASK|CONTRACT", type=DESCRIBED_NAME)
-@click.option("--in", "source", metavar="PACKAGE|LOCKFILE", help="Where the contracts are read.")
+@click.option("--in", "source", metavar="PACKAGE|LOCKFILE", help="Where to read the contracts.")
 @live_options
 @json_option
 def command(name: str, source: str | None, *, live: bool, timeout: float, as_json: bool) -> None:
-    """Describe a task: what it takes, gives and raises, its options, and an example of its arguments.
+    """Describe a task: parameters, result, errors, options, and an example of its arguments.
 
-    Without --in: by contracts.lock.json in the working directory, or else by the application. With --live: as the
-    running workers know it, each version of it; the exit code is 1 where nobody serves it, or nobody answers.
+    Without --in it reads contracts.lock.json in the working directory or, without that, the application. With --live it
+    shows each version that running workers have; the exit code is 1 if nobody serves the task, or nobody answers.
 
     \b
     pico-celery describe orders.place
@@ -108,7 +108,7 @@ class _Served:
     def text(self) -> str:
         heading = click.style(f"served by {', '.join(self.workers)}", fg="cyan")
         if self.document is None or self.record is None:
-            return f"{heading}\nwhich did not tell its definition"
+            return f"{heading}\nwhich did not send its definition"
         return f"{heading}\n{_text(self.document, self.record)}"
 
 
@@ -116,10 +116,10 @@ def _describe_live(name: str, timeout: float, *, as_json: bool) -> None:
     answers = answers_of(timeout, definitions=[name])
     found = _served(answers, name)
     if as_json:
-        told = [served.data for served in found]
-        print_json({"workers": [answer.worker for answer in answers], "served": told})
+        served = [version.data for version in found]
+        print_json({"workers": [answer.worker for answer in answers], "served": served})
     elif found:
-        click.echo("\n\n".join(served.text for served in found))
+        click.echo("\n\n".join(version.text for version in found))
     else:
         click.echo(_reason(answers, name, timeout), err=True)
     end(EXIT_FINE if found else EXIT_FINDINGS)

@@ -1,4 +1,4 @@
-"""``docs``: a site about the contracts."""
+"""``docs``: write a static site about the contracts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pico_celery_tooling.output import ToolError, json_option, print_json
     default="site",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The directory. It has to be new, empty, or one that this command has written.",
+    help="The directory: new, empty, or one that this command wrote before.",
 )
 @click.option(
     "--against",
     metavar="LOCKFILE|git:REV|PACKAGE",
     help="Show what changed since then: a lock file, a revision of git, or another package.",
 )
-@click.option("--title", help="Title of the site; the name of the package without it.")
+@click.option("--title", help="Title of the site. Default: the name of the package.")
 @json_option
 def command(source: str | None, output: Path, against: str | None, title: str | None, *, as_json: bool) -> None:
     """Write a site about contracts: static HTML, to be opened from the disk or put on any server.
@@ -38,8 +38,12 @@ def command(source: str | None, output: Path, against: str | None, title: str | 
     pico-celery docs shop_contracts -o site --against contracts.lock.json
     pico-celery docs shop_contracts -o site --against git:main --title "Shop: contracts"
     """
-    from pico_celery_tooling.site.build import build_site  # noqa: PLC0415 - the command line starts without it
-    from pico_celery_tooling.site.writer import ForeignDirectoryError, write_site  # noqa: PLC0415 - as above
+    # All imports are here, so that the command line starts without them; the first ones need an extra.
+    try:
+        from pico_celery_tooling.site.build import ForeignDirectoryError, build_site, write_site  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _incomplete(error) from None
+    from pico_celery_tooling.schema.words import count  # noqa: PLC0415 - as above
     from pico_celery_tooling.sources.loading import read_source  # noqa: PLC0415 - as above
 
     read = read_source(source)
@@ -57,14 +61,16 @@ def command(source: str | None, output: Path, against: str | None, title: str | 
     except OSError as error:
         raise ToolError(f"{output} cannot be written: {error.strerror}", "name another directory with -o") from error
     start = output / "index.html"
-    told = {"directory": str(output), "start": str(start), "files": len(pages)}
     if as_json:
-        print_json({**told, "changed": written.changed, "removed": written.removed})
+        files = {"files": len(pages), "changed": written.changed, "removed": written.removed}
+        print_json({"directory": str(output), "start": str(start), **files})
     else:
-        click.echo(
-            f"wrote {start}: {_tasks(len(read.document.tasks))}, {len(pages)} files, {written.changed} of them changed"
-        )
+        tasks = count(len(read.document.tasks), "task")
+        click.echo(f"wrote {start}: {tasks}, {len(pages)} files, {written.changed} of them changed")
 
 
-def _tasks(number: int) -> str:
-    return "1 task" if number == 1 else f"{number} tasks"
+def _incomplete(error: ModuleNotFoundError) -> ToolError:
+    if (error.name or "").startswith("pico_celery"):
+        raise error
+    needed = "jinja2, markdown-it-py with linkify-it-py, and pygments"
+    return ToolError(f"docs needs {needed}; not all of them are installed", "pip install 'pico-celery[docs]'")

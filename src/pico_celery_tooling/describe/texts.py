@@ -1,15 +1,15 @@
-"""A task or a contract as text for people: what it takes, gives and raises, and the models in it, each once."""
+"""Describe a task or a contract as text: parameters, result, errors, options, and each model once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import indent
-from typing import Any, Final
+from typing import Final
 
 from pico_celery.document.records import ContractRecord, Document, JsonSchema, ParameterRecord, TaskRecord, references
 from pico_celery_tooling.describe.docstrings import Docstring, read_docstring
-from pico_celery_tooling.describe.wording import in_words, model_name
+from pico_celery_tooling.schema.words import duration, in_words, json_text, model_name
 
 Style = Callable[[str], str]
 _SECONDS: Final = frozenset(
@@ -18,7 +18,7 @@ _SECONDS: Final = frozenset(
 
 
 def signature(task: TaskRecord) -> str:
-    """Return a task as it would stand in a contract: ``place(order: Order, *, dry_run: bool = False) -> Receipt``."""
+    """Return the signature of a task as a contract declares it: ``place(order: Order, *, dry_run: bool = False) -> Receipt``."""
     parts: list[str] = []
     for parameter in task.parameters:
         if parameter.keyword_only and "*" not in parts:
@@ -43,13 +43,13 @@ def describe_contract(contract: ContractRecord, *, heading: Style = str) -> str:
 
 
 def task_line(task: TaskRecord) -> str:
-    """Return what a task is in one line, and that it is deprecated where it is."""
+    """Return a task in one line, which says so if it is deprecated."""
     retired = "" if task.deprecated is None else f"DEPRECATED: {task.deprecated}. "
     return retired + summary(task.doc)
 
 
-def describe_task(document: Document, task: TaskRecord, example: Any, *, heading: Style = str) -> str:
-    """Describe a task."""
+def describe_task(document: Document, task: TaskRecord, example: object, *, heading: Style = str) -> str:
+    """Describe a task, with an example of its arguments."""
     doc = read_docstring(task.doc)
     contract = document.contract_of(task.name)
     lines = [f"{heading(task.name)}  contract {contract.key}, digest {task.digest}", f"  {signature(task)}"]
@@ -80,14 +80,14 @@ def _facts(task: TaskRecord, doc: Docstring) -> Iterator[str]:
 
 
 def _parameters(document: Document, task: TaskRecord, doc: Docstring) -> list[str]:
-    def told(parameter: ParameterRecord) -> str:
+    def words(parameter: ParameterRecord) -> str:
         parts = [in_words(document, parameter.accepts)]
-        parts.append("required" if parameter.required else f"default {_shown(parameter.default)}")
+        parts.append("required" if parameter.required else f"default {json_text(parameter.default)}")
         if parameter.keyword_only:
             parts.append("by keyword only")
         return _sentence("; ".join(parts), doc.arguments.get(parameter.name, ""))
 
-    return columns((parameter.name, told(parameter)) for parameter in task.parameters)
+    return columns((parameter.name, words(parameter)) for parameter in task.parameters)
 
 
 def _result(document: Document, task: TaskRecord, doc: Docstring) -> list[str]:
@@ -110,15 +110,15 @@ def _errors(task: TaskRecord, doc: Docstring) -> list[str]:
 
 
 def _models(document: Document, task: TaskRecord) -> list[str]:
-    """Return the models that a task's payloads have in them, each once, in the order in which they are met."""
+    """Return the models in a task's payloads, each once, in the order in which they are first used."""
     roots: list[JsonSchema] = [parameter.accepts for parameter in task.parameters]
     roots += [task.result.sends, *(error.sends for error in task.errors)]
-    told: dict[str, list[str]] = {}
+    shown: dict[str, list[str]] = {}
     for reference in _reached(document, roots):
         name, lines = model_name(document, reference), _model(document, document.schemas[reference])
-        if told.setdefault(name, lines) != lines:
-            told[f"{name}, as it comes back"] = lines
-    return [line for name, lines in told.items() for line in (f"  {name}{lines[0]}", *lines[1:])]
+        if shown.setdefault(name, lines) != lines:
+            shown[f"{name}, as it comes back"] = lines
+    return [line for name, lines in shown.items() for line in (f"  {name}{lines[0]}", *lines[1:])]
 
 
 def _reached(document: Document, roots: Iterable[JsonSchema]) -> dict[str, None]:
@@ -133,22 +133,22 @@ def _reached(document: Document, roots: Iterable[JsonSchema]) -> dict[str, None]
 
 
 def _model(document: Document, schema: JsonSchema) -> list[str]:
-    """Return what stands behind the name of a model, and the lines of its fields."""
+    """Return the text after the name of a model, and the lines of its fields."""
     doc = read_docstring(str(schema.get("description", "")))
     properties: Mapping[str, JsonSchema] = schema.get("properties", {})
     if not properties:
         return [f": {_sentence(in_words(document, schema), doc.summary)}"]
     required = schema.get("required", ())
 
-    def told(name: str, field: JsonSchema) -> str:
+    def words(name: str, field: JsonSchema) -> str:
         parts = [in_words(document, field)]
         if "default" in field:
-            parts.append(f"default {_shown(field['default'])}")
+            parts.append(f"default {json_text(field['default'])}")
         elif name not in required:
             parts.append("may be left out")
         return _sentence("; ".join(parts), str(field.get("description") or doc.attributes.get(name, "")))
 
-    fields = columns(((name, told(name, field)) for name, field in properties.items()), "    ")
+    fields = columns(((name, words(name, field)) for name, field in properties.items()), "    ")
     return [f": {doc.summary}" if doc.summary else "", *fields]
 
 
@@ -156,20 +156,16 @@ def _sentence(facts: str, text: str) -> str:
     return f"{facts}: {' '.join(text.split())}" if text else facts
 
 
-def _option(name: str, value: Any) -> str:
+def _option(name: str, value: object) -> str:
     if name in _SECONDS and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"{value:g} s"
+        return duration(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    return value if isinstance(value, str) else _shown(value)
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        return ", ".join(f"{key} {json_text(item)}" for key, item in value.items())
+    return value if isinstance(value, str) else json_text(value)
 
 
 def columns(rows: Iterable[tuple[str, str]], margin: str = "  ") -> list[str]:
-    """Return names and texts as lines, the texts below each other."""
+    """Return names and texts as lines, with the texts aligned."""
     listed = list(rows)
     width = max((len(name) for name, _ in listed), default=0)
     return [f"{margin}{name.ljust(width)}  {text}".rstrip() for name, text in listed]

@@ -11,7 +11,7 @@ from pico_celery.document.lock_schema import DECIMAL, DEMANDS
 from pico_celery.document.records import REFERENCE, Document, JsonSchema
 from pico_celery_tooling.schema.normalize import explicit
 from pico_celery_tooling.schema.pydantic_validator import tags_of
-from pico_celery_tooling.schema.validation import one_of
+from pico_celery_tooling.schema.words import one_of
 
 ANYTHING: Final = "anything"
 UNKNOWN: Final = "unknown"

@@ -31,7 +31,7 @@ from pico_celery_tooling.evolution.subset_objects import array_issues, object_is
 from pico_celery_tooling.evolution.subset_scalars import demand_faults, is_free, scalar_faults
 from pico_celery_tooling.evolution.task_pairs import Memory
 from pico_celery_tooling.schema.pydantic_validator import WorkerValidator
-from pico_celery_tooling.schema.validation import same_json, short
+from pico_celery_tooling.schema.words import same_json, short
 
 _TRUTHS: Final = (True, False)
 

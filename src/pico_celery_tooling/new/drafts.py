@@ -23,8 +23,9 @@ import libcst as cst
 
 from pico_celery_tooling.new.project import Found, Project
 from pico_celery_tooling.new.python_file import Imported, PythonFile
-from pico_celery_tooling.new.rendering import INDENT, docstring
+from pico_celery_tooling.new.rendering import docstring
 from pico_celery_tooling.output import ToolError
+from pico_celery_tooling.source_layout import INDENT
 
 
 @dataclass

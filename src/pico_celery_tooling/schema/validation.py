@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaV
 from pico_celery.document.lock_schema import KEYS
 from pico_celery.document.records import Document, JsonSchema
 from pico_celery_tooling.schema.pydantic_validator import Builder, WorkerValidator, scalar, tags_of
+from pico_celery_tooling.schema.words import one_of, same_json, short
 
 WRONG_TYPE: Final = "json_type"
 WRONG_VALUE: Final = "json_value"
@@ -44,7 +45,6 @@ _LIMITS: Final[Mapping[str, str]] = {
 }
 _WORDED: Final = frozenset({"int", "float", "str"})
 _PREFIXES: Final = ("Input should be ", "Input should have ", "Value should have ")
-_SHOWN: Final = 60
 
 
 class ExactValidator(WorkerValidator):
@@ -393,23 +393,3 @@ def _walked(location: Iterable[str | int], value: Any) -> tuple[tuple[str | int,
         steps.append(step)
         value = value[step] if _is_in(step, value) else _NOTHING
     return tuple(steps), value
-
-
-def one_of(values: Iterable[Any]) -> str:
-    """Return values as text: ``one of "a", "b"``."""
-    texts = [short(value) for value in values]
-    return texts[0] if len(texts) == 1 else f"one of {', '.join(texts)}"
-
-
-def short(value: Any) -> str:
-    """Return a value as JSON that fits into a line."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def same_json(one: Any, other: Any) -> bool:
-    """Return whether two values are the same JSON: `True` is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

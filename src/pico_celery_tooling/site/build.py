@@ -1,12 +1,13 @@
-"""A site from contracts: all its files, as text."""
+"""A site from contracts: all its files, as text, and how they are written to a directory of their own."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from pico_celery.contract.definition import ContractDefinition
 from pico_celery.contract.naming import prefix_of
@@ -14,20 +15,20 @@ from pico_celery.document.records import Document, JsonSchema, TaskRecord
 from pico_celery_tooling.describe.docstrings import read_docstring
 from pico_celery_tooling.schema.sampling import example
 from pico_celery_tooling.site.changes import Changes
-from pico_celery_tooling.site.context import Example, PageLocation, Site, display_name, plain_key
-from pico_celery_tooling.site.other_pages import changes_page, contract_page, index_page, model_page, models_page
+from pico_celery_tooling.site.markup import plain
+from pico_celery_tooling.site.pages import Example, Site, display_name, plain_key
 from pico_celery_tooling.site.snippets import typed_call
-from pico_celery_tooling.site.task_page import task_page
 
-_MARKUP: Final = re.compile(r"`+|\*\*")
 _ASSETS: Final = ("style.css", "theme.js", "explorer.js")
+MARKER: Final = ".pico-celery-docs.json"
+"""Lists what the site has written, so that only that is removed when the site is written again."""
 
 
 def build_site(
     document: Document, *, title: str, contracts: Sequence[ContractDefinition] = (), changes: Changes | None = None
 ) -> dict[str, str]:
-    """Make a site about contracts."""
-    known: dict[str, Any] = {}
+    """Return the files of a site, by path."""
+    known: dict[str, object] = {}
     examples = {name: example_of(document, task, known) for name, task in document.tasks.items()}
     declared = {prefix_of(one.name, one.version): one for one in contracts}
     calls = {
@@ -36,22 +37,24 @@ def build_site(
         for task in contract.tasks.values()
     }
     site = Site(title=title, document=document, changes=changes, calls=calls, examples=examples)
-    return {**dict(_pages(site)), **dict(_assets(site))}
+    return {**dict(site.pages()), **dict(_assets(site))}
 
 
-def _pages(site: Site) -> Iterator[tuple[str, str]]:
-    document = site.document
-    yield "index.html", index_page(PageLocation(site, "index.html"))
-    for name, path in site.task_pages.items():
-        yield path, task_page(PageLocation(site, path), document.tasks[name])
-    for key, path in site.contract_pages.items():
-        yield path, contract_page(PageLocation(site, path), document.contracts[key])
-    if document.schemas:
-        yield "models.html", models_page(PageLocation(site, "models.html"))
-    for key, path in site.model_pages.items():
-        yield path, model_page(PageLocation(site, path), key)
-    if site.changes is not None:
-        yield "changes.html", changes_page(PageLocation(site, "changes.html"), site.changes)
+def example_of(document: Document, task: TaskRecord, known: dict[str, object] | None = None) -> Example:
+    """Return an example of a task; ``known`` holds the examples that were made before, by schema."""
+    made = {} if known is None else known
+
+    def of(schema: JsonSchema) -> object:
+        key = json.dumps(schema, sort_keys=True)
+        if key not in made:
+            made[key] = example(document, schema)
+        return made[key]
+
+    return Example(
+        arguments={one.name: of(one.sent) for one in task.parameters if one.required},
+        result=of(task.result.sends),
+        errors={error.code: of(error.sends) for error in task.errors},
+    )
 
 
 def _assets(site: Site) -> Iterator[tuple[str, str]]:
@@ -62,15 +65,14 @@ def _assets(site: Site) -> Iterator[tuple[str, str]]:
     yield "assets/search-data.js", f"window.contractEntries = {entries};\n"
 
 
-def _entries(site: Site) -> Iterator[dict[str, str]]:
-    """Iterate over what can be found: kind, name, text, path, and words by which it is found too."""
+def _entries(site: Site) -> Iterator[dict[str, str | bool]]:
+    """Iterate over what the search finds: kind, name, text, path, and further words that lead to it."""
     document = site.document
     for name, task in document.tasks.items():
         words = [one.name for one in task.parameters]
         words += [*task.aliases, *(error.type for error in task.errors), str(task.options.get("queue", ""))]
-        yield _entry(
-            "task", name, read_docstring(task.doc).summary, site.task_pages[name], words, gone=bool(task.deprecated)
-        )
+        entry = _entry("task", name, read_docstring(task.doc).summary, site.task_pages[name], words)
+        yield {**entry, "gone": True} if task.deprecated else entry
     for key, contract in document.contracts.items():
         yield _entry("contract", key, read_docstring(contract.doc).summary, site.contract_pages[key], [contract.type])
     for name, task in document.tasks.items():
@@ -85,23 +87,76 @@ def _entries(site: Site) -> Iterator[dict[str, str]]:
         yield _entry("model", display_name(key), text, site.model_pages[key], list(schema.get("properties", {})))
 
 
-def _entry(kind: str, name: str, text: str, path: str, words: list[str], *, gone: bool = False) -> dict[str, Any]:
-    told = {"kind": kind, "name": name, "text": _MARKUP.sub("", text), "path": path, "words": " ".join(words)}
-    return {**told, **({"gone": True} if gone else {})}
+def _entry(kind: str, name: str, text: str, path: str, words: list[str]) -> dict[str, str | bool]:
+    return {"kind": kind, "name": name, "text": plain(text), "path": path, "words": " ".join(words)}
 
 
-def example_of(document: Document, task: TaskRecord, known: dict[str, Any] | None = None) -> Example:
-    """Return an example of a task."""
-    made = {} if known is None else known
+# Writing
 
-    def of(schema: JsonSchema) -> Any:
-        key = json.dumps(schema, sort_keys=True)
-        if key not in made:
-            made[key] = example(document, schema)
-        return made[key]
 
-    return Example(
-        arguments={one.name: of(one.sent) for one in task.parameters if one.required},
-        result=of(task.result.sends),
-        errors={error.code: of(error.sends) for error in task.errors},
-    )
+class ForeignDirectoryError(Exception):
+    """A directory has files, and no marker of a site."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """How many files were written and removed."""
+
+    changed: int
+    """Files that are new or different."""
+    removed: int
+    """Files of the previous site that are no longer part of it."""
+
+
+def write_site(folder: Path, pages: Mapping[str, str]) -> WrittenFiles:
+    """Write a site, and remove the files that only its previous version had."""
+    before = _own_files(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The marker comes first, so that a site that could not be written completely is still recognised as one.
+    _write(folder / MARKER, _marker({*before, *pages}))
+    changed = sum(_write(folder / path, text) for path, text in pages.items())
+    gone = [path for path in before if path not in pages]
+    removed = sum(_remove(folder, path) for path in gone)
+    _write(folder / MARKER, _marker(set(pages)))
+    return WrittenFiles(changed=changed, removed=removed)
+
+
+def _own_files(folder: Path) -> list[str]:
+    if folder.exists() and not folder.is_dir():
+        raise ForeignDirectoryError(f"{folder} is a file")
+    if not folder.exists() or not any(folder.iterdir()):
+        return []
+    try:
+        listed = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ForeignDirectoryError(f"{folder} has files that are not those of a site") from None
+    return [path for path in listed if isinstance(path, str) and _is_inside(path)] if isinstance(listed, list) else []
+
+
+def _is_inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and "\\" not in path
+
+
+def _marker(paths: set[str]) -> str:
+    about = "Written by 'pico-celery docs', which removes these files when the contracts no longer have them."
+    return json.dumps({"about": about, "files": sorted(paths)}, indent=1) + "\n"
+
+
+def _write(path: Path, text: str) -> bool:
+    data = text.encode("utf-8")
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return True
+
+
+def _remove(folder: Path, path: str) -> bool:
+    file = folder / path
+    if not file.is_file():
+        return False
+    file.unlink()
+    if file.parent != folder and not any(file.parent.iterdir()):
+        file.parent.rmdir()
+    return True

@@ -8,6 +8,7 @@ from typing import Final
 
 from pico_celery.document.records import Document, TaskRecord
 from pico_celery_tooling.evolution.rules import Finding
+from pico_celery_tooling.schema.words import count
 
 ADDED: Final = "added"
 CHANGED: Final = "changed"
@@ -19,13 +20,20 @@ class Changes:
     """What changed since an older version."""
 
     since: str
-    """What it is called, such as ``contracts.lock.json``."""
+    """Name of the older version, such as ``contracts.lock.json``."""
     tasks: Mapping[str, str] = field(default_factory=dict)
-    """``added``, ``changed`` or ``reworded`` (documentation only), for each task of now that is not as it was."""
+    """``added``, ``changed`` or ``reworded`` (documentation only), for each task that exists now and differs."""
     removed: Mapping[str, TaskRecord] = field(default_factory=dict)
     """The tasks that are gone, by name."""
     findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
-    """What breaks and what else is to be known, by task."""
+    """What breaks and what else to know, by task."""
+
+    @property
+    def summary(self) -> str:
+        """How many tasks were added, changed, reworded and removed."""
+        kinds = [*self.tasks.values(), *("removed" for _ in self.removed)]
+        counts = [(kinds.count(kind), kind) for kind in (ADDED, CHANGED, TEXT, "removed")]
+        return ", ".join(f"{count(number, 'task')} {kind}" for number, kind in counts if number) or "nothing changed"
 
     def __bool__(self) -> bool:
         """Return whether anything changed."""
@@ -54,9 +62,5 @@ def _kind(old: Document, new: Document, name: str, findings: Mapping[str, Sequen
         return ADDED
     if name in findings or before.digest != after.digest or before.options != after.options:
         return CHANGED
-    return "" if _told(old, before) == _told(new, after) else TEXT
-
-
-def _told(document: Document, task: TaskRecord) -> tuple[TaskRecord, Document]:
-    """Return all that is told of a task: its record, and the models it uses with their texts."""
-    return task, document.only({task.name})
+    texts = [(task, document.only({name})) for task, document in ((before, old), (after, new))]
+    return "" if texts[0] == texts[1] else TEXT
