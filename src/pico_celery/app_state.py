@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from celery import Celery
 
@@ -28,14 +28,11 @@ class AppState:
 
     def get(self, kind: type[T]) -> T:
         """Return the object of a class, made without arguments at the first call."""
-        found = self._objects.get(kind)
-        if found is None:
+        if kind not in self._objects:
             with state_lock():
-                found = self._objects.get(kind)
-                if found is None:
-                    found = self._objects[kind] = kind()
-        assert isinstance(found, kind)  # noqa: S101 - for the type checker: it is kept by its class
-        return found
+                if kind not in self._objects:
+                    self._objects[kind] = kind()
+        return cast("T", self._objects[kind])
 
     def find(self, kind: type[T]) -> T | None:
         """Return the object of a class if there is one."""
@@ -43,24 +40,21 @@ class AppState:
         return found if isinstance(found, kind) else None
 
 
-class _Lock:
-    """One lock for all of it; new after a fork, since a thread that is gone may have held the old one."""
-
-    def __init__(self) -> None:
-        self.renew()
-        os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        self.now = threading.RLock()  # the garbage collector may run code that asks for it again
-
-
-_lock: Final = _Lock()
+_lock = threading.RLock()  # the garbage collector may run code that asks for it again
 _states: Final[weakref.WeakSet[AppState]] = weakref.WeakSet()
 
 
 def state_lock() -> threading.RLock:
     """Return the lock under which state of applications changes; hold it for moments only."""
-    return _lock.now
+    return _lock
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - it may have been held by a thread that did not survive the fork
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def state_of(app: Celery) -> AppState:
@@ -92,9 +86,9 @@ class _InProcesses:
 class PerProcess(Generic[T]):
     """What each application has once in a process, closed with the process."""
 
-    def __init__(self, kind: type[T], make: Callable[[Celery], T], close: Callable[[T], None], priority: int) -> None:
+    def __init__(self, kind: type[T], close: Callable[[T], None], priority: int) -> None:
         self._kind = kind
-        self._make = make
+        self._make: Callable[[Celery], T] = kind
         self._close = close
         self._priority = priority
         self._renew()

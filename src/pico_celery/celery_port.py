@@ -19,7 +19,8 @@ from types import MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
 
 import celery
-from celery import Celery
+from celery import Celery, states
+from celery.exceptions import TaskRevokedError
 from kombu import Message as KombuMessage
 
 from pico_celery.errors import ExecutionError
@@ -49,6 +50,7 @@ class _Reach:
 
 
 _REVOKED: Final = "skipping tasks that are revoked while they wait for a slot"
+_KEPT_REVOKED: Final = "keeping the state of a task that is revoked while it starts"
 _SECRETS: Final = "keeping secrets out of the worker's log"
 _DRAINING: Final = "heartbeats and acknowledgements while the worker stops"
 _STOPPING: Final = "stopping the worker from a task"
@@ -65,6 +67,8 @@ WORKER_REACHES: Final = (
     _Reach("celery.worker.state", "should_stop", _STOPPING, "a method of the worker that stops it"),
     _Reach("celery.worker.state", "should_terminate", _STOPPING, "a method of the worker that stops it"),
     _Reach("celery.worker.request", "Request.revoked", _REVOKED, "a pool that is given the request, not callbacks"),
+    _Reach("celery.worker.request", "Request._already_revoked", _KEPT_REVOKED, "a store that keeps final states"),
+    _Reach("celery.worker.request", "Request._context", _KEPT_REVOKED, "a store that keeps final states"),
     _Reach(
         "celery.worker.request", "Request.info", "keeping secrets out of celery inspect", "info() with argsrepr only"
     ),
@@ -286,6 +290,24 @@ def is_revoked(accepted: Callable[..., object] | None) -> bool:
     """
     revoked = getattr(getattr(accepted, "__self__", None), "revoked", None)  # `check_celery` has seen Celery's
     return revoked is not None and bool(revoked())
+
+
+def keep_revoked(accepted: Callable[..., object] | None) -> None:
+    """Store that a task was revoked once more, if its own start or progress was stored after that.
+
+    Celery stores REVOKED when it terminates a task, on the main thread; the task's tracer may be about to store STARTED.
+    """
+    from celery.backends.base import DisabledBackend  # noqa: PLC0415 - only few tasks are terminated
+    from celery.backends.rpc import RPCBackend  # noqa: PLC0415 - as above
+
+    request = cast("Request | None", getattr(accepted, "__self__", None))
+    if request is None or not attrgetter("_already_revoked")(request) or not request.store_errors:
+        return
+    backend: Any = request.task.backend
+    if isinstance(backend, (DisabledBackend, RPCBackend)) or backend.get_state(request.id) in states.READY_STATES:
+        return
+    error = TaskRevokedError("terminated")
+    backend.store_result(request.id, error, states.REVOKED, request=attrgetter("_context")(request))
 
 
 def seal_request(

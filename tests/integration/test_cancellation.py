@@ -26,7 +26,7 @@ from tests.integration.conftest import Served, ShareWorker, matrix
 from tests.support.processes import NOTES_VARIABLE, ROOT
 from tests.support.proxy import Proxy
 from tests.support.sites import Site, close_app
-from tests.support.waiting import eventually
+from tests.support.waiting import becomes, eventually
 
 SOON = timedelta(seconds=30)
 SLOTS = 2  # of a shared worker, whatever its pool
@@ -219,6 +219,25 @@ def test_a_call_that_no_worker_has_started_yet_never_runs(served: Served, times:
         assert eventually(lambda: told_of(served, ids[0]))
     assert was_revoked(served, ids[0])
     assert served.worker.noted(key) == []
+
+
+def test_a_task_that_is_revoked_while_it_starts_stays_revoked(served: Served, times: TimesClient) -> None:
+    key = f"late-{new_key()}"
+    result = times.hold(key)
+    assert eventually(lambda: served.worker.noted(f"{key}-prerun"))
+    served.app.control.revoke(result.id, terminate=True)
+    assert was_revoked(served, result.id)
+
+    served.worker.note(f"{key}-go")  # its tracer stores STARTED now
+    becomes(lambda: running(served), 0)
+    assert result.state == "REVOKED"
+    assert served.worker.noted(f"{key}-started") == []
+
+
+def running(served: Served) -> int:
+    """Return how many jobs the worker's own pool runs."""
+    stats: Any = served.app.control.inspect([served.worker.node], timeout=5).stats()
+    return int(stats[served.worker.node]["pool"].get("running", 0))
 
 
 def test_who_else_waits_for_a_call_that_is_cancelled_hears_of_it(served: Served, times: TimesClient) -> None:

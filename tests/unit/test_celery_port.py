@@ -74,6 +74,8 @@ REACHES = [
     (Request, "revoked"),
     (Request, "on_accepted"),
     (Request, "info"),
+    (Request, "_already_revoked"),
+    (Request, "_context"),
     (requests, "create_request_cls"),
     (Task, "Request"),
     (Task, "Strategy"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Callable
 from concurrent.futures import wait
 from typing import Final
 
@@ -30,7 +31,7 @@ class _Container:
     """The container of an application, as long as somebody else holds it."""
 
     def __init__(self) -> None:
-        self.reference: weakref.ReferenceType[PicoContainer] | None = None
+        self.reference: Callable[[], PicoContainer | None] = lambda: None
 
 
 def remember_container(app: Celery, container: PicoContainer) -> None:
@@ -88,8 +89,7 @@ def _stop(containers: list[PicoContainer], timeout_seconds: float) -> None:
 
 def _container_of(app: Celery | None) -> PicoContainer | None:
     known = None if app is None else state_of(app).find(_Container)
-    reference = None if known is None else known.reference
-    return None if reference is None else reference()
+    return None if known is None else known.reference()
 
 
 def _start_in_process(**_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 NOTES_VARIABLE = "PICO_TEST_NOTES"
@@ -15,6 +16,13 @@ def note(key: str, text: str = "ran") -> int:
     with path.open("a") as file:
         file.write(f"{text}\n")
     return len(path.read_text().splitlines())
+
+
+def hold_for_note(key: str, seconds: float) -> None:
+    """Hold the thread until the test has noted something."""
+    path, end = Path(os.environ[NOTES_VARIABLE], key), time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 async def wait_for_note(key: str, seconds: float) -> None:

@@ -12,13 +12,23 @@ from datetime import datetime
 from typing import Any
 
 from celery import Celery, chain, chord, group
+from celery.signals import task_prerun
 from pico_ioc import EnvSource, component, configuration, init
 
 from pico_celery import DeadlineExceeded, TaskContext, task
-from tests.integration.apps.notes import note, wait_for_note
+from tests.integration.apps.notes import hold_for_note, note, wait_for_note
 from tests.integration.apps.time_contracts import Times, TimesClient, Way
 
 LONG_SECONDS = 60.0
+
+
+@task_prerun.connect(weak=False)
+def _start_late(kwargs: dict[str, Any], **_: Any) -> None:
+    """Hold a task between Celery's taking it and the store of STARTED."""
+    key = str(kwargs.get("key", ""))
+    if key.startswith("late-"):
+        note(f"{key}-prerun")
+        hold_for_note(f"{key}-go", LONG_SECONDS)
 
 
 @component

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -40,10 +40,7 @@ class PreparedCall:
 
 
 def prepare(
-    definition: TaskDefinition,
-    args: Any,  # noqa: ANN401 - as the caller gave them
-    kwargs: Mapping[str, object],
-    options: Mapping[str, object],
+    definition: TaskDefinition, args: Sequence[object], kwargs: Mapping[str, object], options: Mapping[str, object]
 ) -> PreparedCall:
     """Validate and encode a call, and work out what it is sent with."""
     return prepare_encoded(definition, encode_call(definition, args, kwargs), options)

@@ -34,7 +34,7 @@ class ClientRuntime:
 
 
 # Before the hubs are closed: publishing may need the replies that they receive.
-_runtimes: Final = PerProcess(ClientRuntime, ClientRuntime, ClientRuntime.flush, priority=101)
+_runtimes: Final = PerProcess(ClientRuntime, ClientRuntime.flush, priority=101)
 
 
 def runtime_of(app: Celery) -> ClientRuntime:

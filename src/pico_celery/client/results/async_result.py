@@ -473,7 +473,7 @@ def _refuse_inside_task(result: AsyncResult[object]) -> None:
 def _reopen(
     name: str,
     task_id: str,
-    parent: Any,  # noqa: ANN401 - as Celery's own
+    parent: ResultBase | None,
     deadline: datetime | None = None,
     key: IdempotencyKey | None = None,
 ) -> CeleryAsyncResult[object]:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -31,7 +32,7 @@ from pico_celery.client.results.receivers import (
     private_backend,
     resolve_ready,
 )
-from pico_celery.client.results.waiters import Meta, Resolve, Sent, Waiter, Waiters
+from pico_celery.client.results.waiters import Resolve, Sent, Waiter, Waiters
 from pico_celery.errors import ExecutionError
 from pico_celery.threads import submit
 
@@ -84,7 +85,9 @@ class ResultHub:
             with self._lock:
                 if self._backend is None:
                     self._backend = self._make_backend()
-        return self._backend if self._is_shared(self._backend) else self._app.backend
+        # Any number of threads may read from these; a backend of another kind belongs to its thread.
+        is_shared = is_redis(type(self._backend)) or is_rpc(type(self._backend))
+        return self._backend if is_shared else self._app.backend
 
     @property
     def keeps_results(self) -> bool:
@@ -181,14 +184,7 @@ class ResultHub:
         return threading.current_thread() is self._thread
 
     def _make_backend(self) -> object:
-        return private_backend(self._app, self._take, self._replies)
-
-    def _is_shared(self, backend: object) -> bool:
-        """Return whether any number of threads may read from a backend."""
-        return is_redis(type(backend)) or is_rpc(type(backend))
-
-    def _take(self, meta: Meta) -> None:
-        resolve_ready(self._waiters, meta)
+        return private_backend(self._app, partial(resolve_ready, self._waiters), self._replies)
 
     def _expect(self, result: Sent) -> int:
         is_covered = self.ids.covers(result.id) or is_rpc(type(self._backend))
@@ -300,7 +296,7 @@ def _quieten(backend: Any) -> None:  # noqa: ANN401 - a backend of Celery's, whi
     backend.on_task_call = on_task_call
 
 
-_hubs: Final = PerProcess(ResultHub, ResultHub, ResultHub.close, priority=100)
+_hubs: Final = PerProcess(ResultHub, ResultHub.close, priority=100)
 
 
 def hub_of(app: Celery) -> ResultHub:

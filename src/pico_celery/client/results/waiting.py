@@ -32,11 +32,9 @@ class Awaited(Sent, Protocol):
     _failed_before: BaseException | None
 
     @property
-    def _hub(self) -> ResultHub:
-        """Where this process waits for results."""
+    def _hub(self) -> ResultHub: ...
 
-    def _raise_unsent(self) -> None:
-        """Raise the reason why the call was never sent, if it was not."""
+    def _raise_unsent(self) -> None: ...
 
 
 def wait_for(

@@ -18,7 +18,7 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery.exceptions import Terminated, WorkerShutdown, WorkerTerminate
 
-from pico_celery.celery_port import is_revoked, worker_flags
+from pico_celery.celery_port import is_revoked, keep_revoked, worker_flags
 from pico_celery.worker.coroutine import CoroutineRun, SoftTimeLimitCancelled
 from pico_celery.worker.loop import LoopService
 
@@ -272,6 +272,7 @@ class CoroutineJob(PoolJob):
             self._time_out(hard, soft=False)
         else:
             self._report_terminated()
+            self._report(keep_revoked, self._callbacks.accepted)
 
 
 def _left(begun: float, seconds: float) -> float:
