@@ -38,12 +38,12 @@ class Passed:
         name = str(frame.f_globals.get("__name__", ""))
         if event != "call" or not name.startswith("pico_celery."):
             return
-        if self.is_sent and frame.f_code.co_name == "resolve_ready":
-            self._has_come = True
-        if self._has_come:
-            self.back.add(name)
-        elif not self.is_sent and threading.current_thread() is threading.main_thread():
+        # On another thread the result may come before the call has returned.
+        self._has_come |= frame.f_code.co_name == "resolve_ready"
+        if not self.is_sent and threading.current_thread() is threading.main_thread():
             self.out.add(name)
+        elif self._has_come:
+            self.back.add(name)
 
 
 @contextmanager
