@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 import pytest
+from celery import states
 
+from pico_celery.client.results.hub import hub_of
 from tests.integration.conftest import Served, StartWorker
+from tests.support.waiting import eventually
 
 OUT = 21
 BACK = 9
@@ -38,8 +41,8 @@ class Passed:
         name = str(frame.f_globals.get("__name__", ""))
         if event != "call" or not name.startswith("pico_celery."):
             return
-        # On another thread the result may come before the call has returned.
-        self._has_come |= frame.f_code.co_name == "resolve_ready"
+        if frame.f_code.co_name == "resolve_ready":  # called with STARTED, too
+            self._has_come |= frame.f_locals["meta"]["status"] in states.READY_STATES
         if not self.is_sent and threading.current_thread() is threading.main_thread():
             self.out.add(name)
         elif self._has_come:
@@ -58,14 +61,25 @@ def profiled() -> Iterator[Passed]:
         threading.setprofile(None)
 
 
+def end_when_waited_for(served: Served, key: str) -> None:
+    sys.setprofile(None)  # this thread's own looks are no part of the call
+    eventually(lambda: bool(hub_of(served.app)._waiters))
+    served.worker.note(key)
+
+
 @pytest.mark.redis
 def test_a_call_passes_few_modules(served: Served) -> None:
     with profiled() as passed:
-        served.probe.note("first").get(timeout=20)
+        served.worker.note("first")
+        served.probe.hold("first").get(timeout=20)
         passed.begin()
-        result = served.probe.note("second")
+        result = served.probe.hold("second")
         passed.is_sent = True
+        # The task ends when this thread waits: what it passes before that is no part of the way back.
+        waited_for = threading.Thread(target=end_when_waited_for, args=(served, "second"))
+        waited_for.start()
         result.get(timeout=20)
+        waited_for.join()
 
     assert passed.back
     assert len(passed.out) <= OUT, sorted(passed.out)
